@@ -1,0 +1,129 @@
+"""Parameters to the summaries of TensorBoard's HPARAMS tab.
+
+The records go into the run's own file, so that a run is one row and no sub-run is
+needed. There is no ``_hparams_/experiment`` record: where it differs between runs it
+hides the columns of the others, and without it TensorBoard shows the union of all.
+
+The field numbers are those of ``plugin_data.proto`` and ``api.proto`` in
+https://github.com/tensorflow/tensorboard, ``tensorboard/plugins/hparams``, and of
+protobuf's ``struct.proto``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from annarchy_tb.messages import describe
+from annarchy_tb.records import (
+    bytes_field,
+    double_field,
+    plugin,
+    text_field,
+    varint_field,
+)
+
+START_TAG = "_hparams_/session_start_info"
+END_TAG = "_hparams_/session_end_info"
+SUCCESS, FAILURE = 1, 2
+
+Parameter = bool | int | float | str | None
+
+
+def flatten(params: object) -> dict[str, Parameter]:
+    """Return parameters as plain Python values under flat names.
+
+    A dict inside a dict is flattened with ``/``. NumPy scalars become Python's. What
+    is neither number, bool, str nor None becomes a short text.
+
+    Raises
+    ------
+    TypeError
+        If `params` is no mapping.
+    ValueError
+        If two parameters get the same name.
+    """
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params must be a dict, got {describe(params)}")
+    flat: dict[str, Parameter] = {}
+    for name, value in _leaves(params):
+        if name in flat:
+            raise ValueError(f"params must have distinct names, got {name!r} twice")
+        flat[name] = _plain(value)
+    return flat
+
+
+def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            for inner, leaf in _leaves(value):
+                yield f"{name}/{inner}", leaf
+        else:
+            yield str(name), value
+
+
+def _plain(value: object) -> Parameter:
+    if isinstance(value, (np.float16, np.float32)):
+        return float(str(value))  # 0.1, not 0.10000000149011612
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "shape", None) == ():
+        value = item()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):  # an IntEnum too
+        return int(value) if abs(value) < 2**1023 else str(value)
+    if isinstance(value, float):
+        return float(value)
+    return value if type(value) is str else _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [_text(item) for item in value]
+        if isinstance(value, list):
+            return f"[{', '.join(items)}]"
+        if isinstance(value, tuple):
+            return f"({', '.join(items)})"
+        return f"{{{', '.join(sorted(items))}}}"
+    if isinstance(value, np.ndarray):
+        return np.array2string(value, separator=", ", threshold=100)
+    plain = _plain(value) if isinstance(value, (str, np.generic)) else value
+    if callable(plain) and hasattr(plain, "__name__"):
+        return str(plain.__name__)
+    if isinstance(plain, str):
+        return plain
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", str(plain))
+
+
+def start_value(params: Mapping[str, Parameter], start: float) -> bytes:
+    """Return the summary value that gives the run its row and its parameters.
+
+    What is None or not finite is left out: one such value would turn the column of
+    every run into text, or break its interval.
+    """
+    message = double_field(5, start)
+    for name, value in params.items():
+        if isinstance(value, bool):
+            encoded = varint_field(4, value)
+        elif isinstance(value, str):
+            encoded = bytes_field(3, value.encode("utf-8", "backslashreplace"))
+        elif value is not None and math.isfinite(value):
+            encoded = double_field(2, value)
+        else:
+            continue
+        key = bytes_field(1, name.encode("utf-8", "backslashreplace"))
+        message += bytes_field(1, key + bytes_field(2, encoded))
+    return _hparams_value(START_TAG, bytes_field(3, message))
+
+
+def end_value(status: int, end: float) -> bytes:
+    """Return the summary value that says how the run ended."""
+    message = varint_field(1, status) + double_field(2, end)
+    return _hparams_value(END_TAG, bytes_field(4, message))
+
+
+def _hparams_value(tag: str, content: bytes) -> bytes:
+    return text_field(1, tag) + bytes_field(9, plugin("hparams", content))

@@ -1,0 +1,167 @@
+"""Arrays to pixels: shapes, ranges, equalizing, mosaics and PNG."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from annarchy_tb.messages import describe
+
+Pixels = NDArray[np.uint8]
+Scope = Literal["", "all", "each"]
+Remark = tuple[str, str]  # what it is about, and what to tell the user
+
+GAP = 1  # pixels between the images of a mosaic
+PAPER = 255  # the colour of the gaps
+
+ONE = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+SEVERAL = "(N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
+
+
+def as_image(img: ArrayLike) -> NDArray[Any]:
+    """Return `img` as an array of shape ``(H, W, C)`` with C = 1, 3 or 4."""
+    array = _numbers(img)
+    full = array[..., np.newaxis] if array.ndim == 2 else array
+    if full.ndim != 3 or full.shape[2] not in (1, 3, 4) or 0 in full.shape:
+        raise ValueError(
+            f"img must have shape {ONE}, got {array.shape}"
+            + ("; reshape it, as in pop.r.reshape(10, 10)" if array.ndim == 1 else "")
+            + ("; add_images takes several at once" if array.ndim == 4 else "")
+        )
+    return full
+
+
+def as_images(img: ArrayLike) -> NDArray[Any]:
+    """Return `img` as an array of shape ``(N, H, W, C)`` with C = 1, 3 or 4."""
+    array = _numbers(img)
+    full = array[..., np.newaxis] if array.ndim == 3 else array
+    if full.ndim != 4 or full.shape[3] not in (1, 3, 4) or 0 in full.shape:
+        raise ValueError(
+            f"img must have shape {SEVERAL}, got {array.shape}"
+            + ("; add_image takes a single one" if array.ndim == 2 else "")
+        )
+    return full
+
+
+def _numbers(img: ArrayLike) -> NDArray[Any]:
+    try:
+        array = np.asarray(img)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"img must be an array of numbers, got {describe(img)} ({error})"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"img must be an array of numbers, got {describe(array)}")
+    return array
+
+
+def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[Remark]]:
+    """Turn numbers into grey or colour levels from 0 to 255.
+
+    Floats are levels from 0 to 1, integers from 0 to 255, and booleans black or white.
+    What lies outside is clipped; NaN and infinity become black.
+
+    Parameters
+    ----------
+    array
+        Shape ``(..., H, W, C)``; it is not changed.
+    equalize
+        Rescale what is finite to the full range of levels: ``"all"`` by the minimum and
+        the maximum of the whole array, ``"each"`` image by its own. A constant image
+        becomes black. Of four channels the last, alpha, stays as it is.
+
+    Returns
+    -------
+    pixels
+        The same shape, uint8.
+    remarks
+        What the user should know about values that could not be drawn as they are.
+    """
+    if equalize and array.shape[-1] == 4:
+        colours, remarks = to_pixels(array[..., :3], equalize)
+        alpha, more = to_pixels(array[..., 3:])
+        return np.concatenate([colours, alpha], axis=-1), remarks + more
+    if array.dtype == np.uint8 and not equalize:
+        return array, []
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8) * np.uint8(255), []
+
+    remarks = []
+    kind = array.dtype.kind
+    levels = array if array.dtype == np.float32 else array.astype(np.float64)
+    finite = np.isfinite(levels)
+    if not finite.all():
+        remarks.append(("finite", "NaN or infinite values are drawn black"))
+    if equalize:
+        levels = _equalize(levels, finite, (-3, -2, -1) if equalize == "each" else None)
+    else:
+        top = 1.0 if kind == "f" else 255.0
+        low = levels.min(initial=np.inf, where=finite)
+        high = levels.max(initial=-np.inf, where=finite)
+        if low < 0 or high > top:
+            remarks.append(
+                (
+                    "range",
+                    f"values from {low:g} to {high:g} are clipped to "
+                    + ("0..1, the range of floats" if kind == "f" else "0..255")
+                    + "; equalize=True rescales them",
+                )
+            )
+        levels = np.clip(levels, 0.0, top) / top
+    levels = np.where(finite, levels, 0.0)
+    return np.rint(levels * 255.0).astype(np.uint8), remarks
+
+
+def _equalize(
+    levels: NDArray[Any], finite: NDArray[np.bool_], axes: tuple[int, ...] | None
+) -> NDArray[Any]:
+    # Halved, for the range of what a double can hold is not itself a double.
+    levels = np.where(finite, levels, 0.0) / 2
+    low = levels.min(axis=axes, keepdims=True, initial=np.inf, where=finite)
+    high = levels.max(axis=axes, keepdims=True, initial=-np.inf, where=finite)
+    span = np.where(high > low, high - low, 1.0)
+    low = np.where(high > low, low, np.where(finite, levels, 0.0))
+    return np.clip((levels - low) / span, 0.0, 1.0)
+
+
+def mosaic(pixels: Pixels) -> Pixels:
+    """Lay images side by side, row by row, with white gaps of one pixel between them.
+
+    Parameters
+    ----------
+    pixels
+        Shape ``(N, H, W, C)``.
+
+    Returns
+    -------
+    Pixels
+        One image, about as many rows as columns: ``ceil(sqrt(N))`` columns.
+    """
+    number, height, width, channels = pixels.shape
+    columns = math.ceil(math.sqrt(number))
+    rows = math.ceil(number / columns)
+    cells = np.full(
+        (rows * columns, height + GAP, width + GAP, channels), PAPER, np.uint8
+    )
+    cells[:number, :height, :width] = pixels
+    grid = cells.reshape(rows, columns, height + GAP, width + GAP, channels)
+    sheet = grid.transpose(0, 2, 1, 3, 4).reshape(
+        rows * (height + GAP), columns * (width + GAP), channels
+    )
+    return sheet[:-GAP, :-GAP]
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode pixels of shape ``(H, W, C)`` with C = 1, 3 or 4."""
+    from PIL import Image
+
+    squeezed = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(squeezed)).save(out, "PNG", compress_level=1)
+    return out.getvalue()

@@ -1,0 +1,644 @@
+"""The Logger: what a simulation says. It checks its arguments and hands on."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from time import time as now
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+from numpy.typing import ArrayLike
+
+from annarchy_tb import figures, histograms, hparams, images, names, records
+from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step
+from annarchy_tb.ledger import NEVER, Ledger, Series, check_tag
+from annarchy_tb.messages import describe, naming, where
+from annarchy_tb.runs import RunDirectory, absolute, claim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from annarchy_tb.writer import SummaryWriter
+
+
+class Logger:
+    """Write what a simulation does to TensorBoard's event files.
+
+    Parameters
+    ----------
+    logdir : str or path, default "runs/"
+        The directory of all runs: what ``tensorboard --logdir`` is given. It is made
+        where it is missing.
+    experiment : str, optional
+        The name of this run, a directory below `logdir`. If it exists, the run is
+        appended to: nothing is lost, and steps left out go on from what is there. By
+        default ``<month><day>_<time>_<host>``, and always a new directory.
+    dt : float, optional
+        The solver's step in `time_unit`. With it, a step left out is counted from
+        ``time=``, as the nearest whole number of solver steps.
+    time_unit : {"ms", "s", "us", "min", "h", "d", "ns", "ps", "fs"}, default "ms"
+        The unit of ``time=`` and of `dt`.
+
+    Raises
+    ------
+    OSError
+        If the run's directory or its event file can't be made; the error names it.
+
+    Notes
+    -----
+    These arguments are common to `log` and all ``add_*`` methods that take them.
+
+    tag : str
+        The name of the plot, kept as it is given. ``"Group/Name"`` is shown in the
+        section *Group*. A tag holds one kind of data.
+    step : int, optional
+        The place on the horizontal axis: the trial, say. A whole number of 64 bits; a
+        float within 1e-6 of one will do. Left out, it is one more than the tag's last
+        step, from 0. The steps of a tag should increase: where one does not,
+        TensorBoard hides the tag's points from there on, and a warning says so.
+    time : float, optional
+        Simulated time in `time_unit`. TensorBoard's RELATIVE axis then shows simulated
+        time (and its WALL axis simulated dates). A unit shorter than a microsecond is
+        drawn as a second.
+
+    Where an argument is not what it must be, they raise TypeError or ValueError, and
+    once the Logger is closed, ValueError. Nothing is written then, and what was logged
+    before stays whole.
+
+    When one of them returns, the data is the operating system's: it reaches the file
+    however the process dies. What came after the last `flush` may be lost when the
+    power fails.
+
+    Threads may share a Logger if each logs tags of its own. A forked process may go on
+    with the Logger it inherited: it writes to a file of its own, and the status of the
+    run stays with the process that made the Logger.
+    """
+
+    def __init__(
+        self,
+        logdir: str | os.PathLike[str] = "runs/",
+        experiment: str | None = None,
+        *,
+        dt: float | None = None,
+        time_unit: str = "ms",
+    ) -> None:
+        self._clock = Clock(time_unit, dt)
+        parent = absolute(logdir)
+        if experiment is None:
+            path = claim(parent, names.default_run())
+        elif experiment:
+            path = parent / experiment
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            raise ValueError("experiment must not be empty; None names the run by time")
+        self._directory = RunDirectory(path)
+        self._ledger = self._directory.ledger
+        self._file = self._directory.file
+        self._scalars = self._directory.scalars
+        self._writer: SummaryWriter | None = None
+        self._has_parameters = False
+        self._process = os.getpid()
+        logging.getLogger("annarchy_tb").info("logging to %s", path)
+
+    @property
+    def run_dir(self) -> Path:
+        """The absolute path of this run's directory."""
+        return self._directory.path
+
+    @property
+    def writer(self) -> SummaryWriter:
+        """tensorboardX's whole SummaryWriter on this run's file, for all other kinds.
+
+        ``logger.writer.add_mesh(...)``, ``add_audio``, ``add_pr_curve``,
+        ``add_embedding``, ``add_custom_scalars`` and so on, as in
+        https://tensorboardx.readthedocs.io. Closing it leaves the Logger open.
+        """
+        self._check_open()
+        if self._writer is None:
+            from annarchy_tb.writer import LoggerWriter
+
+            self._writer = LoggerWriter(self, self._directory)
+        return self._writer
+
+    def __repr__(self) -> str:
+        return f"<Logger {self.run_dir}{' (closed)' if self._file.closed else ''}>"
+
+    # -- numbers ---------------------------------------------------------------------
+
+    def add_scalar(
+        self,
+        tag: str,
+        value: SupportsFloat,
+        step: float | None = None,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log one number.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        value : float
+            Whatever ``float()`` takes: a NumPy scalar, an array or tensor of one
+            element, a bool, a Decimal. It is stored in single precision, which is what
+            TensorBoard shows. NaN and infinity are kept.
+        """
+        try:
+            series, record = self._scalars[tag]
+        except (KeyError, TypeError):
+            self._check_open()
+            check_tag("add_scalar", tag)
+            value = self._number("add_scalar", tag, value)
+            self._when("add_scalar", tag, step, time)
+            series, record = self._directory.scalar("add_scalar", tag)
+        if time is None and isinstance(step, int) and series.last < step <= MAX_STEP:
+            at, wall_time = step, now()
+        else:
+            whole, wall_time = self._when("add_scalar", tag, step, time)
+            at = self._place("add_scalar", [(self._ledger, series)], whole)
+        try:
+            data = record(value, wall_time, at)
+        except Exception:
+            data = record(self._number("add_scalar", tag, value), wall_time, at)
+        series.last = at
+        self._file.append(data)
+
+    def add_scalars(
+        self,
+        tag: str,
+        value: Mapping[str, SupportsFloat],
+        step: float | None = None,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log several numbers that are drawn as curves on one plot.
+
+        TensorBoard shows each curve as a run of its own, ``<run>/<key>``: on every
+        plot, a key has one name and one colour.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`. A step left out is one more than the largest last step of
+            these curves.
+        value : dict of str to float
+            The value of each curve, by the curve's name.
+        """
+        method = "add_scalars"
+        self._check_open()
+        check_tag(method, tag)
+        numbers = self._numbers(method, tag, value)
+        whole, wall_time = self._when(method, tag, step, time)
+        if not numbers:
+            return
+        curves = [self._directory.curve(key) for key in numbers]
+        scalars = [curve.scalar(method, tag) for curve in curves]
+        at = self._place(
+            method,
+            [(c.ledger, s) for c, (s, _) in zip(curves, scalars, strict=True)],
+            whole,
+        )
+        for curve, (series, record), number in zip(
+            curves, scalars, numbers.values(), strict=True
+        ):
+            series.last = at
+            curve.file.append(record(number, wall_time, at))
+
+    def log(
+        self,
+        metrics: Mapping[str, SupportsFloat],
+        step: float | None = None,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log several numbers, each under a tag of its own, in one record.
+
+        It is the same as `add_scalar` for each of them, but smaller and faster.
+
+        Parameters
+        ----------
+        metrics : dict of str to float
+            The values by their tags.
+        step, time
+            See `Logger`. A step left out is one more than the largest last step of
+            these tags.
+        """
+        self._check_open()
+        numbers = self._numbers("log", None, metrics)
+        for tag in numbers:
+            check_tag("log", tag)
+        if not numbers:
+            return
+        whole, wall_time = self._when("log", None, step, time)
+        all_series = [self._ledger.series("log", tag, "scalar") for tag in numbers]
+        at = self._place("log", [(self._ledger, s) for s in all_series], whole)
+        values = [records.scalar_value(tag, number) for tag, number in numbers.items()]
+        for series in all_series:
+            series.last = at
+        self._file.append(records.summary(values, wall_time, at))
+
+    def add_histogram(
+        self,
+        tag: str,
+        hist: object,
+        step: float | None = None,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log how values are distributed, in 64 buckets of equal width.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        hist : array-like
+            Numbers in any shape and nesting: an array, ragged lists (as the weights of
+            a sparse projection are), object arrays, a single number; of a dict its
+            values. NaN and infinity are dropped with a warning. Where nothing is left,
+            nothing is written.
+        """
+        method = "add_histogram"
+        self._check_open()
+        check_tag(method, tag)
+        with naming(method, tag):
+            values = histograms.flatten(hist)
+        finite = histograms.finite(values)
+        if len(finite) < len(values):
+            self._ledger.warn(method, tag, "finite", "NaN and infinity are dropped")
+        if len(finite):
+            value = records.histogram_value(tag, histograms.count(finite))
+            self._write(method, tag, "histogram", value, step, time)
+        else:
+            message = "there are no finite values, and nothing is written"
+            self._ledger.warn(method, tag, "empty", message)
+
+    # -- pictures --------------------------------------------------------------------
+
+    def add_image(
+        self,
+        tag: str,
+        img: ArrayLike,
+        step: float | None = None,
+        equalize: bool = False,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log one image.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        img : array-like
+            Shape ``(H, W)`` or ``(H, W, 1)``: grey; ``(H, W, 3)``: RGB;
+            ``(H, W, 4)``: RGBA. Floats from 0 to 1, integers from 0 to 255, or bool.
+            What lies outside is clipped, and NaN and infinity are drawn black, with
+            a warning. The array is not changed.
+        equalize : bool, default False
+            Rescale the image so that its minimum is black and its maximum white. A
+            constant image is black.
+        """
+        self._check_open()
+        check_tag("add_image", tag)
+        with naming("add_image", tag):
+            array = images.as_image(img)
+        pixels, remarks = images.to_pixels(array, "all" if equalize else "")
+        self._write_image("add_image", tag, pixels, remarks, step, time)
+
+    def add_images(
+        self,
+        tag: str,
+        img: ArrayLike,
+        step: float | None = None,
+        equalize: bool = False,
+        equalize_per_image: bool = False,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log several images side by side as one, such as receptive fields.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        img : array-like
+            Shape ``(N, H, W)``, ``(N, H, W, 1)``, ``(N, H, W, 3)`` or
+            ``(N, H, W, 4)``; values as in `add_image`. They are laid in
+            ``ceil(sqrt(N))`` columns with white lines between them.
+        equalize : bool, default False
+            Rescale all images alike, by the minimum and the maximum of them all.
+        equalize_per_image : bool, default False
+            Rescale each image by its own minimum and maximum.
+        """
+        self._check_open()
+        check_tag("add_images", tag)
+        with naming("add_images", tag):
+            array = images.as_images(img)
+        scope: images.Scope = (
+            "each" if equalize_per_image else "all" if equalize else ""
+        )
+        pixels, remarks = images.to_pixels(array, scope)
+        mosaic = images.mosaic(pixels)
+        self._write_image("add_images", tag, mosaic, remarks, step, time)
+
+    def add_figure(
+        self,
+        tag: str,
+        figure: Figure,
+        step: float | None = None,
+        close: bool = True,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log a matplotlib figure as an image, and close it.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        figure : matplotlib.figure.Figure
+            It is drawn once, at its own size and dpi; there is no need to show it.
+        close : bool, default True
+            Close the figure, also if drawing it fails. With False it stays as it was,
+            with its window.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        try:
+            self._check_open()
+            check_tag("add_figure", tag)
+            with naming("add_figure", tag):
+                figures.check(figure)
+            pixels = figures.to_pixels(figure)
+        finally:
+            if close:
+                figures.close(figure)
+        self._write_image("add_figure", tag, pixels, [], step, time)
+
+    # -- words, parameters, results --------------------------------------------------
+
+    def add_text(
+        self,
+        tag: str,
+        text: str,
+        step: float | None = None,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log a text.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        text : str
+            Markdown, with tables and a safe part of HTML.
+        """
+        self._check_open()
+        check_tag("add_text", tag)
+        if not isinstance(text, str):
+            came = describe(text)
+            raise TypeError(f"{where('add_text', tag)}: text must be a str, got {came}")
+        value = records.text_value(tag, text)
+        self._write("add_text", tag, "text", value, step, time)
+
+    def add_parameters(
+        self,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, SupportsFloat] | None = None,
+    ) -> None:
+        """Log the parameters of the run, once: its row in the HPARAMS tab.
+
+        Called at the start, a run that fails has its row too. The row's status is
+        SUCCESS or FAILURE once the Logger is closed, FAILURE if the ``with`` block was
+        left by an exception; the status of a run that was killed stays unknown.
+
+        Parameters
+        ----------
+        params : dict
+            Numbers, bools and texts by their names. A dict inside is flattened with
+            ``/``; lists, functions and all else are shown as text. None, NaN and
+            infinity leave their cell empty.
+        metrics : dict of str to float, optional
+            The results, if they are known already: see `add_metrics`. In the table,
+            every scalar of the run is a metric, with its last value.
+
+        Raises
+        ------
+        RuntimeError
+            If the run's parameters were logged before.
+        """
+        method = "add_parameters"
+        self._check_open()
+        if self._has_parameters:
+            raise RuntimeError(
+                f"{method}: the parameters of this run are logged already; "
+                f"a run has one set of them, so make one Logger per trial"
+            )
+        with naming(method, "params"):
+            plain = hparams.flatten(params)
+        results = self._numbers(method, "metrics", {} if metrics is None else metrics)
+        for tag in results:
+            check_tag(method, tag)
+        if hparams.START_TAG in self._ledger:
+            self._ledger.warn(
+                method,
+                "params",
+                "again",
+                "an earlier Logger gave this run its parameters, and TensorBoard goes "
+                "on showing those",
+            )
+        value = hparams.start_value(plain, self._directory.started)
+        self._file.append(records.summary([value], now()))
+        self._ledger.note(hparams.START_TAG, "hparams", 0)
+        self._has_parameters = True
+        self._write_metrics(method, results)
+
+    def add_metrics(self, metrics: Mapping[str, SupportsFloat]) -> None:
+        """Log the results of the run, shown in the HPARAMS tab.
+
+        Parameters
+        ----------
+        metrics : dict of str to float
+            The results by their names. Each is also a scalar of that tag, at the step
+            after the tag's last one.
+        """
+        self._check_open()
+        results = self._numbers("add_metrics", None, metrics)
+        for tag in results:
+            check_tag("add_metrics", tag)
+        self._write_metrics("add_metrics", results)
+
+    # -- the end ---------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Wait until everything logged is on the disk itself.
+
+        Only a power failure makes this necessary: what was logged is the operating
+        system's already.
+        """
+        self._check_open()
+        self._directory.flush()
+
+    def close(self) -> None:
+        """Close the run as a success. A second call does nothing."""
+        self._close(hparams.SUCCESS)
+
+    def __enter__(self) -> Logger:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self,
+        _: type[BaseException] | None,
+        error: BaseException | None,
+        __: TracebackType | None,
+    ) -> None:
+        left = isinstance(error, SystemExit) and error.code in (None, 0)
+        self._close(hparams.SUCCESS if error is None or left else hparams.FAILURE)
+
+    def __del__(self) -> None:
+        file = getattr(self, "_file", None)
+        if file is not None and not file.closed:
+            if os.getpid() == self._process:
+                warnings.warn(
+                    f"unclosed {self!r}; write 'with Logger() as logger:' or call "
+                    f"logger.close()",
+                    ResourceWarning,
+                    source=self,
+                    stacklevel=1,
+                )
+            self._directory.close()
+
+    def _close(self, status: int) -> None:
+        if self._file.closed:
+            return
+        try:
+            # A forked process that ends does not end the run.
+            if self._has_parameters and os.getpid() == self._process:
+                value = hparams.end_value(status, now())
+                self._file.append(records.summary([value], now()))
+        finally:
+            self._directory.close()
+
+    # -- what the methods share ------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise ValueError(f"Logger is closed: {self.run_dir}")
+
+    def _when(
+        self, method: str, tag: str | None, step: float | None, time: float | None
+    ) -> tuple[int | None, float]:
+        """Return the step, None if it is to be counted on, and the wall time."""
+        if time is None:
+            if step is None:
+                return None, now()
+            if isinstance(step, int) and MIN_STEP <= step <= MAX_STEP:
+                return step, now()
+        with naming(method, tag):
+            whole = self._clock.step(time) if step is None else whole_step(step)
+            if time is None:
+                return whole, now()
+            return whole, self._clock.wall_time(time, self._directory.started)
+
+    def _place(
+        self,
+        method: str,
+        places: Collection[tuple[Ledger, Series]],
+        step: int | None,
+    ) -> int:
+        """Return the step at which all these tags go on."""
+        if step is None:
+            last = max(ledger.last_step(series) for ledger, series in places)
+            if last == MAX_STEP:
+                raise ValueError(f"{method}: step can't be left out after {MAX_STEP}")
+            return 0 if last == NEVER else last + 1
+        for ledger, series in places:
+            ledger.check_order(method, series, step)
+        return step
+
+    def _write(
+        self,
+        method: str,
+        tag: str,
+        kind: str,
+        value: bytes,
+        step: float | None,
+        time: float | None,
+    ) -> None:
+        whole, wall_time = self._when(method, tag, step, time)
+        series = self._ledger.series(method, tag, kind)
+        at = self._place(method, [(self._ledger, series)], whole)
+        series.last = at
+        self._file.append(records.summary([value], wall_time, at))
+
+    def _write_image(
+        self,
+        method: str,
+        tag: str,
+        pixels: images.Pixels,
+        remarks: list[images.Remark],
+        step: float | None,
+        time: float | None,
+    ) -> None:
+        for about, remark in remarks:
+            self._ledger.warn(method, tag, about, remark)
+        height, width, channels = pixels.shape
+        png = images.encode_png(pixels)
+        value = records.image_value(tag, (height, width, channels), png)
+        self._write(method, tag, "image", value, step, time)
+
+    def _write_metrics(self, method: str, metrics: Mapping[str, float]) -> None:
+        for tag, number in metrics.items():
+            value = records.scalar_value(tag, number)
+            self._write(method, tag, "scalar", value, None, None)
+
+    def _numbers(
+        self, method: str, tag: str | None, values: object
+    ) -> dict[str, float]:
+        """Return the numbers of a mapping as Python's floats."""
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"{where(method, tag)}: a dict of numbers by "
+                f"their names is needed, got {describe(values)}"
+            )
+        numbers = {}
+        for key, value in values.items():
+            if not isinstance(key, str):
+                raise TypeError(
+                    f"{where(method, tag)}: the names must be str, got {describe(key)}"
+                )
+            name = key if tag is None else f"{tag}: {key}"
+            numbers[key] = self._number(method, name, value)
+        return numbers
+
+    def _number(self, method: str, tag: object, value: object) -> float:
+        """Return a value as a float that single precision can hold."""
+        try:
+            if isinstance(value, (str, bytes)):
+                raise TypeError
+            item = getattr(value, "item", None)
+            number = float(item() if callable(item) else value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise TypeError(
+                f"{where(method, tag)}: value must be one number, got {describe(value)}"
+            ) from None
+        if abs(number) >= records.LARGEST and math.isfinite(number):
+            self._ledger.warn(
+                method,
+                str(tag),
+                "range",
+                f"{number:g} is beyond single precision and shown as infinity",
+            )
+            number = math.copysign(math.inf, number)
+        return number

@@ -1,0 +1,62 @@
+"""What a user is told: warnings that point at their line, and what came in."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from types import TracebackType
+
+import numpy as np
+
+_PACKAGE = os.path.dirname(__file__) + os.sep
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the nearest line outside of this package."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level + 1)
+
+
+class naming:  # noqa: N801 -- reads as a verb: with naming(...)
+    """Put the method and the tag in front of an error that is raised inside."""
+
+    def __init__(self, method: str, tag: object) -> None:
+        self._method = method
+        self._tag = tag
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, _: object, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if isinstance(error, (TypeError, ValueError)):
+            base = TypeError if isinstance(error, TypeError) else ValueError
+            raise base(f"{where(self._method, self._tag)}: {error}") from None
+
+
+def where(method: str, tag: object) -> str:
+    return method if tag is None else f"{method}({short(tag)})"
+
+
+def short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:60] + "..." + text[-17:]
+
+
+def describe(value: object) -> str:
+    """Say in a few words what a value is, for the end of an error message."""
+    if value is None:
+        return "None"
+    shape = getattr(value, "shape", None)
+    if isinstance(value, np.ndarray) or (shape is not None and len(shape)):
+        dtype = getattr(value, "dtype", "")
+        return f"{type(value).__name__} of shape {tuple(shape or ())} and dtype {dtype}"
+    if isinstance(value, list | tuple | dict | set):
+        return f"{type(value).__name__} of length {len(value)}"
+    return f"{short(value)} ({type(value).__name__})"

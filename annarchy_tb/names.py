@@ -1,0 +1,36 @@
+"""Names that are safe in any file system."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+
+RESERVED = frozenset({"run.json", "checkpoints"})
+LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
+
+
+def host() -> str:
+    """Return this machine's name, with nothing in it that a file name can't hold."""
+    import socket
+
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname())[:64] or "localhost"
+
+
+def default_run() -> str:
+    """Return the name of a run that was given none: ``Nov20_14-11-22_myhost``."""
+    return f"{time.strftime('%b%d_%H-%M-%S')}_{host()}"
+
+
+def curve(key: str) -> str:
+    """Return the directory name of a curve: its key, if that is a safe name.
+
+    Letters, digits, spaces and ``_ - + = , . @ ( )`` stay. Where anything had to go, a
+    hash of the key follows, so that different keys never share a directory.
+    """
+    name = re.sub(r"[^\w \-+=,.@()]", "_", key)
+    name = name.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
+    if name == key and name.strip(" .") == name != "" and name not in RESERVED:
+        return name
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{name.strip(' .') or 'curve'}-{digest}"

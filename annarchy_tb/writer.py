@@ -1,0 +1,275 @@
+"""tensorboardX's whole SummaryWriter, on our event file.
+
+tensorboardX sends everything that its ``add_*`` methods make through the file writer
+that ``SummaryWriter._get_file_writer()`` returns, and that one through its
+``event_writer``. Here the method returns a file writer whose ``event_writer`` is an
+event file of this package: no queue, no thread, no buffer. Two methods go round it,
+``add_scalars`` and ``add_hparams``, and are written anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from time import time as now
+from typing import TYPE_CHECKING, Any
+
+import tensorboardX.writer as tbx
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
+
+from annarchy_tb import hparams, names, records
+from annarchy_tb.ledger import NEVER
+from annarchy_tb.runs import RunDirectory, absolute, claim
+
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
+
+
+class _EventWriter:
+    """What tensorboardX calls an event writer: protobuf events into a run directory.
+
+    With `checked`, it serves a Logger: a value must fit what its tag holds already, and
+    closing leaves the Logger's files open.
+    """
+
+    def __init__(self, directory: RunDirectory, checked: bool) -> None:
+        self._directory = directory
+        self._checked = checked
+
+    def get_logdir(self) -> str:
+        return str(self._directory.path)
+
+    def add_event(self, event: Event) -> None:
+        data = event.SerializeToString()
+        ledger = self._directory.ledger
+        for tag, kind, step in records.contents(data):
+            if self._checked:
+                ledger.series("logger.writer", tag, kind)
+            ledger.note(tag, kind, step)
+        self._directory.file.append(records.record(data))
+
+    def flush(self) -> None:
+        self._directory.file.flush()
+
+    def close(self) -> None:
+        if not self._checked:
+            self._directory.close()
+
+
+class _FileWriter(tbx.FileWriter):  # type: ignore[misc]
+    def __init__(self, directory: RunDirectory, checked: bool = False) -> None:
+        self.event_writer = _EventWriter(directory, checked)
+        self._directory = directory
+        self._checked = checked
+        self._default_metadata: dict[str, Any] = {}
+
+    def curve(self, key: str) -> _FileWriter:
+        return _FileWriter(self._directory.curve(key), self._checked)
+
+    def reopen(self) -> None:
+        """Do nothing: after a close, the SummaryWriter makes a new file writer."""
+
+
+class _NoFileWriter(tbx.DummyFileWriter):  # type: ignore[misc]
+    def add_openvino_graph(self, graph: Any, walltime: float | None = None) -> None:
+        """Write nothing, as the other methods do."""
+
+
+class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
+    """A drop-in for ``tensorboardX.SummaryWriter`` that can't lose what it was given.
+
+    All methods and arguments are tensorboardX's
+    (https://tensorboardx.readthedocs.io). When a method returns, the data is the
+    kernel's. What differs:
+
+    - A second writer in a directory never truncates the file of the first.
+    - `add_scalars` writes the curve ``key`` to ``<logdir>/<key>``, not to
+      ``<logdir>/<tag>/<key>``: one run and one colour for all curves of that name.
+    - `add_hparams` writes the first, unnamed set into the run itself, later ones to
+      ``<logdir>/hparams``, ``<logdir>/hparams_1`` and so on, named ones to
+      ``<logdir>/<name>``. NumPy values, lists and dicts are kept.
+    - `export_scalars_to_json` is not there, for values are not kept in memory.
+    - `max_queue`, `flush_secs` and `filename_suffix` have no effect.
+
+    Parameters
+    ----------
+    logdir
+        The run's directory; left out, ``runs/<datetime>_<host>`` plus `comment`.
+    comment, purge_step, write_to_disk, log_dir, comet_config
+        As in tensorboardX.
+    """
+
+    file_writer: Any  # what add_* write to; None after a close
+    all_writers: Any
+
+    def __init__(
+        self,
+        logdir: str | os.PathLike[str] | None = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,
+        flush_secs: int = 120,
+        filename_suffix: str = "",
+        write_to_disk: bool = True,
+        log_dir: str | os.PathLike[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        logdir = logdir or log_dir
+        if write_to_disk and logdir:
+            logdir = absolute(logdir)
+            logdir.mkdir(parents=True, exist_ok=True)
+        elif write_to_disk:
+            logdir = claim(absolute("runs"), names.default_run() + comment)
+        super().__init__(
+            logdir=str(logdir) if logdir else None,
+            comment=comment,
+            purge_step=purge_step,
+            max_queue=max_queue,
+            flush_secs=flush_secs,
+            filename_suffix=filename_suffix,
+            write_to_disk=write_to_disk,
+            **kwargs,
+        )
+
+    def _open(self) -> tbx.FileWriter | tbx.DummyFileWriter:
+        if not self._write_to_disk:
+            return _NoFileWriter(self.logdir)
+        self._directory = RunDirectory(Path(self.logdir))
+        writer = _FileWriter(self._directory)
+        if self.purge_step is not None:
+            start = SessionLog(status=SessionLog.START)
+            writer.add_event(Event(step=self.purge_step, session_log=start))
+        return writer
+
+    def _get_file_writer(self) -> tbx.FileWriter | tbx.DummyFileWriter:
+        """Return the file writer, and make a new one after a close."""
+        if self.all_writers is None:
+            self.file_writer = self._open()
+            self.all_writers = {self.file_writer.get_logdir(): self.file_writer}
+        return self.file_writer
+
+    def add_scalars(
+        self,
+        main_tag: str,
+        tag_scalar_dict: Mapping[str, Any],
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Write one value to each of several curves, shown on one plot.
+
+        Parameters
+        ----------
+        main_tag
+            The tag of the plot.
+        tag_scalar_dict
+            The value of each curve, by its name.
+        global_step, walltime
+            As in tensorboardX.
+        """
+        main = self._get_file_writer()
+        walltime = now() if walltime is None else walltime
+        if self._write_to_disk:
+            for key, value in tag_scalar_dict.items():
+                curve = main.curve(key)
+                self.all_writers.setdefault(curve.get_logdir(), curve)
+                curve.add_summary(scalar(main_tag, value), global_step, walltime)
+        self._get_comet_logger().log_metrics(
+            tag_scalar_dict, main_tag, step=global_step
+        )
+
+    def add_hparams(
+        self,
+        hparam_dict: Mapping[str, Any],
+        metric_dict: Mapping[str, Any],
+        name: str | None = None,
+        global_step: int | None = None,
+    ) -> None:
+        """Write one set of parameters with its metrics: one row of the HPARAMS tab.
+
+        Parameters
+        ----------
+        hparam_dict
+            The parameters.
+        metric_dict
+            The metrics, also written as scalars.
+        name
+            The sub-run to write to.
+        global_step
+            The step of the metrics; left out, 1 + the tag's last one.
+        """
+        self._get_file_writer()
+        params = hparams.flatten(hparam_dict)
+        if self._write_to_disk:
+            if not name and hparams.START_TAG not in self._directory.ledger:
+                _write_hparams(self._directory, params, metric_dict, global_step)
+            else:
+                path = self._directory.path
+                path = path / name if name else claim(path, "hparams")
+                path.mkdir(parents=True, exist_ok=True)
+                directory = RunDirectory(path)
+                try:
+                    _write_hparams(directory, params, metric_dict, global_step)
+                finally:
+                    directory.close()
+        self._get_comet_logger().log_parameters(params, step=global_step)
+
+    def export_scalars_to_json(self, path: str) -> None:
+        """Refuse: tensorboardX keeps every value in memory for this."""
+        raise NotImplementedError(
+            "annarchy_tb keeps no values in memory; the curves of add_scalars are in "
+            f"the event files below {self.logdir}"
+        )
+
+
+class LoggerWriter(SummaryWriter):
+    """The SummaryWriter of a Logger: the same files, and the same rules for tags."""
+
+    def __init__(self, logger: Logger, directory: RunDirectory) -> None:
+        self._logger = logger
+        self._directory = directory
+        super().__init__(directory.path)
+
+    def _open(self) -> _FileWriter:
+        return _FileWriter(self._directory, checked=True)
+
+    def _get_file_writer(self) -> tbx.FileWriter | tbx.DummyFileWriter:
+        if self._directory.file.closed:
+            raise ValueError(f"Logger is closed: {self._directory.path}")
+        return super()._get_file_writer()
+
+    def add_hparams(
+        self,
+        hparam_dict: Mapping[str, Any],
+        metric_dict: Mapping[str, Any],
+        name: str | None = None,
+        global_step: int | None = None,
+    ) -> None:
+        """As in SummaryWriter; the first, unnamed set is the Logger's parameters."""
+        self._get_file_writer()
+        if not name and hparams.START_TAG not in self._directory.ledger:
+            self._logger.add_parameters(hparam_dict)
+            self._logger.log(metric_dict, global_step)
+        else:
+            super().add_hparams(hparam_dict, metric_dict, name, global_step)
+
+
+def _write_hparams(
+    directory: RunDirectory,
+    params: Mapping[str, hparams.Parameter],
+    metrics: Mapping[str, Any],
+    step: int | None,
+) -> None:
+    time = now()
+    start = hparams.start_value(params, time)
+    directory.file.append(records.summary([start], time))
+    for tag, value in metrics.items():
+        series = directory.ledger.series("add_hparams", tag, "scalar")
+        last = directory.ledger.last_step(series)
+        at = step if step is not None else 0 if last == NEVER else last + 1
+        series.last = at
+        number = records.scalar_value(tag, float(value))
+        directory.file.append(records.summary([number], time, at))
+    end = hparams.end_value(hparams.SUCCESS, now())
+    directory.file.append(records.summary([end], now()))
