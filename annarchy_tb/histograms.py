@@ -91,32 +91,38 @@ def count(values: NDArray[Any]) -> Buckets:
         Shape ``(N,)`` with N > 0, any real dtype.
     """
     low, high = float(values.min()), float(values.max())
-    # Differences must neither overflow nor be lost: both can happen to doubles.
-    with np.errstate(over="ignore"):
-        span = np.float64(high) - np.float64(low)
-    factor = 0.25 if np.isinf(span) else 2.0**200 if span < 1e-290 else 1.0
-    scale = BUCKETS / (high * factor - low * factor) if high > low else 0.0
+    if low == high:
+        margin = 0.005 * abs(low)
+        total, squares = low * len(values), low * low * len(values)
+        right, counts = np.array([high + margin]), np.array([float(len(values))])
+        return Buckets(
+            low - margin, high + margin, len(values), total, squares, right, counts
+        )
 
-    counts = np.zeros(BUCKETS + 1, np.float64)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    # Neither the span nor its inverse may leave the range of the numbers' type.
+    if values.dtype == np.float32 and not 1e-30 < high - low < 1e30:
+        values = values.astype(np.float64)
+    factor = (
+        0.25 if high / 4 - low / 4 > 1e307 else 2.0**200 if high - low < 1e-290 else 1
+    )
+    scaled = values if factor == 1 else values * factor
+    left, scale = low * factor, BUCKETS / (high * factor - low * factor)
+
+    counts = np.zeros(BUCKETS + 1)
     total = squares = 0.0
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # the squares of doubles may be infinite
         for start in range(0, len(values), BLOCK):
+            index = ((scaled[start : start + BLOCK] - left) * scale).astype(np.intp)
+            counts += np.bincount(index, minlength=BUCKETS + 1)
             block = values[start : start + BLOCK].astype(np.float64, copy=False)
             total += float(block.sum())
             squares += float(block.dot(block))
-            index = ((block * factor - low * factor) * scale).astype(np.intp)
-            counts += np.bincount(index, minlength=BUCKETS + 1)
-    if high > low:
-        counts[-2] += counts[-1]  # the maximum belongs to the last bucket
-        counts = counts[:-1]
-        part = np.arange(1, BUCKETS + 1) / BUCKETS
-        limits = low * (1 - part) + high * part
-        limits[-1] = high
-        keep = counts > 0
-        keep[:-1] |= keep[1:]  # of empty buckets, the one before a filled one
-        counts, limits = counts[keep], limits[keep]
-    else:
-        margin = 0.005 * abs(low)
-        low, high = low - margin, high + margin
-        counts, limits = counts[:1], np.array([high])
-    return Buckets(low, high, len(values), total, squares, limits, counts)
+    counts[-2] += counts[-1]  # the maximum belongs to the last bucket
+    counts = counts[:-1]
+    part = np.arange(1, BUCKETS + 1) / BUCKETS
+    limits = low * (1 - part) + high * part
+    keep = counts > 0
+    keep[:-1] |= keep[1:]  # of a run of empty buckets, the one before a filled one
+    return Buckets(low, high, len(values), total, squares, limits[keep], counts[keep])

@@ -109,13 +109,12 @@ def start_value(params: Mapping[str, Parameter], start: float) -> bytes:
         if isinstance(value, bool):
             encoded = varint_field(4, value)
         elif isinstance(value, str):
-            encoded = bytes_field(3, value.encode("utf-8", "backslashreplace"))
+            encoded = text_field(3, value)
         elif value is not None and math.isfinite(value):
             encoded = double_field(2, value)
         else:
             continue
-        key = bytes_field(1, name.encode("utf-8", "backslashreplace"))
-        message += bytes_field(1, key + bytes_field(2, encoded))
+        message += bytes_field(1, text_field(1, name) + bytes_field(2, encoded))
     return _hparams_value(START_TAG, bytes_field(3, message))
 
 

@@ -16,7 +16,7 @@ Scope = Literal["", "all", "each"]
 Remark = tuple[str, str]  # what it is about, and what to tell the user
 
 GAP = 1  # pixels between the images of a mosaic
-PAPER = 255  # the colour of the gaps
+GREY = 128  # the colour of the gaps, for the edges of images are mostly black or white
 
 ONE = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
 SEVERAL = "(N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
@@ -50,14 +50,14 @@ def as_images(img: ArrayLike) -> NDArray[Any]:
 def _numbers(img: ArrayLike) -> NDArray[Any]:
     try:
         array = np.asarray(img)
-        if array.dtype.kind == "O":
+        if array.dtype.kind == "O" and array.ndim:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"img must be an array of numbers, got {describe(img)} ({error})"
         ) from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"img must be an array of numbers, got {describe(array)}")
+        raise TypeError(f"img must be an array of numbers, got {describe(img)}")
     return array
 
 
@@ -121,17 +121,17 @@ def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[R
 def _equalize(
     levels: NDArray[Any], finite: NDArray[np.bool_], axes: tuple[int, ...] | None
 ) -> NDArray[Any]:
-    # Halved, for the range of what a double can hold is not itself a double.
-    levels = np.where(finite, levels, 0.0) / 2
+    levels = np.where(finite, levels, 0.0)
+    if np.abs(levels).max() > np.finfo(levels.dtype).max / 4:
+        levels = levels / 4  # so that the span is finite too
     low = levels.min(axis=axes, keepdims=True, initial=np.inf, where=finite)
     high = levels.max(axis=axes, keepdims=True, initial=-np.inf, where=finite)
     span = np.where(high > low, high - low, 1.0)
-    low = np.where(high > low, low, np.where(finite, levels, 0.0))
-    return np.clip((levels - low) / span, 0.0, 1.0)
+    return np.where(high > low, np.clip((levels - low) / span, 0.0, 1.0), 0.0)
 
 
 def mosaic(pixels: Pixels) -> Pixels:
-    """Lay images side by side, row by row, with white gaps of one pixel between them.
+    """Lay images side by side, row by row, with grey gaps of one pixel between them.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def mosaic(pixels: Pixels) -> Pixels:
     columns = math.ceil(math.sqrt(number))
     rows = math.ceil(number / columns)
     cells = np.full(
-        (rows * columns, height + GAP, width + GAP, channels), PAPER, np.uint8
+        (rows * columns, height + GAP, width + GAP, channels), GREY, np.uint8
     )
     cells[:number, :height, :width] = pixels
     grid = cells.reshape(rows, columns, height + GAP, width + GAP, channels)

@@ -330,7 +330,7 @@ class Logger:
         img : array-like
             Shape ``(N, H, W)``, ``(N, H, W, 1)``, ``(N, H, W, 3)`` or
             ``(N, H, W, 4)``; values as in `add_image`. They are laid in
-            ``ceil(sqrt(N))`` columns with white lines between them.
+            ``ceil(sqrt(N))`` columns with grey lines between them.
         equalize : bool, default False
             Rescale all images alike, by the minimum and the maximum of them all.
         equalize_per_image : bool, default False

@@ -72,7 +72,7 @@ def bytes_field(field: int, data: bytes) -> bytes:
 
 
 def text_field(field: int, text: str) -> bytes:
-    return bytes_field(field, text.encode())
+    return bytes_field(field, text.encode("utf-8", "backslashreplace"))
 
 
 # -- records ---------------------------------------------------------------------

@@ -54,7 +54,6 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._earlier = event_files(path)
-        self._started = now()
         self.file = EventFile(path)
         self.ledger = Ledger(self._history)
         self.scalars: dict[str, tuple[Series, ScalarRecords]] = {}
@@ -80,11 +79,11 @@ class RunDirectory:
     @cached_property
     def started(self) -> float:
         """When the run first began, in seconds since 1970."""
-        for path in self._earlier:
+        for path in event_files(self.path):
             with path.open("rb") as stream:
                 for event in records.read(stream):
                     return records.wall_time(event)
-        return self._started
+        return now()  # somebody took the files away
 
     def _history(self) -> Iterator[tuple[str, str, int]]:
         for path in self._earlier:

@@ -264,6 +264,7 @@ def _write_hparams(
     time = now()
     start = hparams.start_value(params, time)
     directory.file.append(records.summary([start], time))
+    directory.ledger.note(hparams.START_TAG, "hparams", 0)
     for tag, value in metrics.items():
         series = directory.ledger.series("add_hparams", tag, "scalar")
         last = directory.ledger.last_step(series)

@@ -1,0 +1,173 @@
+"""What all tests share: a leak check, and TensorBoard's own readers."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.util import tensor_util
+
+from annarchy_tb import Logger
+
+
+def open_descriptors() -> set[str]:
+    """Return what this process has open, Linux only (elsewhere nothing)."""
+    found = set()
+    for entry in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):  # the one that the listing itself uses
+            found.add(f"{entry.name} {os.readlink(entry)}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_leak() -> Iterator[None]:
+    """Fail a test that leaves a descriptor, a thread or a figure open."""
+    gc.collect()
+    descriptors, threads = open_descriptors(), set(threading.enumerate())
+    yield
+    gc.collect()
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    figures = pyplot.get_fignums() if pyplot else []
+    left = [d for d in open_descriptors() - descriptors if "tfevents" in d]
+    assert not left, f"descriptors left open: {left}"
+    assert set(threading.enumerate()) <= threads, "a thread goes on"
+    if pyplot:
+        pyplot.close("all")
+    assert not figures, f"figures left open: {figures}"
+
+
+@pytest.fixture
+def logdir(tmp_path: Path) -> Path:
+    """Return a directory for runs."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def logger(logdir: Path) -> Iterator[Logger]:
+    """Return an open Logger of the run ``run``."""
+    with Logger(logdir, "run") as logger:
+        yield logger
+
+
+class Point:
+    """One value of one event, as TensorBoard's Python loader gives it."""
+
+    def __init__(self, event: Any, value: Any) -> None:
+        self.tag = value.tag
+        self.step = event.step
+        self.time = event.wall_time
+        self.plugin = value.metadata.plugin_data.plugin_name
+        self.proto = value
+
+    @property
+    def array(self) -> Any:
+        """The value as NumPy gives it: a number, buckets, strings."""
+        return tensor_util.make_ndarray(self.proto.tensor)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels of an image, as stored."""
+        return np.asarray(Image.open(io.BytesIO(self.array[2])))
+
+
+def load(directory: Path) -> list[Point]:
+    """Read a run with TensorBoard's Python loader, which checks every checksum."""
+    points = []
+    for path in sorted(directory.glob("*tfevents*")):
+        for event in EventFileLoader(str(path)).Load():
+            points += [Point(event, value) for value in event.summary.value]
+    return points
+
+
+def points(directory: Path, tag: str) -> list[Point]:
+    """Return the points of one tag."""
+    return [point for point in load(directory) if point.tag == tag]
+
+
+def scalars(directory: Path, tag: str) -> list[tuple[int, float]]:
+    """Return the steps and the values of one tag."""
+    return [(point.step, float(point.array)) for point in points(directory, tag)]
+
+
+class Server:
+    """A running TensorBoard."""
+
+    def __init__(self, logdir: Path, fast: bool) -> None:
+        self.log = logdir.parent / f"tensorboard-{'fast' if fast else 'slow'}.txt"
+        self._out = self.log.open("w")
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tensorboard.main"),
+                *("--logdir", str(logdir), "--port", "0", "--host", "127.0.0.1"),
+                *(
+                    "--reload_interval",
+                    "1",
+                    f"--load_fast={'true' if fast else 'false'}",
+                ),
+                *("--samples_per_plugin", "images=100,scalars=100000"),
+            ],
+            stdout=self._out,
+            stderr=subprocess.STDOUT,
+        )
+
+    def start(self) -> None:
+        """Wait until it says where it listens."""
+        deadline = time.monotonic() + 120
+        while not (
+            found := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text())
+        ):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, "TensorBoard did not start"
+            time.sleep(0.1)
+        self.url = found[0]
+
+    def get(self, path: str, body: Any = None, **query: Any) -> bytes:
+        """Ask it, as the browser does."""
+        url = f"{self.url}/data/{path}?{urllib.parse.urlencode(query)}"
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, data=data, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return bytes(answer.read())
+
+    def json(self, path: str, body: Any = None, **query: Any) -> Any:
+        """Ask it for JSON."""
+        return json.loads(self.get(path, body, **query))
+
+    def until(self, wanted: Any, path: str, body: Any = None, **query: Any) -> Any:
+        """Ask until the answer is what is wanted: it answers before it has loaded."""
+        deadline = time.monotonic() + 60
+        answer = None
+        while time.monotonic() < deadline:
+            try:
+                answer = self.json(path, body, **query)
+                if wanted(answer):
+                    return answer
+            except (urllib.error.HTTPError, KeyError, IndexError):
+                pass  # the run is not there yet
+            time.sleep(0.2)
+        raise AssertionError(f"{path} {query}: {answer}")
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+        self.process.terminate()
+        self.process.wait(30)
+        self._out.close()

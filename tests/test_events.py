@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import load, scalars
+
+from annarchy_tb import Logger, events, records
+from annarchy_tb.events import EventFile, event_files
+
+
+def in_child(function: Callable[[], None]) -> int:
+    """Run a function in a forked child and return how that ended."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_file_begins_with_the_version(tmp_path: Path) -> None:
+    """An event file is readable from the moment it exists."""
+    file = EventFile(tmp_path)
+    assert file.path.read_bytes()[12:].find(b"brain.Event:2") > 0
+    file.close()
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        "events.out.tfevents.1700000000.host",  # tensorboardX's
+        "events.out.tfevents.9000000000.host.999.0009",  # the clock stepped back
+        "events.out.tfevents.9000000000.host.1000.0010",
+    ],
+)
+def test_a_new_file_sorts_behind_all_others(tmp_path: Path, earlier: str) -> None:
+    """Whatever lies in the directory, the file opened last has the last name."""
+    (tmp_path / earlier).touch()
+    files = [EventFile(tmp_path) for _ in range(12)]
+    assert event_files(tmp_path)[-12:] == [file.path for file in files]
+    for file in files:
+        file.close()
+
+
+def test_a_taken_name_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that another process took in the same instant stays that process's."""
+    monkeypatch.setattr(events, "event_files", lambda directory: [])
+    monkeypatch.setattr(events, "now", lambda: 1e9)
+    monkeypatch.setattr(events, "_count", itertools.repeat(7))
+    first, second = EventFile(tmp_path), EventFile(tmp_path)
+    assert "1000000000" in first.path.name
+    assert "1000000001" in second.path.name
+    first.close()
+    second.close()
+
+
+def test_a_directory_named_like_an_event_file_is_none(tmp_path: Path) -> None:
+    """Only files count."""
+    (tmp_path / "my.tfevents.1").mkdir()
+    assert event_files(tmp_path) == []
+
+
+def test_closing_ends_writing(tmp_path: Path) -> None:
+    """After close, append raises and writes nothing; a second close is fine."""
+    file = EventFile(tmp_path)
+    file.close()
+    file.close()
+    size = file.path.stat().st_size
+    with pytest.raises(ValueError, match="closed"):
+        file.append(b"record")
+    assert file.path.stat().st_size == size
+
+
+def test_a_copy_writes_a_file_of_its_own(tmp_path: Path) -> None:
+    """Two objects never share a descriptor, so neither can close the other's."""
+    file = EventFile(tmp_path)
+    twin = copy.deepcopy(file)
+    twin.append(records.ScalarRecords("twin")(1, 1.0, 0))
+    twin.close()
+    file.append(records.ScalarRecords("file")(1, 1.0, 0))
+    file.close()
+    assert file.path != twin.path
+    assert [point.tag for point in load(tmp_path)] == ["file", "twin"]
+
+
+def test_kill_straight_after_a_call_loses_nothing(tmp_path: Path) -> None:
+    """Everything logged before kill -9 is in the file, of every kind."""
+    code = f"""
+import os, signal
+import numpy as np
+from matplotlib.figure import Figure
+from annarchy_tb import Logger
+logger = Logger({str(tmp_path)!r}, "run")
+for step in range(1000):
+    logger.add_scalar("scalar", step, step)
+logger.log({{"a": 1, "b": 2}})
+logger.add_scalars("curves", {{"train": 1, "test": 2}})
+logger.add_image("image", np.random.rand(500, 500, 3))
+logger.add_histogram("histogram", np.arange(10))
+logger.add_text("text", "text")
+logger.add_figure("figure", Figure())
+logger.writer.add_scalar("tensorboardX", 1.0, 0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    run = tmp_path / "run"
+    assert scalars(run, "scalar") == [(step, step) for step in range(1000)]
+    rest = {point.tag for point in load(run)} - {"scalar"}
+    assert rest == {"a", "b", "image", "histogram", "text", "figure", "tensorboardX"}
+    assert scalars(run / "train", "curves") == [(0, 1)]
+    assert scalars(run / "test", "curves") == [(0, 2)]
+
+
+def test_threads_share_a_logger(logdir: Path) -> None:
+    """Four threads, each with tags of its own: every record is whole and in order."""
+    big = np.random.default_rng(0).random((300, 300, 3))
+    with Logger(logdir, "run") as logger:
+
+        def work(name: str) -> None:
+            for step in range(500):
+                logger.add_scalar(f"{name}/scalar", step, step)
+                logger.log({f"{name}/a": step, f"{name}/b": -step})
+                logger.add_scalars(f"{name}/curves", {"x": step, "y": -step})
+                if step % 100 == 0:
+                    logger.add_image(f"{name}/image", big)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for name in "abcd":
+        assert scalars(logdir / "run", f"{name}/scalar") == [(i, i) for i in range(500)]
+        assert scalars(logdir / "run", f"{name}/b") == [(i, -i) for i in range(500)]
+        curve = scalars(logdir / "run" / "y", f"{name}/curves")
+        assert curve == [(i, -i) for i in range(500)]
+        images = [p.step for p in load(logdir / "run") if p.tag == f"{name}/image"]
+        assert images == list(range(5))
+
+
+def killed_in_a_large_write(logger: Logger) -> None:
+    """Be killed by a signal while 8 MB of text are on their way to the file.
+
+    A child of this child does the killing, as soon as the file has begun to grow.
+    """
+    logger.add_text("child/first", "first")
+    parent, path = os.getpid(), logger._file.path
+    size = path.stat().st_size
+    if os.fork() == 0:
+        while path.stat().st_size == size:
+            pass
+        os.kill(parent, signal.SIGKILL)
+        os._exit(0)
+    while True:
+        logger.add_text("child/large", "x" * 8_000_000)
+
+
+def test_forked_children_write_files_of_their_own(logdir: Path) -> None:
+    """Children log through the inherited Logger; one killed within a write hurts none.
+
+    Each has its own file, and nothing that the parent logs afterwards is lost.
+    """
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+        logger.add_scalar("parent", 0, 0)
+
+        def child(name: str) -> None:
+            logger.add_scalar(f"{name}/scalar", 1, 5)
+            logger.add_scalars("curves", {name: 1.0}, 5)
+            logger.close()
+
+        for name in ("one", "two", "three"):
+            assert in_child(lambda name=name: child(name)) == 0
+        assert in_child(lambda: killed_in_a_large_write(logger)) == -signal.SIGKILL
+        logger.add_scalar("parent", 1, 1)
+        logger.add_image("image", np.zeros((4, 4)))
+
+    assert len(event_files(logdir / "run")) == 5
+    assert scalars(logdir / "run", "parent") == [(0, 0), (1, 1)]
+    for name in ("one", "two", "three"):
+        assert scalars(logdir / "run", f"{name}/scalar") == [(5, 1)]
+        assert scalars(logdir / "run" / name, "curves") == [(5, 1)]
+    tags = [point.tag for point in load(logdir / "run")]
+    assert {"child/first", "image"} <= set(tags)
+    assert tags.count("_hparams_/session_end_info") == 1, "only the parent ends the run"
+
+
+def test_an_exception_in_a_forked_child_writes_no_status(logdir: Path) -> None:
+    """A child that leaves the with block by an error says nothing about the run."""
+
+    def child() -> None:
+        with logger:
+            raise RuntimeError
+
+    logger = Logger(logdir, "run")
+    logger.add_parameters({"a": 1})
+    assert in_child(child) == 1
+    assert len(event_files(logdir / "run")) == 1
+    logger.close()
+    tags = [point.tag for point in load(logdir / "run")]
+    assert tags.count("_hparams_/session_end_info") == 1

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+from conftest import points
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from annarchy_tb import Logger, images
+
+RNG = np.random.default_rng(0)
+
+
+def logged(logger: Logger, tag: str = "image") -> np.ndarray:
+    """Return the pixels of the last image of a tag."""
+    return points(logger.run_dir, tag)[-1].pixels
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
+def test_integers_are_kept_as_they_are(logger: Logger, shape: tuple[int, ...]) -> None:
+    """Every shape that is allowed comes back pixel for pixel."""
+    img = RNG.integers(0, 256, shape)
+    logger.add_image("image", img)
+    assert (
+        logged(logger) == img.reshape(shape if shape[-1] in (3, 4) else (5, 7))
+    ).all()
+    width, height, _ = points(logger.run_dir, "image")[0].array
+    assert (width, height) == (b"7", b"5")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u4", "i8", "u8"])
+def test_every_integer_type_counts_from_0_to_255(logger: Logger, dtype: str) -> None:
+    """An int64 of 200 is the grey level 200."""
+    img = np.array([[0, 1], [100, 127]], dtype)
+    logger.add_image("image", img)
+    assert logged(logger).tolist() == img.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "longdouble"])
+def test_floats_count_from_0_to_1(logger: Logger, dtype: str) -> None:
+    """0 is black, 1 is white, and what is between is rounded."""
+    logger.add_image("image", np.array([[0, 0.25], [0.75, 1]], dtype))
+    assert logged(logger).tolist() == [[0, 64], [191, 255]]
+
+
+def test_booleans_are_black_and_white(logger: Logger) -> None:
+    """False is black and True is white."""
+    logger.add_image("image", np.array([[True, False]]))
+    assert logged(logger).tolist() == [[255, 0]]
+
+
+def test_lists_are_images_too(logger: Logger) -> None:
+    """Whatever NumPy makes an array of numbers from will do, objects included."""
+    logger.add_image("image", [[0.0, 1.0]])
+    assert logged(logger).tolist() == [[0, 255]]
+    logger.add_image("image", np.array([[0.0, 1.0]], object))
+    assert logged(logger).tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(
+    ("img", "message"),
+    [
+        ([[0.5, 7.0], [-3.0, 1.0]], "from -3 to 7 are clipped to 0..1.*equalize=True"),
+        ([[100, 300], [-5, 255]], "from -5 to 300 are clipped to 0..255"),
+    ],
+)
+def test_what_lies_outside_is_clipped_with_one_warning(
+    logger: Logger, img: list[list[float]], message: str
+) -> None:
+    """Clipping is told once a tag, at the line that logged."""
+    with pytest.warns(UserWarning, match=message) as caught:
+        logger.add_image("image", img)
+        logger.add_image("image", img)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert logged(logger)[0, 1] == 255
+    assert logged(logger)[1, 0] == 0
+
+
+@pytest.mark.parametrize("equalize", [False, True])
+def test_nan_and_infinity_are_drawn_black(logger: Logger, equalize: bool) -> None:
+    """They are told once a tag and do not spoil the rest of the image."""
+    img = np.array([[np.nan, 0.5], [np.inf, 1.0], [-np.inf, 0.75]])
+    with pytest.warns(UserWarning, match=r"add_image\('image'\): NaN or inf") as caught:
+        logger.add_image("image", img, equalize=equalize)
+        logger.add_image("image", img, equalize=equalize)
+    assert len(caught) == 1
+    wanted = (
+        [[0, 0], [0, 255], [0, 128]] if equalize else [[0, 128], [0, 255], [0, 191]]
+    )
+    assert logged(logger).tolist() == wanted
+
+
+def test_equalize_uses_the_whole_range(logger: Logger) -> None:
+    """The minimum is black and the maximum white, and the array is not changed."""
+    img = np.array([[-70.0, -65.0], [-60.0, -50.0]])
+    kept = img.copy()
+    logger.add_image("image", img, equalize=True)
+    assert logged(logger).tolist() == [[0, 64], [128, 255]]
+    assert (img == kept).all()
+
+
+@pytest.mark.parametrize("value", [0.0, -65.0, 1e300, 7, True, np.nan])
+@pytest.mark.filterwarnings("ignore:.*NaN or inf")
+def test_equalize_of_a_constant_image_is_black(logger: Logger, value: float) -> None:
+    """There is no 0/0."""
+    logger.add_image("image", np.full((2, 2), value), equalize=True)
+    wanted = 255 if value is True else 0
+    assert logged(logger).tolist() == [[wanted, wanted]] * 2
+
+
+@pytest.mark.parametrize(
+    "img",
+    [
+        np.array([[-1.7e308, 1.7e308]]),
+        np.array([[0.0, 5e-324]]),
+        np.array([[-(2**63), 2**63 - 1]]),
+        np.array([[0, 2**64 - 1]], np.uint64),
+        np.array([[-3e38, 3e38]], np.float32),
+        np.array([[-60000, 60000]], np.float16),
+    ],
+)
+def test_equalize_stands_the_widest_and_the_narrowest_range(
+    logger: Logger, img: np.ndarray
+) -> None:
+    """Differences that overflow or almost vanish are black and white all the same."""
+    logger.add_image("image", img, equalize=True)
+    assert logged(logger).tolist() == [[0, 255]]
+
+
+def test_equalize_leaves_alpha_alone(logger: Logger) -> None:
+    """Of an RGBA image, the colours are rescaled and the opacity is kept."""
+    img = np.zeros((1, 2, 4))
+    img[0, 1, :3] = 0.5
+    img[..., 3] = [0.25, 0.75]
+    logger.add_image("image", img, equalize=True)
+    assert logged(logger).tolist() == [[[0, 0, 0, 64], [255, 255, 255, 191]]]
+
+
+@pytest.mark.parametrize(
+    ("img", "error", "message"),
+    [
+        (
+            np.zeros((10, 10, 2)),
+            ValueError,
+            r"\(H, W, 3\) or \(H, W, 4\), got \(10, 10, 2\)",
+        ),
+        (np.zeros(100), ValueError, r"got \(100,\); reshape it"),
+        (np.zeros((2, 3, 3, 3)), ValueError, "add_images"),
+        (np.zeros((0, 10)), ValueError, r"got \(0, 10\)"),
+        (3.0, ValueError, r"got \(\)"),
+        ([[1, 2], [3]], TypeError, "list of length 2"),
+        ([["a"]], TypeError, "array of numbers"),
+        ([[None, 1.0, "a"]], TypeError, "array of numbers"),
+        (np.zeros((2, 2), complex), TypeError, "complex"),
+        (None, TypeError, "None"),
+        (np.zeros((2, 2), "M8[s]"), TypeError, "datetime64"),
+    ],
+)
+def test_what_is_no_image_is_refused(
+    logger: Logger, img: object, error: type[Exception], message: str
+) -> None:
+    """The error names the method, the tag, the rule and what came."""
+    with pytest.raises(error, match=rf"^add_image\('Weights'\): img must .*{message}"):
+        logger.add_image("Weights", img)
+    logger.add_image("Weights", [[0.5]])
+    assert len(points(logger.run_dir, "Weights")) == 1
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 4), (3,), (2, 3, 3, 2), (0, 3, 3), (1, 2, 3, 3, 3)]
+)
+def test_what_are_no_images_is_refused(logger: Logger, shape: tuple[int, ...]) -> None:
+    """add_images wants a stack of images."""
+    with pytest.raises(
+        ValueError, match=r"^add_images\('a'\): img must have shape \(N, H"
+    ):
+        logger.add_images("a", np.zeros(shape))
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
+@pytest.mark.parametrize("number", [1, 2, 3, 7, 9])
+def test_a_mosaic_shows_all_images_with_gaps(
+    logger: Logger, number: int, channels: tuple[int, ...]
+) -> None:
+    """The images stand row by row with one grey pixel between them."""
+    img = RNG.integers(0, 256, (number, 4, 5, *channels), np.uint8)
+    logger.add_images("image", img)
+    sheet = logged(logger)
+    columns = int(np.ceil(np.sqrt(number)))
+    rows = -(-number // columns)
+    assert sheet.shape[:2] == (rows * 5 - 1, columns * 6 - 1)
+    covered = np.zeros(sheet.shape[:2], bool)
+    for i, one in enumerate(img):
+        top, left = i // columns * 5, i % columns * 6
+        place = (slice(top, top + 4), slice(left, left + 5))
+        covered[place] = True
+        assert (sheet[place] == one.reshape(sheet[place].shape)).all()
+    assert (sheet[~covered] == images.GREY).all()
+
+
+def test_images_are_equalized_together_or_each_by_itself(logger: Logger) -> None:
+    """equalize uses one range for all, and equalize_per_image, implying it, one each."""
+    img = np.array([[[0.0, 10.0]], [[20.0, 40.0]]])
+    logger.add_images("image", img, equalize=True)
+    assert logged(logger).tolist() == [[0, 64, 128, 128, 255]]
+    logger.add_images("image", img, equalize_per_image=True)
+    assert logged(logger).tolist() == [[0, 255, 128, 0, 255]]
+    logger.add_images("image", img, 7, True, True)
+    assert logged(logger).tolist() == [[0, 255, 128, 0, 255]]
+
+
+def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> None:
+    """An image of NaN, or a constant one, is black by itself."""
+    img = np.array([[[np.nan, np.nan]], [[3.0, 3.0]], [[1.0, 2.0]]])
+    with pytest.warns(UserWarning, match="NaN"):
+        logger.add_images("image", img, equalize_per_image=True)
+    sheet = logged(logger)
+    assert sheet[0].tolist() == [0, 0, 128, 0, 0]
+    assert sheet[2, :2].tolist() == [0, 255]
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+        st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 4])),
+    ),
+    st.sampled_from(["", "all", "each"]),
+)
+def test_any_numbers_become_pixels_without_a_warning_of_numpy(
+    array: np.ndarray, equalize: images.Scope
+) -> None:
+    """No array makes NumPy warn, and its PNG decodes to the same pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels, _ = images.to_pixels(array, equalize)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == array.shape
+    decoded = np.asarray(Image.open(io.BytesIO(images.encode_png(pixels))))
+    assert (decoded.reshape(pixels.shape) == pixels).all()

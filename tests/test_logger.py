@@ -1,0 +1,518 @@
+from __future__ import annotations
+
+import decimal
+import logging
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load, points, scalars
+from hypothesis import given
+from hypothesis import strategies as st
+
+import annarchy_tb
+from annarchy_tb import Logger
+from annarchy_tb.clock import MAX_STEP, MIN_STEP
+
+# -- importing ---------------------------------------------------------------------
+
+
+def test_importing_and_logging_stay_light() -> None:
+    """Neither the import nor a scalar brings in what is heavy."""
+    code = """
+import sys
+from annarchy_tb import Logger
+heavy = {"matplotlib", "tensorboard", "tensorboardX", "google.protobuf", "torch", "PIL"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+import tempfile
+with tempfile.TemporaryDirectory() as logdir, Logger(logdir) as logger:
+    logger.add_scalar("a", 1)
+    logger.add_histogram("b", [1])
+    logger.add_text("c", "d")
+    logger.add_parameters({"e": 1})
+    assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    logger.add_image("f", [[1.0]])
+    assert heavy & set(sys.modules) == {"PIL"}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_face_has_two_names() -> None:
+    """All public names are there, the lazy one too, and no other."""
+    assert annarchy_tb.__all__ == ["Logger", "SummaryWriter"]
+    assert set(annarchy_tb.__all__) <= set(dir(annarchy_tb))
+    assert annarchy_tb.SummaryWriter.__name__ == "SummaryWriter"
+    with pytest.raises(AttributeError, match="nothing"):
+        annarchy_tb.nothing  # noqa: B018
+
+
+# -- tags and values ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["Firing rate [Hz]", "Group/Name", "/slash", "膜電位 😀", "x" * 10_000, "a\nb"],
+)
+def test_tags_are_kept_as_given(logger: Logger, tag: str) -> None:
+    """No character is replaced, whatever the kind of data."""
+    logger.add_scalar(tag, 1)
+    assert scalars(logger.run_dir, tag) == [(0, 1)]
+
+
+CALLS: dict[str, Any] = {
+    "add_scalar": 1,
+    "add_scalars": {"a": 1},
+    "add_image": [[1.0]],
+    "add_images": [[[1.0]]],
+    "add_histogram": [1],
+    "add_text": "text",
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize(
+    ("tag", "error", "message"),
+    [
+        ("", ValueError, "tag must not be empty"),
+        (None, TypeError, "tag must be a str and come first, got None"),
+        (3.5, TypeError, r"got 3.5 \(float\)"),
+        ([1, 2], TypeError, "got list of length 2"),
+        (np.zeros(3), TypeError, r"got ndarray of shape \(3,\)"),
+        ("\ud800", ValueError, "valid Unicode"),
+    ],
+)
+def test_what_is_no_tag_is_refused(
+    logger: Logger, method: str, tag: object, error: type[Exception], message: str
+) -> None:
+    """A tag is a text that is not empty."""
+    with pytest.raises(error, match=rf"^{method}.*{message}"):
+        getattr(logger, method)(tag, CALLS[method])
+    assert not load(logger.run_dir)
+    assert len(list(logger.run_dir.iterdir())) == 1
+
+
+@pytest.mark.parametrize("first", CALLS)
+@pytest.mark.parametrize("second", CALLS)
+def test_a_tag_holds_one_kind_of_data(logger: Logger, first: str, second: str) -> None:
+    """TensorBoard shows only the first kind, so the second is an error."""
+    same = {"add_image": "images", "add_images": "images"}
+    getattr(logger, first)("tag", CALLS[first])
+    if "add_scalars" in (first, second) or same.get(first, first) == same.get(
+        second, second
+    ):
+        getattr(logger, second)("tag", CALLS[second])  # curves are runs of their own
+    else:
+        with pytest.raises(ValueError, match=rf"^{second}\('tag'\): .*one kind a tag"):
+            getattr(logger, second)("tag", CALLS[second])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(2, 2.0, True + 1, np.float32(2), np.float16(2), np.int64(2), np.uint8(2)),
+        *(np.array(2.0), np.array([2]), np.array([[2.0]]), decimal.Decimal(2)),
+    ],
+)
+def test_whatever_is_one_number_is_a_scalar(logger: Logger, value: Any) -> None:
+    """All methods that take numbers take what float() takes, and arrays of one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.add_scalar("scalar", value)
+        logger.add_scalar("scalar", value)
+        logger.log({"log": value})
+        logger.add_scalars("curves", {"curve": value})
+        logger.add_metrics({"metric": value})
+    run = logger.run_dir
+    assert scalars(run, "scalar") == [(0, 2), (1, 2)]
+    assert scalars(run, "log") == scalars(run, "metric") == [(0, 2)]
+    assert scalars(run / "curve", "curves") == [(0, 2)]
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, np.False_])
+def test_booleans_are_scalars(logger: Logger, value: bool) -> None:
+    """True is 1."""
+    logger.add_scalar("a", value)
+    assert scalars(logger.run_dir, "a") == [(0, float(value))]
+
+
+def test_nan_and_infinity_are_kept(logger: Logger) -> None:
+    """What a simulation said is what is shown."""
+    for value in (np.nan, np.inf, -np.inf):
+        logger.add_scalar("a", value)
+    found = [value for _, value in scalars(logger.run_dir, "a")]
+    np.testing.assert_equal(found, [np.nan, np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 10**308, decimal.Decimal("1e200")])
+def test_what_single_precision_cannot_hold_is_infinite(
+    logger: Logger, value: Any
+) -> None:
+    """TensorBoard's scalars are single precision; beyond it, one warning says so."""
+    with pytest.warns(UserWarning, match="beyond single precision") as caught:
+        logger.add_scalar("a", value)
+        logger.add_scalar("a", value)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert [abs(value) for _, value in scalars(logger.run_dir, "a")] == [np.inf] * 2
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (None, "None"),
+        ("3", r"'3' \(str\)"),
+        (b"3", "b'3'"),
+        (np.zeros(3), r"ndarray of shape \(3,\) and dtype float64"),
+        (np.zeros(0), r"ndarray of shape \(0,\)"),
+        ([1.0], "list of length 1"),
+        ({}, "dict of length 0"),
+        (1j, "1j"),
+        (10**400, "10+[.]{3}0+ .int"),
+    ],
+)
+def test_what_is_no_number_is_refused(logger: Logger, value: Any, came: str) -> None:
+    """The error names method, tag, rule and what came, and nothing is written."""
+    for tag in ("new", "old"):
+        logger.add_scalar("old", 1)
+        message = rf"^add_scalar\('{tag}'\): value must be one number, got {came}"
+        with pytest.raises(TypeError, match=message):
+            logger.add_scalar(tag, value)
+    with pytest.raises(TypeError, match=r"^log\('b'\): value must"):
+        logger.log({"a": 1, "b": value})
+    with pytest.raises(TypeError, match=r"^add_scalars\('c: b'\): value must"):
+        logger.add_scalars("c", {"a": 1, "b": value})
+    with pytest.raises(TypeError, match=r"^add_metrics\('b'\): value must"):
+        logger.add_metrics({"a": 1, "b": value})
+    assert [point.tag for point in load(logger.run_dir)] == ["old", "old"]
+    assert len(list(logger.run_dir.iterdir())) == 1
+    logger.add_image("new", [[1.0]])  # a refused call does not take the tag
+
+
+@pytest.mark.parametrize("values", [None, 1.0, [("a", 1)], "a"])
+def test_several_numbers_come_as_a_dict(logger: Logger, values: Any) -> None:
+    """log, add_scalars and add_metrics say that they want a dict."""
+    for call in (
+        lambda: logger.log(values),
+        lambda: logger.add_scalars("a", values),
+        lambda: logger.add_metrics(values),
+    ):
+        with pytest.raises(TypeError, match="dict of numbers by their names is needed"):
+            call()
+
+
+def test_names_of_numbers_are_texts(logger: Logger) -> None:
+    """A key that is no str is refused before anything is written."""
+    with pytest.raises(TypeError, match=r"add_scalars\('a'\): the names must be str"):
+        logger.add_scalars("a", {"x": 1, 2: 1})
+    with pytest.raises(ValueError, match="log: tag must not be empty"):
+        logger.log({"a": 1, "": 2})
+    assert not load(logger.run_dir)
+
+
+def test_no_numbers_write_nothing(logger: Logger) -> None:
+    """An empty dict is no error and no record."""
+    logger.log({})
+    logger.add_scalars("a", {})
+    logger.add_metrics({})
+    assert not load(logger.run_dir)
+
+
+def test_log_writes_one_event(logger: Logger) -> None:
+    """Several tags in one record are read as several."""
+    size = logger._file.path.stat().st_size
+    logger.log({f"tag {i}": i for i in range(10)}, 3)
+    assert [(p.tag, p.step, float(p.array)) for p in load(logger.run_dir)] == [
+        (f"tag {i}", 3, i) for i in range(10)
+    ]
+    assert logger._file.path.stat().st_size - size < 10 * 20 + 40
+
+
+# -- steps -------------------------------------------------------------------------
+
+
+def test_steps_left_out_count_on_per_tag(logger: Logger) -> None:
+    """A tag starts at 0 and goes on from its last step, explicit or not."""
+    for _ in range(3):
+        logger.add_scalar("a", 1)
+    logger.add_scalar("b", 1)
+    logger.add_scalar("a", 1, 10)
+    logger.add_scalar("a", 1)
+    logger.add_scalar("c", 1, -7)
+    logger.add_scalar("c", 1)
+    assert [step for step, _ in scalars(logger.run_dir, "a")] == [0, 1, 2, 10, 11]
+    assert scalars(logger.run_dir, "b") == [(0, 1)]
+    assert [step for step, _ in scalars(logger.run_dir, "c")] == [-7, -6]
+
+
+def test_several_tags_go_on_from_their_largest_step(logger: Logger) -> None:
+    """log and add_scalars write one step, 1 + the largest last one of their tags."""
+    logger.add_scalar("a", 1, 5)
+    logger.log({"a": 1, "b": 1})
+    assert scalars(logger.run_dir, "b") == [(6, 1)]
+    logger.add_scalars("c", {"x": 1}, 8)
+    logger.add_scalars("c", {"x": 1, "y": 1})
+    assert scalars(logger.run_dir / "y", "c") == [(9, 1)]
+
+
+WHOLE: list[tuple[Any, int]] = [
+    *((5, 5), (5.0, 5), (9.999999999999966, 10), (np.int32(5), 5), (np.float64(5), 5)),
+    *((np.uint64(5), 5), (True, 1), (np.array(5), 5), (np.array([5]), 5)),
+    *((decimal.Decimal(5), 5), (2.0**62, 2**62)),
+    *((MAX_STEP, MAX_STEP), (MIN_STEP, MIN_STEP)),
+]
+
+
+@pytest.mark.parametrize(("step", "whole"), WHOLE)
+@pytest.mark.parametrize("method", CALLS)
+def test_whole_steps_are_steps(
+    logger: Logger, method: str, step: Any, whole: int
+) -> None:
+    """Whatever is a whole number within 1e-6 counts as one."""
+    getattr(logger, method)("tag", CALLS[method], step)
+    where = logger.run_dir / "a" if method == "add_scalars" else logger.run_dir
+    [point] = points(where, "tag")
+    assert point.step == whole
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        (
+            0.5,
+            ValueError,
+            r"step must be a whole number, got 0.5 \(float\); pass .*time=",
+        ),
+        (1.00001, ValueError, "time="),
+        (np.float32(0.1), ValueError, "time="),
+        (np.nan, ValueError, "step must be finite"),
+        (np.inf, ValueError, "step must be finite"),
+        ("5", TypeError, "step must be a whole number"),
+        ([5], TypeError, "step must be a whole number"),
+        (np.zeros(2), TypeError, "step must be one number"),
+        (2**63, ValueError, "64 bits"),
+        (-(2**63) - 1, ValueError, "64 bits"),
+        (1e30, ValueError, "64 bits"),
+    ],
+)
+@pytest.mark.parametrize("method", CALLS)
+def test_what_is_no_step_is_refused(
+    logger: Logger, method: str, step: Any, error: type[Exception], message: str
+) -> None:
+    """The error teaches time=, and nothing is written or made."""
+    with pytest.raises(error, match=rf"^{method}\('tag'\): .*{message}"):
+        getattr(logger, method)("tag", CALLS[method], step)
+    assert not load(logger.run_dir)
+    assert len(list(logger.run_dir.iterdir())) == 1
+    logger.add_text("tag", "a refused call does not take the tag")
+
+
+def test_a_step_cannot_be_left_out_after_the_last(logger: Logger) -> None:
+    """Counting on does not wrap round."""
+    logger.add_scalar("a", 1, MAX_STEP)
+    with pytest.raises(ValueError, match="can't be left out"):
+        logger.add_scalar("a", 1)
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("step", [3, 5])
+def test_a_step_that_does_not_increase_warns_once(
+    logger: Logger, method: str, step: int
+) -> None:
+    """TensorBoard hides points then; the data is written all the same."""
+    getattr(logger, method)("tag", CALLS[method], 5)
+    with pytest.warns(UserWarning, match=rf"step {step} comes after step 5") as caught:
+        getattr(logger, method)("tag", CALLS[method], step)
+        getattr(logger, method)("tag", CALLS[method], 2)
+    assert [warning.filename for warning in caught] == [__file__]
+    where = logger.run_dir / "a" if method == "add_scalars" else logger.run_dir
+    assert [point.step for point in points(where, "tag")] == [5, step, 2]
+
+
+@given(st.lists(st.none() | st.integers(0, 500), max_size=30))
+def test_steps_are_what_the_rule_says(tmp_path_factory: Any, given: list[Any]) -> None:
+    """Given steps are kept, and each left out is 1 + the one before."""
+    wanted: list[int] = []
+    with Logger(tmp_path_factory.mktemp("runs"), "run") as logger:
+        for step in given:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                logger.add_scalar("a", 1, step)
+            last = wanted[-1] if wanted else -1
+            wanted.append(last + 1 if step is None else step)
+    assert [step for step, _ in scalars(logger.run_dir, "a")] == wanted
+
+
+# -- simulated time ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("us", 1e-6),
+        ("min", 60.0),
+        ("h", 3600.0),
+        ("d", 86400.0),
+    ]
+    + [(unit, 1.0) for unit in ("ns", "ps", "fs")],
+)
+def test_simulated_time_is_drawn_from_the_start(
+    logdir: Path, unit: str, seconds: float
+) -> None:
+    """A point's wall time is the run's start plus its time; tiny units are seconds."""
+    with Logger(logdir, "run", time_unit=unit) as logger:
+        for time in (0.0, 100.0, 250.5):
+            logger.add_scalar("a", 1, time=time)
+    found = points(logdir / "run", "a")
+    assert [point.step for point in found] == [0, 1, 2]
+    past = [point.time - logger._directory.started for point in found]
+    assert past == pytest.approx([0, 100 * seconds, 250.5 * seconds], abs=1e-6)
+
+
+def test_every_method_takes_simulated_time(logger: Logger) -> None:
+    """One second of simulated time is one second on the axis, whatever the kind."""
+    for method, value in CALLS.items():
+        getattr(logger, method)(method, value, time=1000.0)
+    logger.log({"log": 1}, time=1000.0)
+    found = load(logger.run_dir) + load(logger.run_dir / "a")
+    assert len(found) == len(CALLS) + 1
+    started = logger._directory.started
+    assert [p.time - started for p in found] == pytest.approx(
+        [1.0] * len(found), abs=1e-6
+    )
+
+
+def test_dt_counts_steps_from_time(logdir: Path) -> None:
+    """A step left out is the nearest solver step, rounded and not cut."""
+    with Logger(logdir, "run", dt=0.1) as logger:
+        for time in (0.0, 0.1, 0.30000000000000004, 0.9999999999999966, 100.0):
+            logger.add_scalar("a", 1, time=time)
+        logger.add_scalar("a", 1, 5000, time=200.0)
+        logger.add_scalar("a", 1)
+    found = [step for step, _ in scalars(logdir / "run", "a")]
+    assert found == [0, 1, 3, 10, 1000, 5000, 5001]
+
+
+def test_time_goes_on_from_the_first_start_in_a_reused_run(logdir: Path) -> None:
+    """After an append, simulated time is drawn from the run's original start."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1, time=0.0)
+    first = logger._directory.started
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1, time=1000.0)
+    assert logger._directory.started == first
+    assert [p.time for p in points(logdir / "run", "a")] == pytest.approx(
+        [first, first + 1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "error", "message"),
+    [
+        (np.nan, ValueError, "time must be finite"),
+        (np.inf, ValueError, "time must be finite"),
+        ("1 s", TypeError, "time must be a number"),
+        ([1, 2], TypeError, "time must be a number"),
+    ],
+)
+def test_what_is_no_time_is_refused(
+    logger: Logger, time: Any, error: type[Exception], message: str
+) -> None:
+    """The error names the method and the tag."""
+    with pytest.raises(error, match=rf"^add_scalar\('a'\): {message}"):
+        logger.add_scalar("a", 1, time=time)
+    assert not load(logger.run_dir)
+
+
+# -- text --------------------------------------------------------------------------
+
+
+def test_text_is_kept(logger: Logger) -> None:
+    """A text comes back as it was, in a tensor of shape ()."""
+    logger.add_text("a", "# Über\n\n| a | b |\n|---|---|\n| 1 | 2 |")
+    [point] = points(logger.run_dir, "a")
+    assert point.plugin == "text"
+    assert point.array.item().decode() == "# Über\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+
+
+def test_text_that_is_no_unicode_is_escaped(logger: Logger) -> None:
+    """A file name with undecodable bytes does not stop a simulation."""
+    logger.add_text("a", "file-\udcff")
+    [point] = points(logger.run_dir, "a")
+    assert point.array.item() == rb"file-\udcff"
+
+
+@pytest.mark.parametrize("text", [None, 3, b"bytes", ["list"]])
+def test_what_is_no_text_is_refused(logger: Logger, text: Any) -> None:
+    """add_text takes a str."""
+    with pytest.raises(TypeError, match=r"^add_text\('a'\): text must be a str, got"):
+        logger.add_text("a", text)
+
+
+# -- the life of a Logger ----------------------------------------------------------
+
+
+def test_after_close_every_method_says_so(logdir: Path) -> None:
+    """The error names the run; nothing is written, and a second close is fine."""
+    logger = Logger(logdir, "trial1")
+    logger.add_scalar("tag", 1)
+    logger.close()
+    logger.close()
+    written = {path: path.stat().st_size for path in logger.run_dir.rglob("*")}
+    calls = [lambda m=m, v=v: getattr(logger, m)("tag", v) for m, v in CALLS.items()]
+    calls += [
+        lambda: logger.log({"a": 1}),
+        lambda: logger.add_figure("a", None),
+        lambda: logger.add_parameters({}),
+        lambda: logger.add_metrics({}),
+        lambda: logger.flush(),
+        lambda: logger.writer,
+        lambda: logger.__enter__(),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="^Logger is closed: .*runs/trial1$"):
+            call()
+    assert {path: path.stat().st_size for path in logger.run_dir.rglob("*")} == written
+    assert repr(logger) == f"<Logger {logdir / 'trial1'} (closed)>"
+
+
+def test_bad_input_leaves_the_run_whole(logger: Logger) -> None:
+    """After any refused call, what was logged before and after is readable."""
+    logger.add_scalar("a", 1)
+    for call in (
+        lambda: logger.add_scalar("a", None),
+        lambda: logger.add_image("b", np.zeros((2, 2, 2))),
+        lambda: logger.add_histogram("c", "text"),
+        lambda: logger.add_text("a", "another kind"),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            call()
+    logger.add_scalar("a", 2)
+    assert [(p.tag, float(p.array)) for p in load(logger.run_dir)] == [
+        ("a", 1),
+        ("a", 2),
+    ]
+
+
+def test_flush_reaches_the_disk_without_closing(logger: Logger) -> None:
+    """After a flush, logging goes on."""
+    logger.add_scalars("a", {"x": 1})
+    logger.flush()
+    logger.add_scalar("a", 1)
+    assert scalars(logger.run_dir, "a") == [(0, 1)]
+
+
+def test_the_place_is_told_by_logging_and_not_printed(
+    logdir: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One INFO record of the logger annarchy_tb, and nothing on the terminal."""
+    with caplog.at_level(logging.INFO, "annarchy_tb"), Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"logging to {logdir / 'run'}"
+    ]
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_file_loader import (
+    LegacyEventFileLoader,
+)
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import HistogramProto, Summary
+from tensorboardX.record_writer import RecordWriter
+
+from annarchy_tb import histograms, records
+
+tags = st.text(min_size=1, max_size=50).filter(lambda tag: tag.isprintable())
+any_tag = tags | st.sampled_from(["x" * 10_000, "Geschwindigkeit [µm/ms]", "膜電位/😀"])
+steps = st.integers(-(2**63), 2**63 - 1) | st.sampled_from(
+    [0, 127, 128, 2**14, -1, 2**63 - 1, -(2**63)]
+)
+values = st.floats(width=32) | st.floats(
+    allow_nan=True, allow_infinity=True, min_value=None, max_value=None
+).filter(lambda v: not math.isfinite(v) or abs(v) < records.LARGEST)
+times = st.floats(0, 4e9)
+
+
+def framed(event: Event, directory: Path) -> bytes:
+    """Return the record that tensorboardX writes for an event."""
+    path = directory / "record"
+    writer = RecordWriter(str(path))
+    writer.write(event.SerializeToString())
+    writer.close()
+    return path.read_bytes()
+
+
+def checked(record: bytes, directory: Path) -> Event:
+    """Parse a record, and hold its frame against the one that tensorboardX makes."""
+    event = record[12:-4]
+    path = directory / "record"
+    writer = RecordWriter(str(path))
+    writer.write(event)
+    writer.close()
+    assert path.read_bytes() == record
+    return Event.FromString(event)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("records")
+
+
+@given(any_tag, values, times, st.lists(steps, min_size=1, max_size=5))
+def test_scalars_parse_to_what_protobuf_gives(
+    directory: Path, tag: str, value: float, time: float, at: list[int]
+) -> None:
+    """A scalar's record is the same message as protobuf makes, framed alike."""
+    make = records.ScalarRecords(tag)
+    for step in at:
+        got = checked(make(value, time, step), directory)
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+        wanted = Event(wall_time=time, step=step, summary=summary)
+        if math.isnan(value):
+            assert math.isnan(got.summary.value[0].simple_value)
+            got.summary.value[0].simple_value = 0
+            wanted.summary.value[0].simple_value = 0
+        assert got == wanted
+
+
+@given(any_tag, values, times, steps)
+def test_the_two_ways_to_write_a_scalar_agree(
+    tag: str, value: float, time: float, step: int
+) -> None:
+    """ScalarRecords gives, byte for byte, what the general way gives."""
+    general = records.summary([records.scalar_value(tag, value)], time, step)
+    assert records.ScalarRecords(tag)(value, time, step) == general
+
+
+@given(any_tag, times, steps, st.binary(max_size=300))
+def test_images_parse_to_what_protobuf_gives(
+    directory: Path, tag: str, time: float, step: int, png: bytes
+) -> None:
+    """An image's record is the same message as protobuf makes."""
+    value = records.image_value(tag, (3, 200, 4), png)
+    image = Summary.Image(height=3, width=200, colorspace=4, encoded_image_string=png)
+    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+    wanted = Event(wall_time=time, step=step, summary=summary)
+    assert checked(records.summary([value], time, step), directory) == wanted
+
+
+@given(any_tag, st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=200))
+def test_histograms_parse_to_what_protobuf_gives(
+    directory: Path, tag: str, numbers: list[float]
+) -> None:
+    """A histogram's record is the same message as protobuf makes."""
+    buckets = histograms.count(np.array(numbers))
+    histogram = HistogramProto(
+        min=buckets.min,
+        max=buckets.max,
+        num=buckets.num,
+        sum=buckets.sum,
+        sum_squares=buckets.sum_squares,
+        bucket_limit=buckets.limits,
+        bucket=buckets.counts,
+    )
+    summary = Summary(value=[Summary.Value(tag=tag, histo=histogram)])
+    wanted = Event(wall_time=1.0, step=2, summary=summary)
+    record = records.summary([records.histogram_value(tag, buckets)], 1.0, 2)
+    assert checked(record, directory) == wanted
+
+
+@given(any_tag, st.text(st.characters(exclude_categories=["Cs"])))
+def test_texts_parse_to_what_protobuf_gives(
+    directory: Path, tag: str, text: str
+) -> None:
+    """A text's record is the same message as protobuf makes."""
+    value = Summary.Value(tag=tag)
+    value.metadata.plugin_data.plugin_name = "text"
+    value.tensor.dtype = 7  # DT_STRING
+    value.tensor.tensor_shape.SetInParent()
+    value.tensor.string_val.append(text.encode())
+    wanted = Event(wall_time=1.0, step=2, summary=Summary(value=[value]))
+    record = records.summary([records.text_value(tag, text)], 1.0, 2)
+    assert checked(record, directory) == wanted
+
+
+@given(st.lists(st.tuples(any_tag, values, steps), max_size=10))
+def test_tensorboards_python_loader_reads_records_back(
+    directory: Path, said: list[tuple[str, float, int]]
+) -> None:
+    """Any tag, step and value comes back equal from TensorBoard's Python loader."""
+    path = directory / "events.out.tfevents.1.host"
+    path.write_bytes(
+        records.file_version(1.0)
+        + b"".join(records.ScalarRecords(t)(v, 5.0, s) for t, v, s in said)
+    )
+    version, *events = LegacyEventFileLoader(str(path)).Load()
+    assert version.file_version == "brain.Event:2"
+    for event, (tag, value, step) in zip(events, said, strict=True):
+        assert (event.summary.value[0].tag, event.step) == (tag, step)
+        single = struct.unpack("<f", struct.pack("<f", value))[0]
+        np.testing.assert_equal(event.summary.value[0].simple_value, single)
+
+
+@given(st.lists(st.tuples(any_tag, steps), max_size=10))
+def test_contents_tells_tag_kind_and_step(said: list[tuple[str, int]]) -> None:
+    """What was written is found again in the serialized events."""
+    stream = io.BytesIO(
+        records.file_version(1.0)
+        + b"".join(
+            records.summary(
+                [records.text_value(tag, "x"), records.scalar_value(tag, 1)], 0, step
+            )
+            for tag, step in said
+        )
+    )
+    found = [
+        entry for event in records.read(stream) for entry in records.contents(event)
+    ]
+    assert found == [(t, k, s) for t, s in said for k in ("text", "scalar")]
+
+
+def test_contents_knows_what_other_writers_write() -> None:
+    """The kind of a tensor is the one its plugin stands for; without one, unknown."""
+    scalar = Summary.Value(tag="a")
+    scalar.metadata.plugin_data.plugin_name = "scalars"
+    mesh = Summary.Value(tag="b")
+    mesh.metadata.plugin_data.plugin_name = "mesh"
+    bare = Summary.Value(tag="c")
+    bare.tensor.dtype = 1
+    event = Event(wall_time=1, step=-3, summary=Summary(value=[scalar, mesh, bare]))
+    assert list(records.contents(event.SerializeToString())) == [
+        ("a", "scalar", -3),
+        ("b", "mesh", -3),
+        ("c", "", -3),
+    ]
+
+
+def test_every_truncation_leaves_the_whole_records_readable() -> None:
+    """A file cut anywhere gives the records before the cut, and no error."""
+    parts = [records.file_version(1.0)]
+    parts += [records.ScalarRecords("tag")(i, 1.0, i) for i in range(3)]
+    whole = b"".join(parts)
+    ends = np.cumsum([len(part) for part in parts])
+    for cut in range(len(whole) + 1):
+        found = list(records.read(io.BytesIO(whole[:cut])))
+        assert found == [part[12:-4] for part in parts[: int(np.sum(ends <= cut))]]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255))
+def test_a_flipped_byte_never_gives_a_wrong_record(at: int, flip: int) -> None:
+    """Behind a damaged byte nothing is believed, and what is before comes back."""
+    parts = [records.ScalarRecords("tag")(i, 1.0, i) for i in range(3)]
+    whole = bytearray(b"".join(parts))
+    at %= len(whole)
+    whole[at] ^= flip
+    found = list(records.read(io.BytesIO(bytes(whole))))
+    assert found == [part[12:-4] for part in parts[: at // len(parts[0])]]
+
+
+@given(st.binary(max_size=60))
+def test_no_message_makes_the_parser_do_worse_than_raise(message: bytes) -> None:
+    """Bytes that are no message give a ValueError, never anything else."""
+    with contextlib.suppress(ValueError):
+        list(records.contents(message))

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import load, open_descriptors, points, scalars
+
+from annarchy_tb import Logger, names
+from annarchy_tb.events import event_files
+
+
+def test_a_run_is_named_by_date_and_host(logdir: Path) -> None:
+    """The default name is <month><day>_<time>_<host>."""
+    with Logger(logdir) as logger:
+        pattern = rf"\w{{3}}\d\d_\d\d-\d\d-\d\d_{re.escape(names.host())}(_\d+)?"
+        assert re.fullmatch(pattern, logger.run_dir.name)
+        assert logger.run_dir.parent == logdir
+
+
+def test_twenty_processes_at_once_get_twenty_directories(tmp_path: Path) -> None:
+    """Loggers started at the same time by 20 processes never share a directory."""
+    code = """
+import sys
+from annarchy_tb import Logger
+print("ready", flush=True)
+sys.stdin.readline()
+with Logger() as logger:
+    logger.add_scalar("pid", 1, 1)
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=tmp_path,
+        )
+        for _ in range(20)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    runs = list((tmp_path / "runs").iterdir())
+    assert len(runs) == 20
+    assert all(scalars(run, "pid") == [(1, 1)] for run in runs)
+
+
+def test_two_loggers_in_one_second_get_two_directories(logdir: Path) -> None:
+    """A clash of names counts up."""
+    with Logger(logdir) as one, Logger(logdir) as two, Logger(logdir) as three:
+        assert len({one.run_dir, two.run_dir, three.run_dir}) == 3
+
+
+def test_a_reused_experiment_loses_nothing(logdir: Path) -> None:
+    """Five Loggers of one experiment within a second: all points are there."""
+    for number in range(5):
+        with Logger(logdir, "trial1") as logger:
+            logger.add_scalar("a", number, number)
+    assert len(event_files(logdir / "trial1")) == 5
+    assert scalars(logdir / "trial1", "a") == [(i, i) for i in range(5)]
+
+
+def test_steps_left_out_go_on_in_a_reused_run(logdir: Path) -> None:
+    """Every kind and every curve goes on from the steps that the run has."""
+    for _ in range(2):
+        with Logger(logdir, "run") as logger:
+            logger.add_scalar("scalar", 1)
+            logger.add_scalar("scalar", 1)
+            logger.add_image("image", [[1.0]])
+            logger.add_histogram("histogram", [1, 2])
+            logger.add_text("text", "text")
+            logger.add_scalars("curves", {"a": 1, "b": 2})
+            logger.log({"x": 1, "y": 2})
+    run = logdir / "run"
+    assert [step for step, _ in scalars(run, "scalar")] == [0, 1, 2, 3]
+    for tag in ("image", "histogram", "text", "x", "y"):
+        assert [point.step for point in points(run, tag)] == [0, 1]
+    assert [step for step, _ in scalars(run / "b", "curves")] == [0, 1]
+
+
+def test_a_reused_run_is_read_only_when_needed(logdir: Path) -> None:
+    """With explicit steps, the earlier files of a run are not opened."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1, 1)
+    earlier = event_files(logdir / "run")[0]
+    earlier.write_bytes(b"")  # whoever reads now finds nothing
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1, 2)
+        logger.add_scalar("b", 1)
+    assert scalars(logdir / "run", "a") == [(2, 1)]
+
+
+def test_a_torn_earlier_file_does_not_stop_a_reused_run(logdir: Path) -> None:
+    """What can be read of a killed run counts."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_scalar("a", 1, step)
+    earlier = event_files(logdir / "run")[0]
+    earlier.write_bytes(earlier.read_bytes()[:-5])
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+    assert [step for step, _ in scalars(logdir / "run", "a")] == [0, 1, 2]
+
+
+def test_a_change_of_directory_does_not_split_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's path holds from the start, for curves opened later too."""
+    monkeypatch.chdir(tmp_path)
+    with Logger("runs", "run") as logger:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        logger.add_scalars("a", {"curve": 1})
+        assert logger.run_dir.is_absolute()
+    assert scalars(tmp_path / "runs" / "run" / "curve", "a") == [(0, 1)]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_thousand_loggers_leave_nothing_open(logdir: Path) -> None:
+    """Opened and closed, a Logger leaves no descriptor."""
+    before = len(open_descriptors())
+    for number in range(1000):
+        with Logger(logdir, f"run{number}") as logger:
+            logger.add_scalar("a", 1)
+            logger.add_scalars("b", {"c": 1})
+    assert len(open_descriptors()) <= before + 1  # the listing's own
+
+
+def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
+    """Where the run can't be made, the OSError says where."""
+    readonly = tmp_path / "readonly"
+    readonly.mkdir()
+    readonly.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    if os.getuid() == 0:  # who may write everywhere; so ask as nobody, in a child
+        for path in (tmp_path, *tmp_path.parents):
+            if path.owner() == "root" and path != Path("/") and "pytest" in path.name:
+                path.chmod(0o755)
+        readonly.chmod(0o555)
+        names.host()  # imports, while that is allowed
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.setuid(65534)
+            try:
+                Logger(readonly, "run")
+            except OSError as error:
+                os.write(writer, f"{type(error).__name__} {error}".encode())
+            os._exit(0)
+        os.close(writer)
+        os.wait()
+        said = os.read(reader, 1000).decode()
+        os.close(reader)
+    else:
+        with pytest.raises(OSError, match="readonly") as caught:
+            Logger(readonly, "run")
+        said = f"{caught.type.__name__} {caught.value}"
+    assert said.startswith("PermissionError")
+    assert str(readonly / "run") in said
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    """A logdir that is a file gives an OSError with its path."""
+    (tmp_path / "runs").touch()
+    with pytest.raises(OSError, match="runs"):
+        Logger(tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"experiment": ""}, "experiment must not be empty"),
+        ({"logdir": "s3://bucket/runs"}, "local directory"),
+        ({"time_unit": "fortnight"}, "time_unit must be one of .*'ms'"),
+        ({"dt": 0.0}, "dt must be a positive number"),
+        ({"dt": float("nan")}, "dt must be a positive number"),
+    ],
+)
+def test_wrong_arguments_make_no_directory(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, object],
+    message: str,
+) -> None:
+    """A Logger that can't be made leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        Logger(**arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("../../x", "/etc/x", "a/b", "a\\b", "..", ".", "", " ", "a\0b", "x" * 300),
+        *("ü" * 300, "run.json", "checkpoints", "con:", "a\nb", "\ud800", "trailing."),
+    ],
+)
+def test_hostile_curve_keys_stay_inside_the_run(logdir: Path, key: str) -> None:
+    """A key becomes one directory inside of the run, whatever it says."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalars("tag", {key: 1.0, "plain": 2.0})
+        made = {p.name for p in logger.run_dir.iterdir() if p.is_dir()} - {"plain"}
+        assert len(made) == 1
+        assert not made & names.RESERVED
+        assert {p.name for p in logdir.iterdir()} == {"run"}
+        assert {p.name for p in logdir.parent.iterdir()} == {"runs"}
+    assert scalars(logdir / "run" / made.pop(), "tag") == [(0, 1)]
+
+
+def test_curve_keys_stay_distinct() -> None:
+    """Keys that differ only in what had to go have different directories."""
+    keys = ["a/b", "a_b", "a\\b", "a:b", "a?b", "x" * 300, "x" * 301]
+    assert len({names.curve(key) for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("key", ["train", "E", "tau = 10 ms", "膜電位", "a.b"])
+def test_safe_curve_keys_are_kept(key: str) -> None:
+    """What is a good directory name stays as it is."""
+    assert names.curve(key) == key
+
+
+def test_an_unclosed_logger_is_told_of_and_is_no_success(logdir: Path) -> None:
+    """A Logger that is forgotten gives a ResourceWarning and no end of the run."""
+    logger = Logger(logdir, "run")
+    logger.add_parameters({"a": 1})
+    with pytest.warns(ResourceWarning, match="unclosed <Logger .*run>; write 'with"):
+        del logger
+    tags = [point.tag for point in load(logdir / "run")]
+    assert tags == ["_hparams_/session_start_info"]

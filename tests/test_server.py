@@ -1,0 +1,358 @@
+"""What the real TensorBoard says over HTTP, with each of its two loaders.
+
+The fast loader is the data server written in Rust, the default on Linux and macOS; the
+slow one is Python's, the default elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import os
+import platform
+import signal
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Server
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from test_events import in_child, killed_in_a_large_write
+
+from annarchy_tb import Logger, records
+from annarchy_tb.events import EventFile
+
+HAS_RUST = (platform.system(), platform.machine()) in (
+    ("Linux", "x86_64"),
+    ("Darwin", "x86_64"),
+)
+
+_number = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory that both servers watch."""
+    return tmp_path_factory.mktemp("served") / "runs"
+
+
+@pytest.fixture(scope="module")
+def servers(served: Path) -> Iterator[dict[str, Server]]:
+    """Start a TensorBoard with each loader."""
+    served.mkdir()
+    loaders = ["slow", "fast"] if HAS_RUST else ["slow"]
+    started = {loader: Server(served, loader == "fast") for loader in loaders}
+    try:
+        for server in started.values():
+            server.start()
+        yield started
+    finally:
+        for server in started.values():
+            server.stop()
+
+
+@pytest.fixture(params=["slow", "fast"])
+def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Server:
+    """Return the server with one of the loaders."""
+    if request.param not in servers:
+        pytest.skip("TensorBoard has no data server for this platform; CI runs it")
+    return servers[request.param]
+
+
+@pytest.fixture
+def logger(served: Path) -> Iterator[Logger]:
+    """Return the Logger of a run of its own in the watched directory."""
+    with Logger(served, f"run{next(_number)}") as logger:
+        yield logger
+
+
+def numbers(server: Server, run: str, tag: str, count: int) -> list[list[float]]:
+    """Return [step, value] of all points of a tag, once there are `count`."""
+    answer = server.until(
+        lambda points: len(points) >= count,
+        "plugin/scalars/scalars",
+        run=run,
+        tag=tag,
+    )
+    return [[step, value] for _, step, value in answer]
+
+
+def pictures(
+    server: Server, run: str, tag: str, count: int
+) -> list[tuple[int, np.ndarray]]:
+    """Return the steps and the pixels of a tag, as the browser gets them."""
+    answer = server.until(
+        lambda entries: len(entries) >= count,
+        "plugin/images/images",
+        run=run,
+        tag=tag,
+        sample=0,
+    )
+    found = []
+    for entry in answer:
+        png = server.get(f"plugin/images/individualImage?{entry['query']}&x=")
+        found.append((entry["step"], np.asarray(Image.open(io.BytesIO(png)))))
+    return found
+
+
+def session(server: Server, run: str) -> dict[str, Any]:
+    """Return the row of a run in the HPARAMS tab, once it has ended."""
+
+    def row(answer: Any) -> Any:
+        groups = [g for g in answer["sessionGroups"] if g["sessions"][0]["name"] == run]
+        return groups[0] if groups else None
+
+    body = {
+        "experimentName": "",
+        "allowedStatuses": [f"STATUS_{s}" for s in ("UNKNOWN", "SUCCESS", "FAILURE")],
+        "colParams": [],
+        "startIndex": 0,
+        "sliceSize": 1000,
+        "includeMetrics": True,
+    }
+    answer = server.until(
+        lambda answer: row(answer) and "endTimeSecs" in row(answer)["sessions"][0],
+        "plugin/hparams/session_groups",
+        body,
+    )
+    found: dict[str, Any] = row(answer)
+    assert len(found["sessions"]) == 1
+    return found
+
+
+def test_scalars_have_their_steps_and_values(logger: Logger, server: Server) -> None:
+    """Every point of a live run is shown, under the tag as it was given."""
+    for step in range(100):
+        logger.add_scalar("Firing rate [Hz]/膜", step / 2, step * 10)
+        logger.log({"one": step, "two": -step})
+    run = logger.run_dir.name
+    assert numbers(server, run, "Firing rate [Hz]/膜", 100) == [
+        [step * 10, step / 2] for step in range(100)
+    ]
+    assert numbers(server, run, "two", 100) == [[step, -step] for step in range(100)]
+    assert run in server.json("runs")
+
+
+def test_curves_are_runs_with_one_tag(logger: Logger, server: Server) -> None:
+    """Each key of add_scalars is a run <run>/<key>, and all share the tag."""
+    for step in range(3):
+        logger.add_scalars("Accuracy", {"train": step, "test set": -step}, step)
+    run = logger.run_dir.name
+    for key, sign in (("train", 1), ("test set", -1)):
+        found = numbers(server, f"{run}/{key}", "Accuracy", 3)
+        assert found == [[step, sign * step] for step in range(3)]
+
+
+def test_images_are_shown_pixel_for_pixel(logger: Logger, server: Server) -> None:
+    """The PNG that the browser gets decodes to what was logged."""
+    rng = np.random.default_rng(0)
+    wanted = rng.integers(0, 256, (2, 7, 5, 3), np.uint8)
+    for step, img in enumerate(wanted):
+        logger.add_image("Colour", img, step)
+    logger.add_images("Fields", wanted[..., 0], 4)
+    run = logger.run_dir.name
+    found = pictures(server, run, "Colour", 2)
+    assert [step for step, _ in found] == [0, 1]
+    assert (np.array([pixels for _, pixels in found]) == wanted).all()
+    [(step, mosaic)] = pictures(server, run, "Fields", 1)
+    assert step == 4
+    assert mosaic.shape == (7, 11)
+    assert (mosaic[:, :5] == wanted[0, ..., 0]).all()
+    assert (mosaic[:, 6:] == wanted[1, ..., 0]).all()
+
+
+def test_histograms_count_every_value(logger: Logger, server: Server) -> None:
+    """The buckets that TensorBoard draws hold all values between the extremes."""
+    values = np.random.default_rng(0).normal(-65, 2, 10_000)
+    logger.add_histogram("Potential", values, 3)
+    logger.add_histogram("Constant", np.full(10, 4.0), 3)
+    run = logger.run_dir.name
+    [[_, step, buckets]] = server.until(
+        bool, "plugin/histograms/histograms", run=run, tag="Potential"
+    )
+    assert step == 3
+    lefts, rights, counts = np.array(buckets).T
+    assert counts.sum() == 10_000
+    assert lefts[0] == pytest.approx(values.min())
+    assert rights[-1] == pytest.approx(values.max())
+    middle = np.average((lefts + rights) / 2, weights=counts)
+    assert middle == pytest.approx(values.mean(), abs=0.01)
+    [[_, _, buckets]] = server.until(
+        bool, "plugin/histograms/histograms", run=run, tag="Constant"
+    )
+    assert np.array(buckets)[:, 2].sum() == 10
+
+
+def test_text_is_rendered_as_markdown(logger: Logger, server: Server) -> None:
+    """A text is one paragraph of HTML without a table around it."""
+    logger.add_text("About", "**bold** and\n\n| a | b |\n|---|---|\n| 1 | 2 |", 2)
+    run = logger.run_dir.name
+    [entry] = server.until(bool, "plugin/text/text", run=run, tag="About")
+    assert entry["step"] == 2
+    assert "<strong>bold</strong>" in entry["text"]
+    assert entry["text"].count("<table>") == 1
+
+
+def test_figures_are_images(logger: Logger, server: Server) -> None:
+    """A figure is shown with its size."""
+    from matplotlib.figure import Figure
+
+    logger.add_figure("Figure", Figure(figsize=(3, 2), dpi=50))
+    [(step, pixels)] = pictures(server, logger.run_dir.name, "Figure", 1)
+    assert step == 0
+    assert pixels.shape == (100, 150, 4)
+
+
+def test_parameters_are_one_row_with_every_cell(served: Path, server: Server) -> None:
+    """NumPy's numbers, bools and lists show; None and NaN leave their cell empty."""
+    name = f"hparams{next(_number)}"
+    with Logger(served, name) as logger:
+        logger.add_parameters(
+            {
+                "rate": np.float32(0.1),
+                "units": np.int64(3),
+                "plastic": np.bool_(True),
+                "layers": [8, 16],
+                "rule": "Oja",
+                "nothing": None,
+                "nan": math.nan,
+            }
+        )
+        for step in range(5):
+            logger.add_scalar("Accuracy", step / 10, step)
+        logger.add_metrics({"Accuracy": 0.75})
+    row = session(server, name)
+    assert row["hparams"] == {
+        "rate": 0.1,
+        "units": 3.0,
+        "plastic": True,
+        "layers": "[8, 16]",
+        "rule": "Oja",
+    }
+    assert row["sessions"][0]["status"] == "STATUS_SUCCESS"
+    metrics = {m["name"]["tag"]: m["value"] for m in row["sessions"][0]["metricValues"]}
+    assert metrics == {"Accuracy": 0.75}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_run_that_failed_is_a_failure(
+    served: Path, server: Server, error: type[BaseException]
+) -> None:
+    """The row of a run that ended by an exception says so."""
+    name = f"failed{next(_number)}"
+    with pytest.raises(error), Logger(served, name) as logger:  # noqa: PT012
+        logger.add_parameters({"rate": 1})
+        raise error
+    row = session(server, name)
+    assert row["sessions"][0]["status"] == "STATUS_FAILURE"
+
+
+def test_columns_stay_numbers_where_runs_differ(served: Path, server: Server) -> None:
+    """A run with None or NaN in a column leaves it a column of numbers for all."""
+    logdir = f"column{next(_number)}"
+    name = f"tau{logdir}"
+    for run, value in (("a", 1.0), ("b", None), ("c", math.nan), ("d", 2.0)):
+        with Logger(served / logdir, run) as logger:
+            logger.add_parameters({name: value, "all": 1})
+    body = {"experimentName": "", "hparamsLimit": 0, "includeMetrics": True}
+
+    def column(answer: Any) -> Any:
+        found = [info for info in answer["hparamInfos"] if info["name"] == name]
+        return found[0] if found else None
+
+    for run in "abcd":
+        session(server, f"{logdir}/{run}")
+    answer = server.until(column, "plugin/hparams/experiment", body)
+    info = column(answer)
+    assert info["type"] == "DATA_TYPE_FLOAT64"
+    assert info.get("domainInterval", {}) == {"minValue": 1, "maxValue": 2} or sorted(
+        info["domainDiscrete"]
+    ) == [1, 2]
+
+
+@settings(
+    max_examples=3,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+            st.floats(width=32),
+            st.integers(-(2**63), 2**63 - 1),
+        ),
+        min_size=40,
+        max_size=40,
+        unique_by=lambda said: said[0],
+    )
+)
+def test_any_tag_step_and_value_comes_back(
+    served: Path, server: Server, said: list[tuple[str, float, int]]
+) -> None:
+    """Whatever was logged is what both loaders give, bit for bit."""
+    said = [*said, ("x" * 10_000, 0.5, -1), ("tag with spaces", math.nan, 2**63 - 1)]
+    with Logger(served, f"any{next(_number)}") as logger:
+        for tag, value, step in said:
+            logger.add_scalar(tag, value, step)
+    for tag, value, step in said:
+        [[got_step, got]] = numbers(server, logger.run_dir.name, tag, 1)
+        assert got_step == step
+        wanted = struct.unpack("<f", struct.pack("<f", value))[0]
+        np.testing.assert_equal(float(got), wanted)
+
+
+def test_the_parent_goes_on_after_a_child_was_killed(
+    served: Path, servers: dict[str, Server]
+) -> None:
+    """Of a run whose forked child died within a write, the parent's points are shown.
+
+    The servers start to read after that: one that is running, with the slow loader,
+    reads a later file of the directory only, until it is started again.
+    """
+    name = f"forked{next(_number)}"
+    hidden = served.parent / "hidden"
+    with Logger(hidden, name) as logger:
+        logger.add_scalar("parent", 0, 0)
+        assert in_child(lambda: logger.add_scalar("child", 1, 5)) == 0
+        assert in_child(lambda: killed_in_a_large_write(logger)) == -signal.SIGKILL
+        for step in range(1, 50):
+            logger.add_scalar("parent", step, step)
+    os.rename(hidden / name, served / name)
+    for server in servers.values():
+        assert numbers(server, name, "parent", 50) == [[i, i] for i in range(50)]
+        assert numbers(server, name, "child", 1) == [[5, 1]]
+
+
+def test_a_later_file_of_a_run_is_followed(served: Path, server: Server) -> None:
+    """Append to a run that TensorBoard is reading: it shows old and new points."""
+    name = f"appended{next(_number)}"
+    for start in (0, 10, 20):
+        with Logger(served, name) as logger:
+            for step in range(start, start + 10):
+                logger.add_scalar("a", step, step)
+        found = numbers(server, name, "a", start + 10)
+        assert found == [[i, i] for i in range(start + 10)]
+
+
+def test_records_behind_a_torn_end_are_in_the_next_file(
+    served: Path, server: Server
+) -> None:
+    """A file that ends in half a record keeps nothing from what comes after."""
+    name = f"torn{next(_number)}"
+    run = served / name
+    run.mkdir()
+    first = EventFile(run)
+    first.append(records.ScalarRecords("a")(0, 1.0, 0))
+    first.append(records.ScalarRecords("a")(1, 1.0, 1)[:-7])
+    first.close()
+    with Logger(served, name) as logger:
+        logger.add_scalar("a", 1)
+    assert numbers(server, name, "a", 2) == [[0, 0], [1, 1]]

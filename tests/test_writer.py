@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorboardX
+import tensorboardX.writer
+from conftest import load, points, scalars
+from tensorboardX.proto.event_pb2 import Event
+
+from annarchy_tb import Logger, SummaryWriter, hparams, records
+from annarchy_tb.events import event_files
+
+
+def events(run: Path) -> list[Event]:
+    """Return all events of a run but the file versions, parsed."""
+    found = []
+    for path in event_files(run):
+        with path.open("rb") as stream:
+            found += [Event.FromString(event) for event in records.read(stream)]
+    return [event for event in found if not event.file_version]
+
+
+def test_the_seam_of_tensorboardx_is_where_it_was() -> None:
+    """This package stands on three facts of tensorboardX; this test tells which moved.
+
+    `_get_file_writer` is what every add_* goes through and runs in the constructor;
+    `FileWriter` passes all it makes to `event_writer.add_event`; and no more than
+    add_scalars and add_hparams make file writers of their own.
+    """
+    source = inspect.getsource(tensorboardX.writer.SummaryWriter)
+    assert "self._get_file_writer()" in inspect.getsource(
+        tensorboardX.writer.SummaryWriter.__init__
+    )
+    own_writers = {
+        name
+        for name, method in inspect.getmembers(
+            tensorboardX.writer.SummaryWriter, inspect.isfunction
+        )
+        if any(
+            call in inspect.getsource(method)
+            for call in (" FileWriter(", "with SummaryWriter(logdir=")
+        )
+    }
+    assert own_writers == {"_get_file_writer", "add_scalars", "add_hparams"}
+    for name, method in inspect.getmembers(
+        tensorboardX.writer.FileWriter, inspect.isfunction
+    ):
+        if name.startswith("add_") and name != "add_event":
+            assert "self.add_event(" in inspect.getsource(method), name
+    assert "self.event_writer.add_event(event)" in inspect.getsource(
+        tensorboardX.writer.FileWriter.add_event
+    )
+    assert "event_writer" not in source
+
+
+def write_all(writer: tensorboardX.SummaryWriter) -> None:
+    """Call what needs no other package, with a fixed wall time."""
+    rng = np.random.default_rng(0)
+    writer.add_scalar("scalar", 1.5, 3, 1.0, "name", "description")
+    writer.add_histogram("histogram", rng.normal(size=100), 1, walltime=1.0)
+    writer.add_histogram_raw("raw", 0, 1, 2, 3, 4, [1.0], [2.0], 1, 1.0)
+    writer.add_image("image", rng.random((3, 4, 5)), 1, 1.0)
+    writer.add_images("images", rng.random((2, 3, 4, 5)), 1, 1.0)
+    writer.add_image_with_boxes(
+        "boxes", rng.random((3, 20, 20)), np.array([[1, 1, 9, 9]]), 1, 1.0
+    )
+    writer.add_text("text", "text", 1, 1.0)
+    labels, predictions = rng.integers(0, 2, 50), rng.random(50)
+    writer.add_pr_curve("curve", labels, predictions, 1, walltime=1.0)
+    writer.add_mesh("mesh", rng.random((1, 5, 3)), global_step=1, walltime=1.0)
+    writer.add_custom_scalars({"category": {"chart": ["Multiline", ["scalar"]]}})
+    writer.add_embedding(rng.random((4, 3)), ["a", "b", "c", "d"], global_step=1)
+
+
+def test_it_writes_what_tensorboardx_writes(tmp_path: Path) -> None:
+    """The same calls give the same events."""
+    with tensorboardX.SummaryWriter(str(tmp_path / "theirs")) as theirs:
+        write_all(theirs)
+    with SummaryWriter(tmp_path / "ours") as ours:
+        write_all(ours)
+    found, wanted = events(tmp_path / "ours"), events(tmp_path / "theirs")
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        if "custom_scalars__config__" in str(one):
+            one.wall_time = other.wall_time
+        assert one == other
+    tensors = "00001/default/tensors.tsv"
+    assert (tmp_path / "ours" / tensors).read_text() == (
+        tmp_path / "theirs" / tensors
+    ).read_text()
+
+
+def test_default_directories_never_clash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a logdir, each writer claims a run of its own below ./runs."""
+    monkeypatch.chdir(tmp_path)
+    with SummaryWriter(comment="-a") as one, SummaryWriter(comment="-a") as two:
+        assert one.logdir != two.logdir
+        assert Path(one.logdir).parent == tmp_path / "runs"
+        assert one.logdir.endswith("-a")
+
+
+def test_two_writers_in_one_directory_lose_nothing(tmp_path: Path) -> None:
+    """The later never truncates the earlier, not even within a second."""
+    for value in range(3):
+        with SummaryWriter(log_dir=tmp_path / "run") as writer:
+            writer.add_scalar("a", value, value)
+    assert scalars(tmp_path / "run", "a") == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_after_close_it_goes_on_in_a_new_file(tmp_path: Path) -> None:
+    """As in tensorboardX, a closed writer reopens, and loses nothing by it."""
+    writer = SummaryWriter(tmp_path)
+    writer.add_scalar("a", 0, 0)
+    writer.close()
+    writer.add_scalar("a", 1, 1)
+    writer.close()
+    writer.close()
+    assert len(event_files(tmp_path)) == 2
+    assert scalars(tmp_path, "a") == [(0, 0), (1, 1)]
+
+
+def test_add_scalars_makes_one_run_a_key(tmp_path: Path) -> None:
+    """Two plots with the same keys share their runs, and no value is kept."""
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(3):
+            writer.add_scalars("loss", {"train": step, "test": -step}, step)
+            writer.add_scalars("error", {"train": step, "test": -step}, step)
+        assert not writer.scalar_dict
+        with pytest.raises(NotImplementedError, match="keeps no values"):
+            writer.export_scalars_to_json("scalars.json")
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {
+        "train",
+        "test",
+    }
+    assert scalars(tmp_path / "test", "error") == [(0, 0), (1, -1), (2, -2)]
+
+
+def test_add_hparams_may_be_repeated(tmp_path: Path) -> None:
+    """The first set is the run's own; the next and the named ones are sub-runs."""
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalar("loss", 1, 7)
+        for value in (1, np.float32(2), [3]):
+            writer.add_hparams({"a": value}, {"loss": 0.5})
+        writer.add_hparams({"a": None}, {"loss": 0.5}, name="named", global_step=3)
+    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {
+        "hparams",
+        "hparams_1",
+        "named",
+    }
+    assert scalars(tmp_path, "loss") == [(7, 1), (8, 0.5)]
+    assert scalars(tmp_path / "named", "loss") == [(3, 0.5)]
+    for run in (tmp_path, tmp_path / "hparams", tmp_path / "hparams_1"):
+        assert len(points(run, hparams.START_TAG)) == 1
+        assert len(points(run, hparams.END_TAG)) == 1
+        assert not points(run, "_hparams_/experiment")
+
+
+def test_write_to_disk_false_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No method makes a file, add_scalars and add_hparams included."""
+    monkeypatch.chdir(tmp_path)
+    for logdir in (None, tmp_path / "run"):
+        with SummaryWriter(logdir, write_to_disk=False) as writer:
+            writer.add_scalar("a", 1, 1)
+            writer.add_scalars("a", {"b": 1}, 1)
+            writer.add_hparams({"a": 1}, {"b": 1})
+            writer._get_file_writer().add_openvino_graph(None)
+            writer.flush()
+    assert not list(tmp_path.iterdir())
+
+
+def test_purge_step_starts_a_session(tmp_path: Path) -> None:
+    """As in tensorboardX, the file says from which step on to forget."""
+    with SummaryWriter(tmp_path, purge_step=5) as writer:
+        writer.add_scalar("a", 1, 5)
+    [session, _] = events(tmp_path)
+    assert (session.step, session.session_log.status) == (5, 1)
+
+
+def test_use_metadata_holds_for_all_methods(tmp_path: Path) -> None:
+    """tensorboardX's context manager sets the step and the wall time."""
+    with (
+        SummaryWriter(tmp_path) as writer,
+        writer.use_metadata(global_step=9, walltime=5),
+    ):
+        writer.add_scalar("a", 1)
+    [point] = load(tmp_path)
+    assert (point.step, point.time) == (9, 5)
+
+
+# -- inside a Logger ---------------------------------------------------------------
+
+
+def test_the_loggers_writer_shares_its_file(logger: Logger) -> None:
+    """Everything of tensorboardX lands in the run's one file, in order."""
+    logger.add_scalar("a", 1)
+    write_all(logger.writer)
+    logger.add_scalar("b", 1)
+    assert len(event_files(logger.run_dir)) == 1
+    tags = [point.tag for point in load(logger.run_dir)]
+    assert (tags[0], tags[-1]) == ("a", "b")
+    assert logger.writer is logger.writer
+    assert isinstance(logger.writer, tensorboardX.SummaryWriter)
+
+
+def test_steps_and_kinds_are_those_of_the_logger(logger: Logger) -> None:
+    """What goes through the writer counts for the Logger, and the other way round."""
+    logger.writer.add_scalar("a", 1, 5)
+    logger.add_scalar("a", 1)
+    logger.writer.add_scalars("b", {"x": 1}, 7)
+    logger.add_scalars("b", {"x": 1})
+    assert [step for step, _ in scalars(logger.run_dir, "a")] == [5, 6]
+    assert [step for step, _ in scalars(logger.run_dir / "x", "b")] == [7, 8]
+    with pytest.raises(ValueError, match=r"add_image\('a'\): .*'scalar'"):
+        logger.add_image("a", [[1.0]])
+    with pytest.raises(ValueError, match=r"logger.writer\('a'\): .*'scalar'"):
+        logger.writer.add_image("a", np.zeros((1, 2, 2)))
+    assert len(load(logger.run_dir)) == 2
+
+
+def test_closing_the_writer_leaves_the_logger_open(logger: Logger) -> None:
+    """Both go on afterwards, in the same file."""
+    with logger.writer as writer:
+        writer.add_scalar("a", 1, 0)
+        writer.add_scalars("b", {"x": 1}, 0)
+    logger.add_scalar("a", 1, 1)
+    logger.add_scalars("b", {"x": 1}, 1)
+    logger.writer.add_scalar("a", 1, 2)
+    assert len(event_files(logger.run_dir)) == 1
+    assert [step for step, _ in scalars(logger.run_dir, "a")] == [0, 1, 2]
+    assert [step for step, _ in scalars(logger.run_dir / "x", "b")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: w.add_scalar("a", 1, 0),
+        lambda w: w.add_scalars("a", {"b": 1}, 0),
+        lambda w: w.add_hparams({"a": 1}, {"b": 1}),
+        lambda w: w.add_text("a", "b", 0),
+    ],
+)
+def test_after_the_logger_closed_the_writer_raises(logdir: Path, call: Any) -> None:
+    """It does not reopen the run behind the Logger's back."""
+    with Logger(logdir, "run") as logger:
+        writer = logger.writer
+    with pytest.raises(ValueError, match="^Logger is closed: .*run$"):
+        call(writer)
+    writer.close()
+    with pytest.raises(ValueError, match="^Logger is closed: .*run$"):
+        call(writer)
+    assert len(event_files(logdir / "run")) == 1
+
+
+def test_hparams_through_the_writer_are_the_runs_own(logdir: Path) -> None:
+    """The status is the Logger's to write, once, and later sets are sub-runs."""
+    with Logger(logdir, "run") as logger:
+        logger.writer.add_hparams({"a": 1}, {"b": 2}, global_step=4)
+        with pytest.raises(RuntimeError, match="one Logger per trial"):
+            logger.add_parameters({"a": 1})
+        logger.writer.add_hparams({"a": 2}, {"b": 3})
+    assert scalars(logdir / "run", "b") == [(4, 2)]
+    for run in (logdir / "run", logdir / "run" / "hparams"):
+        assert len(points(run, hparams.START_TAG)) == 1
+        assert len(points(run, hparams.END_TAG)) == 1
