@@ -21,11 +21,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
 from annarchy_tb import Logger
+
+settings.register_profile("any machine", deadline=None)  # no test depends on timing
+settings.load_profile("any machine")
 
 
 def open_descriptors() -> set[str]:

@@ -150,7 +150,7 @@ def test_the_with_block_decides_the_status(
         with Logger(logdir, "run") as logger:
             logger.add_parameters({"a": 1})
     else:
-        with pytest.raises(type(error)), Logger(logdir, "run") as logger:  # noqa: PT012
+        with pytest.raises(type(error)), Logger(logdir, "run") as logger:
             logger.add_parameters({"a": 1})
             raise error
     start, end = hparams_data(logdir / "run")

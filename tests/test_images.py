@@ -204,7 +204,7 @@ def test_a_mosaic_shows_all_images_with_gaps(
 
 
 def test_images_are_equalized_together_or_each_by_itself(logger: Logger) -> None:
-    """equalize uses one range for all, and equalize_per_image, implying it, one each."""
+    """equalize has one range for all; equalize_per_image, implying it, one each."""
     img = np.array([[[0.0, 10.0]], [[20.0, 40.0]]])
     logger.add_images("image", img, equalize=True)
     assert logged(logger).tolist() == [[0, 64, 128, 128, 255]]

@@ -246,7 +246,7 @@ def test_a_run_that_failed_is_a_failure(
 ) -> None:
     """The row of a run that ended by an exception says so."""
     name = f"failed{next(_number)}"
-    with pytest.raises(error), Logger(served, name) as logger:  # noqa: PT012
+    with pytest.raises(error), Logger(served, name) as logger:
         logger.add_parameters({"rate": 1})
         raise error
     row = session(server, name)
