@@ -122,7 +122,7 @@ class Logger:
         if self._writer is None:
             from annarchy_tb.writer import LoggerWriter
 
-            self._writer = LoggerWriter(self, self._directory)
+            self._writer = LoggerWriter(self._directory, self._add_hparams)
         return self._writer
 
     def __repr__(self) -> str:
@@ -597,6 +597,13 @@ class Logger:
         png = images.encode_png(pixels)
         value = records.image_value(tag, (height, width, channels), png)
         self._write(method, tag, "image", value, step, time)
+
+    def _add_hparams(
+        self, params: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None
+    ) -> None:
+        """Log parameters and metrics that come through the SummaryWriter."""
+        self.add_parameters(params)
+        self.log(metrics, step)
 
     def _write_metrics(self, method: str, metrics: Mapping[str, float]) -> None:
         for tag, number in metrics.items():

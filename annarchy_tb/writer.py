@@ -10,10 +10,10 @@ event file of this package: no queue, no thread, no buffer. Two methods go round
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import time as now
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorboardX.writer as tbx
 from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -22,9 +22,6 @@ from tensorboardX.summary import scalar
 from annarchy_tb import hparams, names, records
 from annarchy_tb.ledger import NEVER
 from annarchy_tb.runs import RunDirectory, absolute, claim
-
-if TYPE_CHECKING:
-    from annarchy_tb.logger import Logger
 
 
 class _EventWriter:
@@ -224,11 +221,18 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
 
 
 class LoggerWriter(SummaryWriter):
-    """The SummaryWriter of a Logger: the same files, and the same rules for tags."""
+    """The SummaryWriter of a Logger: the same files, and the same rules for tags.
 
-    def __init__(self, logger: Logger, directory: RunDirectory) -> None:
-        self._logger = logger
+    The Logger has its say in the run's own parameters, whose status it writes.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        add_hparams: Callable[[Mapping[str, Any], Mapping[str, Any], int | None], None],
+    ) -> None:
         self._directory = directory
+        self._add_own_hparams = add_hparams
         super().__init__(directory.path)
 
     def _open(self) -> _FileWriter:
@@ -249,8 +253,7 @@ class LoggerWriter(SummaryWriter):
         """As in SummaryWriter; the first, unnamed set is the Logger's parameters."""
         self._get_file_writer()
         if not name and hparams.START_TAG not in self._directory.ledger:
-            self._logger.add_parameters(hparam_dict)
-            self._logger.log(metric_dict, global_step)
+            self._add_own_hparams(hparam_dict, metric_dict, global_step)
         else:
             super().add_hparams(hparam_dict, metric_dict, name, global_step)
 
