@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from annarchy_tb.messages import describe
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
@@ -57,6 +60,33 @@ def whole_step(step: object) -> int:
     return int(whole)
 
 
+def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
+    """Return `steps` of shape ``(N,)`` as whole numbers, as `whole_step` does."""
+    column = _column("steps", steps)
+    if column.dtype.kind != "f":
+        if len(column) and int(column.max()) > MAX_STEP:
+            raise ValueError(f"steps must fit into 64 bits, got {column.max()}")
+        return column.astype(np.int64, copy=False)
+    whole = np.rint(column)
+    for bad in np.flatnonzero(
+        (np.abs(column - whole) > TOLERANCE) | (np.abs(whole) >= 2.0**63)
+    ):
+        whole_step(column[bad])  # which says what is wrong with it
+    result: NDArray[np.int64] = whole.astype(np.int64)
+    return result
+
+
+def _column(name: str, numbers: ArrayLike) -> NDArray[Any]:
+    """Return finite numbers as an array of shape ``(N,)``."""
+    array = np.asarray(numbers)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "biuf"):
+        came = describe(numbers)
+        raise TypeError(f"{name} must be an array of numbers of shape (N,), got {came}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    return array
+
+
 class Clock:
     """Simulated time, as TensorBoard's wall time and step.
 
@@ -86,6 +116,16 @@ class Clock:
         if self._dt is None or time is None:
             return None
         return whole_step(round(self._number(time) / self._dt))
+
+    def wall_times(self, times: ArrayLike, start: float) -> NDArray[np.float64]:
+        """Return the wall times of many simulated times, shape ``(N,)``."""
+        return start + _column("times", times).astype(np.float64) * self._seconds
+
+    def steps(self, times: ArrayLike) -> NDArray[np.int64] | None:
+        """Return the solver steps nearest to `times`, if `dt` is known."""
+        if self._dt is None:
+            return None
+        return whole_steps(np.rint(_column("times", times) / self._dt))
 
     @staticmethod
     def _number(time: object) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -10,9 +11,12 @@ from pathlib import Path
 from time import time as now
 
 from annarchy_tb import names, records
+from annarchy_tb.backlog import Backlog
 
 _APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
-_NO_FILE = -1
+_NONE = -1  # no descriptor
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SPOILT = frozenset({errno.EIO, errno.EFBIG, errno.ESTALE})
 
 _count = itertools.count()
 _files: weakref.WeakSet[EventFile] = weakref.WeakSet()
@@ -31,9 +35,9 @@ def _create(directory: Path) -> tuple[Path, int]:
     TensorBoard reads the files of a directory in the order of their names and never
     comes back to one, so a new name must sort last even where the clock stepped back.
     """
-    found = (
-        re.search(r"tfevents\.(\d+)", path.name) for path in event_files(directory)
-    )
+    directory.mkdir(exist_ok=True)
+    names_there = (path.name for path in event_files(directory))
+    found = (re.search(r"tfevents\.(\d+)", name) for name in names_there)
     second = max([int(now()), *(int(match[1]) + 1 for match in found if match)])
     while True:
         tail = f"{names.host()}.{os.getpid()}.{next(_count):04d}"
@@ -47,96 +51,193 @@ def _create(directory: Path) -> tuple[Path, int]:
 class EventFile:
     """An event file in `directory`, which this process alone writes.
 
-    A process forked from this one goes on in a file of its own, opened at its first
-    record: a child that is killed within a write would otherwise leave half a record
-    in the middle of its parent's file, and everything behind that is lost to every
-    reader.
+    It is made at its first record, or by `open`. A process forked from this one, or one
+    that unpickles it, goes on in a file of its own: a child that is killed within a
+    write would otherwise leave half a record in the middle of its parent's file, and
+    everything behind that is lost to every reader.
 
     Parameters
     ----------
     directory
-        An existing directory, as an absolute path.
+        An absolute path. It is made where it is missing, if its parent is there.
+    backlog
+        Takes what a full disk refuses; shared by the files of a run.
+    stay_open
+        Keep the descriptor. Without, each record opens and closes the file.
 
     Attributes
     ----------
     path : Path
-        The file that records go to now.
+        The file that records go to; before there is one, the directory.
 
     Notes
     -----
     When `append` returns, the record is the kernel's: it survives the process, however
-    that dies. It is *not* promised to survive a power failure before `flush`.
+    that dies. It is *not* promised to survive a power failure before `flush`. Where the
+    disk is full, it is this process's until there is room.
 
     Threads may append at once: records do not interleave.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, backlog: Backlog, stay_open: bool = True
+    ) -> None:
         self._directory = directory
-        self._fd = _NO_FILE
+        self._backlog = backlog
+        self._stay_open = stay_open
         self.closed = False
-        self._open()
+        self._set_out()
+
+    def _set_out(self) -> None:
+        """Have no file yet."""
+        self.path = self._directory
+        self._version = b""  # what is still to be written of the first record
+        self._descriptor = _NONE  # the file, while it is open
+        self._fd = _NONE  # the same, while `append` may write at once
         _files.add(self)
 
-    def _open(self) -> None:
-        self.path, fd = _create(self._directory)
-        try:
-            os.write(fd, records.file_version(now()))
-        except BaseException:
-            os.close(fd)
-            raise
-        self._fd = fd
-
-    def append(self, record: bytes) -> None:
-        """Write one record whole.
+    def append(self, record: bytes | memoryview) -> None:
+        """Write whole records.
 
         Raises
         ------
         ValueError
             If the file is closed.
         OSError
-            If the system refuses the record, or takes only a part of it.
+            If the system refuses the record for another reason than a full disk.
         """
         try:
             written = os.write(self._fd, record)
-        except OSError:
-            if self._fd != _NO_FILE:
+        except OSError as error:
+            if self._fd != _NONE and error.errno not in _FULL | _SPOILT:
                 raise
-            if self.closed:
-                raise ValueError(f"event file is closed: {self.path}") from None
-            self._open()  # the first record after a fork
-            written = os.write(self._fd, record)
+            written = 0
         if written != len(record):
-            raise OSError(f"only {written} of {len(record)} bytes went to {self.path}")
+            self._append_slowly(bytes(record), written)
+
+    def open(self) -> None:
+        """Make the file now; raise if that can't be done."""
+        with self._backlog.lock:
+            self._begin()
+            self._fd = self._descriptor
 
     def flush(self) -> None:
         """Wait until everything appended is on the disk itself."""
-        if self._fd != _NO_FILE:
-            os.fsync(self._fd)
+        with self._backlog.lock:
+            self._backlog.drain()
+            if self.path != self._directory:
+                self._begin()
+                os.fsync(self._descriptor)
+                self._rest()
+
+    def is_lost(self) -> bool:
+        """Return whether somebody deleted the file."""
+        return self.path != self._directory and not self.path.exists()
 
     def close(self) -> None:
+        """End the file; what still waits for room is lost."""
         self.closed = True
         self._release()
 
+    # -- all that is not one os.write --------------------------------------------------
+
+    def _append_slowly(self, record: bytes, done: int) -> None:
+        if self.closed:
+            raise ValueError(f"event file is closed: {self.path}")
+        with self._backlog.lock:
+            self._fd = _NONE  # from here on, other threads come here too
+            self._backlog.add(self, record, done)
+            if not self._backlog and self._stay_open:
+                self._fd = self._descriptor
+
+    def write_on(self, record: bytes, done: int) -> int:
+        """Write what follows the first `done` bytes; return how many are done then.
+
+        They are fewer than all where the disk is full.
+        """
+        try:
+            if done and not self._ends_with(record[:done]):
+                done = self._spoil()  # another thread's record came in between
+            while done < len(record):
+                self._begin()
+                try:
+                    done += os.write(self._descriptor, record[done:])
+                except OSError as error:
+                    if error.errno not in _SPOILT or self._is_new():
+                        raise
+                    done = self._spoil()
+                    self._begin()
+                    done = os.write(self._descriptor, record)
+        except BaseException as error:
+            if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
+                self._spoil()  # how much of the record is in the file is not known
+                raise
+        self._rest()
+        return done
+
+    def _begin(self) -> None:
+        """Open the file, a new one if there is none, and complete its first record."""
+        if self._descriptor == _NONE:
+            if self.path == self._directory:
+                self.path, self._descriptor = _create(self._directory)
+                self._version = records.file_version(now())
+            else:
+                self._descriptor = os.open(self.path, _APPEND)
+        while self._version:
+            written = os.write(self._descriptor, self._version)
+            self._version = self._version[written:]
+
+    def _is_new(self) -> bool:
+        return os.fstat(self._descriptor).st_size <= len(records.file_version(0.0))
+
+    def _ends_with(self, part: bytes) -> bool:
+        part = part[-4096:]
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(-len(part), os.SEEK_END)
+                return stream.read() == part
+        except OSError:
+            return False
+
+    def _spoil(self) -> int:
+        """End this file: the next record goes to a new one, from its first byte."""
+        self._release()
+        self._set_out()
+        return 0
+
+    def _rest(self) -> None:
+        if not self._stay_open:
+            self._release()
+
     def _release(self) -> None:
-        fd, self._fd = self._fd, _NO_FILE
-        if fd != _NO_FILE:
-            os.close(fd)
+        descriptor, self._descriptor = self._descriptor, _NONE
+        self._fd = _NONE
+        if descriptor != _NONE:
+            os.close(descriptor)
+
+    # -- other processes ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_fd": _NO_FILE}  # a copy writes a file of its own
+        kept = ("_directory", "_backlog", "_stay_open", "closed")
+        return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        _files.add(self)
+        self._set_out()
+
+    def _after_fork(self) -> None:
+        self._release()
+        self._set_out()
+        self._backlog.forget()
 
     def __del__(self) -> None:
-        if hasattr(self, "_fd"):
+        if hasattr(self, "_descriptor"):
             self._release()
 
 
 def _after_fork_in_child() -> None:
     for file in list(_files):
-        file._release()
+        file._after_fork()
 
 
 if hasattr(os, "register_at_fork"):

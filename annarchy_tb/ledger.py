@@ -13,14 +13,17 @@ History = Iterable[tuple[str, str, int]]  # tag, kind, step
 
 
 class Series:
-    """One tag: its kind (``""`` while unknown) and its last step."""
+    """Where one tag stands, or several that were only ever logged together.
 
-    __slots__ = ("kind", "last", "tag")
+    Their kind (``""`` while unknown), their last step, and how many tags they are.
+    """
 
-    def __init__(self, tag: str) -> None:
-        self.tag = tag
-        self.kind = ""
-        self.last = NEVER
+    __slots__ = ("kind", "last", "tags")
+
+    def __init__(self, kind: str = "", last: int = NEVER) -> None:
+        self.kind = kind
+        self.last = last
+        self.tags = 0
 
 
 class Ledger:
@@ -31,30 +34,69 @@ class Ledger:
     history
         Called at most once, when a step has to be counted on: gives the tag, kind and
         step of everything that the directory held before.
+
+    Attributes
+    ----------
+    groups : dict
+        What `together` found, by its tags; emptied where that is no longer so.
     """
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
         self._series: dict[str, Series] = {}
         self._history: Callable[[], History] | None = history
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str | None, str]] = set()
+        self.groups: dict[tuple[str, ...], list[Series]] = {}
 
     def series(self, method: str, tag: str, kind: str) -> Series:
-        """Return the series of `tag`, which must be free for data of this kind."""
-        series = self._series.get(tag) or self._series.setdefault(tag, Series(tag))
-        if series.kind and kind and series.kind != kind:
+        """Return the series of `tag` alone, if it is free for this kind of data."""
+        self._check(method, tag, kind)
+        series = self._own(tag)
+        series.kind = series.kind or kind
+        return series
+
+    def together(self, method: str, tags: tuple[str, ...], kind: str) -> list[Series]:
+        """Return the series of tags that are logged together, each once.
+
+        New ones share one series, so that it takes one look to place them all.
+        """
+        for tag in tags:
+            self._check(method, tag, kind)
+        new = Series(kind)
+        for tag in tags:
+            if tag not in self._series:
+                self._series[tag] = new
+                new.tags += 1
+        found = list(dict.fromkeys(self._series[tag] for tag in tags))
+        for series in found:
+            series.kind = series.kind or kind
+        return self.groups.setdefault(tags, found)
+
+    def note(self, tag: str, kind: str, step: int) -> None:
+        """Enter what was written without being asked about."""
+        series = self._own(tag)
+        series.kind = series.kind or kind
+        series.last = max(series.last, step)
+
+    def _own(self, tag: str) -> Series:
+        series = self._series.get(tag)
+        if series is None:
+            series = self._series.setdefault(tag, Series())
+            series.tags = 1
+        elif series.tags > 1:
+            series.tags -= 1
+            series = self._series[tag] = Series(series.kind, series.last)
+            series.tags = 1
+            self.groups.clear()
+        return series
+
+    def _check(self, method: str, tag: str, kind: str) -> None:
+        series = self._series.get(tag)
+        if series is not None and series.kind and kind and series.kind != kind:
             raise ValueError(
                 f"{where(method, tag)}: the tag already holds data of kind "
                 f"{series.kind!r}, and TensorBoard shows one kind a tag; take another "
                 f"tag for data of kind {kind!r}"
             )
-        series.kind = series.kind or kind
-        return series
-
-    def note(self, tag: str, kind: str, step: int) -> None:
-        """Enter what was written without being asked about."""
-        series = self._series.get(tag) or self._series.setdefault(tag, Series(tag))
-        series.kind = series.kind or kind
-        series.last = max(series.last, step)
 
     def read_history(self) -> None:
         """Enter what the directory held before, for tags that have no step yet."""
@@ -70,7 +112,7 @@ class Ledger:
         self.read_history()
         return tag in self._series
 
-    def warn(self, method: str, tag: str, about: str, message: str) -> None:
+    def warn(self, method: str, tag: str | None, about: str, message: str) -> None:
         """Warn at the user's line, once a tag and what it is about."""
         if (tag, about) not in self._warned:
             self._warned.add((tag, about))
@@ -82,17 +124,23 @@ class Ledger:
             self.read_history()
         return series.last
 
-    def check_order(self, method: str, series: Series, step: int) -> None:
-        """Warn where `step` does not come after the tag's last one."""
+    def check_order(
+        self, method: str, tag: str | None, series: Series, step: int
+    ) -> None:
+        """Warn where `step` does not come after the last one."""
         if step <= series.last:
-            self.warn(
-                method,
-                series.tag,
-                "order",
-                f"step {step} comes after step {series.last}; TensorBoard hides the "
-                f"points of this tag from step {step} on. Steps should increase: leave "
-                f"step out to count on",
-            )
+            self.warn_order(method, tag, step, series.last)
+
+    def warn_order(self, method: str, tag: str | None, step: int, last: int) -> None:
+        """Warn that `step` comes after `last`."""
+        self.warn(
+            method,
+            tag,
+            "order",
+            f"step {step} comes after step {last}; TensorBoard hides the points of "
+            f"this tag from step {step} on. Steps should increase: leave step out to "
+            f"count on",
+        )
 
 
 def check_tag(method: str, tag: object) -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from time import time as now
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb import figures, histograms, hparams, images, names, records
-from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step
+from annarchy_tb import (
+    figures,
+    histograms,
+    hparams,
+    images,
+    names,
+    records,
+    scalars,
+)
+from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step, whole_steps
 from annarchy_tb.ledger import NEVER, Ledger, Series, check_tag
-from annarchy_tb.messages import describe, naming, where
+from annarchy_tb.messages import describe, naming, warn, where
 from annarchy_tb.runs import RunDirectory, absolute, claim
 
 if TYPE_CHECKING:
@@ -97,13 +107,22 @@ class Logger:
         else:
             raise ValueError("experiment must not be empty; None names the run by time")
         self._directory = RunDirectory(path)
-        self._ledger = self._directory.ledger
-        self._file = self._directory.file
-        self._scalars = self._directory.scalars
-        self._writer: SummaryWriter | None = None
+        self._directory.file.open()
         self._has_parameters = False
-        self._process = os.getpid()
+        self._process: int | None = os.getpid()  # whose run it is
+        self._look_up()
         logging.getLogger("annarchy_tb").info("logging to %s", path)
+
+    def _look_up(self) -> None:
+        """Keep at hand what the methods that are called most often need."""
+        directory = self._directory
+        self._file = directory.file
+        self._ledger = directory.ledger
+        self._groups = directory.ledger.groups
+        self._scalars = directory.scalars
+        self._events = directory.events
+        self._plots = directory.plots
+        self._writer: SummaryWriter | None = None
 
     @property
     def run_dir(self) -> Path:
@@ -161,7 +180,7 @@ class Logger:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("add_scalar", tag, step, time)
-            at = self._place("add_scalar", [(self._ledger, series)], whole)
+            at = self._place("add_scalar", tag, [(self._ledger, series)], whole)
         try:
             data = record(value, wall_time, at)
         except Exception:
@@ -197,18 +216,13 @@ class Logger:
         whole, wall_time = self._when(method, tag, step, time)
         if not numbers:
             return
-        curves = [self._directory.curve(key) for key in numbers]
-        scalars = [curve.scalar(method, tag) for curve in curves]
-        at = self._place(
-            method,
-            [(c.ledger, s) for c, (s, _) in zip(curves, scalars, strict=True)],
-            whole,
-        )
-        for curve, (series, record), number in zip(
-            curves, scalars, numbers.values(), strict=True
-        ):
-            series.last = at
-            curve.file.append(record(number, wall_time, at))
+        keys = tuple(numbers)
+        curves = self._plots.get((tag, keys)) or self._directory.plot(method, tag, keys)
+        places = [(curve.ledger, curve.series) for curve in curves]
+        at = self._place(method, tag, places, whole)
+        for curve, number in zip(curves, numbers.values(), strict=True):
+            curve.series.last = at
+            curve.file.append(curve.record(number, wall_time, at))
 
     def log(
         self,
@@ -229,19 +243,107 @@ class Logger:
             See `Logger`. A step left out is one more than the largest last step of
             these tags.
         """
-        self._check_open()
-        numbers = self._numbers("log", None, metrics)
-        for tag in numbers:
-            check_tag("log", tag)
-        if not numbers:
-            return
-        whole, wall_time = self._when("log", None, step, time)
-        all_series = [self._ledger.series("log", tag, "scalar") for tag in numbers]
-        at = self._place("log", [(self._ledger, s) for s in all_series], whole)
-        values = [records.scalar_value(tag, number) for tag, number in numbers.items()]
-        for series in all_series:
+        try:
+            tags = tuple(metrics)
+            record = self._events[tags]
+        except (KeyError, TypeError):
+            self._check_open()
+            numbers = self._numbers("log", None, metrics)
+            for tag in numbers:
+                check_tag("log", tag)
+            self._when("log", None, step, time)
+            if not numbers:
+                return
+            record = self._directory.event(tags)
+        if step is None:
+            self._ledger.read_history()
+        group = self._groups.get(tags) or self._ledger.together("log", tags, "scalar")
+        if (
+            time is None
+            and isinstance(step, int)
+            and len(group) == 1
+            and group[0].last < step <= MAX_STEP
+        ):
+            at, wall_time = step, now()
+        else:
+            whole, wall_time = self._when("log", None, step, time)
+            places = [(self._ledger, series) for series in group]
+            at = self._place("log", None, places, whole)
+        try:
+            data = record(metrics.values(), wall_time, at)
+        except Exception:
+            numbers = self._numbers("log", None, metrics)
+            data = record(numbers.values(), wall_time, at)
+        for series in group:
             series.last = at
-        self._file.append(records.summary(values, wall_time, at))
+        self._file.append(data)
+
+    def add_series(
+        self,
+        tag: str | Sequence[str],
+        values: ArrayLike,
+        steps: ArrayLike | None = None,
+        *,
+        times: ArrayLike | None = None,
+    ) -> None:
+        """Log a whole recorded time series: many points in one call.
+
+        It writes what `add_scalar` (or, for several tags, `log`) writes point by point,
+        many hundred times faster.
+
+        Parameters
+        ----------
+        tag : str or sequence of K str
+            See `Logger`; with a sequence, one tag for each column of `values`.
+        values : array-like
+            Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type. NaN and infinity
+            are kept. N may be 0.
+        steps : array-like, optional
+            Shape ``(N,)``: whole numbers. Left out, they are counted from `times` if
+            the Logger has a `dt`, else they go on from the last step.
+        times : array-like, optional
+            Shape ``(N,)``: simulated times in the Logger's `time_unit`. Left out, all
+            points have the time of the call.
+        """
+        method = "add_series"
+        self._check_open()
+        single = isinstance(tag, str)
+        tags: tuple[str, ...] = (tag,) if isinstance(tag, str) else tuple(tag)
+        for one in tags:
+            check_tag(method, one)
+        with naming(method, tag):
+            if len(set(tags)) < len(tags):
+                raise ValueError("the tags must be distinct")
+            table = scalars.as_table(values, None if single else len(tags))
+            whole, wall_times = self._series_places(steps, times, len(table))
+        if not table.size:
+            return
+        label = tags[0] if single else str(tags)
+        places = [
+            (self._ledger, series)
+            for series in self._ledger.together(method, tags, "scalar")
+        ]
+        at = self._place(
+            method, label, places, None if whole is None else int(whole[0])
+        )
+        if whole is None:
+            if at > MAX_STEP - len(table):
+                raise ValueError(f"{where(method, label)}: steps must fit into 64 bits")
+            whole = np.arange(at, at + len(table))
+        else:
+            falls = np.flatnonzero(whole[1:] <= whole[:-1])
+            if len(falls):
+                last, step = whole[falls[0] : falls[0] + 2].tolist()
+                self._ledger.warn_order(method, label, step, last)
+        with np.errstate(over="ignore"):
+            floats = table.astype(np.float32, copy=False)
+        beyond = table[np.isinf(floats) & np.isfinite(table)]
+        if len(beyond):
+            self._warn_range(method, label, float(beyond[0]))
+        for _, series in places:
+            series.last = int(whole[-1])
+        for block in scalars.series(tags, floats, wall_times, whole):
+            self._file.append(block)
 
     def add_histogram(
         self,
@@ -504,7 +606,18 @@ class Logger:
         __: TracebackType | None,
     ) -> None:
         left = isinstance(error, SystemExit) and error.code in (None, 0)
-        self._close(hparams.SUCCESS if error is None or left else hparams.FAILURE)
+        status = hparams.SUCCESS if error is None or left else hparams.FAILURE
+        self._close(status, error)
+
+    def __getstate__(self) -> dict[str, object]:
+        # In another process, or as a copy, it goes on in the same run with a file of
+        # its own, and leaves the status to whose run it is.
+        kept = ("_clock", "_directory", "_has_parameters")
+        return {**{name: self.__dict__[name] for name in kept}, "_process": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._look_up()
 
     def __del__(self) -> None:
         file = getattr(self, "_file", None)
@@ -519,16 +632,19 @@ class Logger:
                 )
             self._directory.close()
 
-    def _close(self, status: int) -> None:
+    def _close(self, status: int, error: BaseException | None = None) -> None:
         if self._file.closed:
             return
-        try:
-            # A forked process that ends does not end the run.
-            if self._has_parameters and os.getpid() == self._process:
-                value = hparams.end_value(status, now())
-                self._file.append(records.summary([value], now()))
-        finally:
-            self._directory.close()
+        # A forked process that ends does not end the run.
+        if self._has_parameters and os.getpid() == self._process:
+            value = hparams.end_value(status, now())
+            self._file.append(records.summary([value], now()))
+        lost = self._directory.close()
+        if lost:
+            message = f"{lost} records of {self.run_dir} were lost: the disk is full"
+            if error is None:
+                raise OSError(errno.ENOSPC, message)
+            warn(message)  # the error goes on, and says more
 
     # -- what the methods share ------------------------------------------------------
 
@@ -551,9 +667,29 @@ class Logger:
                 return whole, now()
             return whole, self._clock.wall_time(time, self._directory.started)
 
+    def _series_places(
+        self, steps: ArrayLike | None, times: ArrayLike | None, number: int
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
+        """Return the steps, None if they are to be counted on, and the wall times."""
+        whole = None if steps is None else whole_steps(steps)
+        wall_times = np.array([now()])
+        if times is not None:
+            wall_times = self._clock.wall_times(times, self._directory.started)
+            whole = self._clock.steps(times) if whole is None else whole
+        for name, given in (
+            ("steps", whole),
+            ("times", None if times is None else wall_times),
+        ):
+            if given is not None and len(given) != number:
+                raise ValueError(
+                    f"{name} must be as many as values, {number}, got {len(given)}"
+                )
+        return whole, wall_times
+
     def _place(
         self,
         method: str,
+        tag: str | None,
         places: Collection[tuple[Ledger, Series]],
         step: int | None,
     ) -> int:
@@ -561,10 +697,11 @@ class Logger:
         if step is None:
             last = max(ledger.last_step(series) for ledger, series in places)
             if last == MAX_STEP:
-                raise ValueError(f"{method}: step can't be left out after {MAX_STEP}")
+                after = where(method, tag)
+                raise ValueError(f"{after}: step can't be left out after {MAX_STEP}")
             return 0 if last == NEVER else last + 1
         for ledger, series in places:
-            ledger.check_order(method, series, step)
+            ledger.check_order(method, tag, series, step)
         return step
 
     def _write(
@@ -578,7 +715,7 @@ class Logger:
     ) -> None:
         whole, wall_time = self._when(method, tag, step, time)
         series = self._ledger.series(method, tag, kind)
-        at = self._place(method, [(self._ledger, series)], whole)
+        at = self._place(method, tag, [(self._ledger, series)], whole)
         series.last = at
         self._file.append(records.summary([value], wall_time, at))
 
@@ -641,11 +778,10 @@ class Logger:
                 f"{where(method, tag)}: value must be one number, got {describe(value)}"
             ) from None
         if abs(number) >= records.LARGEST and math.isfinite(number):
-            self._ledger.warn(
-                method,
-                str(tag),
-                "range",
-                f"{number:g} is beyond single precision and shown as infinity",
-            )
+            self._warn_range(method, str(tag), number)
             number = math.copysign(math.inf, number)
         return number
+
+    def _warn_range(self, method: str, tag: str, number: float) -> None:
+        message = f"{number:g} is beyond single precision and shown as infinity"
+        self._ledger.warn(method, tag, "range", message)

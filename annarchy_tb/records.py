@@ -20,10 +20,9 @@ first.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO, SupportsFloat
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
-from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
 if TYPE_CHECKING:
@@ -138,45 +137,6 @@ def text_value(tag: str, text: str) -> bytes:
 def plugin(name: str, content: bytes = b"") -> bytes:
     """The metadata that hands a value to one of TensorBoard's plugins."""
     return bytes_field(1, text_field(1, name) + bytes_field(2, content))
-
-
-class ScalarRecords:
-    """The records of one tag's scalars, with all that is constant made beforehand.
-
-    The event is ``summary, wall time, step``, so the checksum of everything in front
-    of the value is known, and goes on over the few bytes behind it. The step is a
-    varint, seven bits a byte and the lowest first: all but its first byte stay the same
-    for 128 steps.
-    """
-
-    __slots__ = ("_layout", "_value")
-
-    def __init__(self, tag: str) -> None:
-        self._value = scalar_value(tag, 0.0)
-        self._layout = self._lay_out(0)
-
-    def _lay_out(
-        self, high: int
-    ) -> tuple[int, int, bytes, Callable[..., bytes], bytes, int]:
-        more = 128 if high else 0
-        rest = varint(high & 0x1FFFFFFFFFFFFFF) if high else b""
-        prefix = bytes_field(5, bytes_field(1, self._value))[: -FLOAT.size]
-        tail = struct.Struct(f"<fBdBB{len(rest)}s")
-        head = header(len(prefix) + tail.size) + prefix
-        return high, more, rest, tail.pack, head, crc32c(prefix)
-
-    def __call__(self, value: SupportsFloat, wall_time: float, step: int) -> bytes:
-        # The layout is read and replaced whole, so that two threads that log the same
-        # tag at once still write whole records.
-        high, more, rest, pack, head, crc = self._layout
-        if step >> 7 != high:
-            self._layout = self._lay_out(step >> 7)
-            high, more, rest, pack, head, crc = self._layout
-        tail = pack(value, 9, wall_time, 16, step & 127 | more, rest)
-        crc = crc32c_extend(crc, tail)
-        # mask(crc), without the call
-        crc = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-        return head + tail + UINT32.pack(crc)
 
 
 # -- reading back ----------------------------------------------------------------

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from time import time as now
+from typing import NamedTuple
 
 from annarchy_tb import names, records
+from annarchy_tb.backlog import Backlog
 from annarchy_tb.events import EventFile, event_files
 from annarchy_tb.ledger import Ledger, Series
-from annarchy_tb.records import ScalarRecords
+from annarchy_tb.messages import warn
+from annarchy_tb.scalars import EventRecords, ScalarRecords
+
+STAY_OPEN = 32  # curves; the files of further ones are opened for each record
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
@@ -39,6 +45,15 @@ def claim(parent: Path, name: str) -> Path:
             clash += 1
 
 
+class Curve(NamedTuple):
+    """What it takes to write a value of one plot to one curve."""
+
+    file: EventFile
+    ledger: Ledger
+    series: Series
+    record: ScalarRecords
+
+
 class RunDirectory:
     """A directory that TensorBoard shows as one run: its event file and its ledger.
 
@@ -48,33 +63,53 @@ class RunDirectory:
     Parameters
     ----------
     path
-        An existing directory, as an absolute path.
+        An absolute path; the directory of a curve is made at its first record.
+    backlog, stay_open
+        See `EventFile`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, backlog: Backlog | None = None, stay_open: bool = True
+    ) -> None:
         self.path = path
-        self._earlier = event_files(path)
-        self.file = EventFile(path)
+        self.backlog = Backlog() if backlog is None else backlog
+        self._earlier = event_files(path) if path.exists() else []
+        self.file = EventFile(path, self.backlog, stay_open)
         self.ledger = Ledger(self._history)
-        self.scalars: dict[str, tuple[Series, ScalarRecords]] = {}
         self.curves: dict[str, RunDirectory] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with no records prepared."""
+        self.scalars: dict[str, tuple[Series, ScalarRecords]] = {}
+        self.events: dict[tuple[str, ...], EventRecords] = {}
+        self.plots: dict[tuple[str, tuple[str, ...]], list[Curve]] = {}
 
     def scalar(self, method: str, tag: str) -> tuple[Series, ScalarRecords]:
         """Return where a tag of scalars stands, and what makes its records."""
-        found = self.scalars.get(tag)
-        if found is None:
-            series = self.ledger.series(method, tag, "scalar")
-            found = self.scalars.setdefault(tag, (series, ScalarRecords(tag)))
-        return found
+        series = self.ledger.series(method, tag, "scalar")
+        return self.scalars.setdefault(tag, (series, ScalarRecords(tag)))
+
+    def event(self, tags: tuple[str, ...]) -> EventRecords:
+        """Return what makes the records of several tags in one event."""
+        return self.events.setdefault(tags, EventRecords(tags))
 
     def curve(self, key: str) -> RunDirectory:
         """Return the directory of the curve `key`."""
         curve = self.curves.get(key)
         if curve is None:
-            path = self.path / names.curve(key)
-            path.mkdir(exist_ok=True)
-            curve = self.curves.setdefault(key, RunDirectory(path))
+            path, stay_open = self.path / names.curve(key), len(self.curves) < STAY_OPEN
+            curve = RunDirectory(path, self.backlog, stay_open)
+            curve = self.curves.setdefault(key, curve)
         return curve
+
+    def plot(self, method: str, tag: str, keys: tuple[str, ...]) -> list[Curve]:
+        """Return what is needed to write a value to each of several curves."""
+        found = [
+            Curve(curve.file, curve.ledger, *curve.scalar(method, tag))
+            for curve in map(self.curve, keys)
+        ]
+        return self.plots.setdefault((tag, keys), found)
 
     @cached_property
     def started(self) -> float:
@@ -91,11 +126,46 @@ class RunDirectory:
                 for event in records.read(stream):
                     yield from records.contents(event)
 
-    def flush(self) -> None:
-        for directory in (self, *self.curves.values()):
-            directory.file.flush()
+    def _all(self) -> list[RunDirectory]:
+        return [self, *self.curves.values()]
 
-    def close(self) -> None:
-        for directory in (self, *self.curves.values()):
-            directory.scalars.clear()
-            directory.file.close()
+    def flush(self) -> None:
+        """Wait until everything is on the disk itself.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, or somebody deleted a file.
+        """
+        for directory in self._all():
+            directory.file.flush()
+            if directory.file.is_lost():
+                raise FileNotFoundError(
+                    errno.ENOENT, "the event file was deleted", str(directory.file.path)
+                )
+        if self.backlog:
+            raise OSError(
+                errno.ENOSPC,
+                f"{len(self.backlog)} records wait for room",
+                str(self.path),
+            )
+
+    def close(self) -> int:
+        """Close all files, and return how many records could not be written."""
+        with self.backlog.lock:
+            self.backlog.drain()
+            for directory in self._all():
+                if directory.file.is_lost() and not directory.file.closed:
+                    warn(f"the event file was deleted: {directory.file.path}")
+                directory.file.close()
+                for prepared in (directory.scalars, directory.events, directory.plots):
+                    prepared.clear()
+            return self.backlog.dropped + len(self.backlog)
+
+    def __getstate__(self) -> dict[str, object]:
+        prepared = ("scalars", "events", "plots")
+        return {k: v for k, v in self.__dict__.items() if k not in prepared}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._forget()

@@ -134,6 +134,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         if not self._write_to_disk:
             return _NoFileWriter(self.logdir)
         self._directory = RunDirectory(Path(self.logdir))
+        self._directory.file.open()
         writer = _FileWriter(self._directory)
         if self.purge_step is not None:
             start = SessionLog(status=SessionLog.START)

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from conftest import load, scalars
 
-from annarchy_tb import Logger, events, records
+from annarchy_tb import Logger, events
+from annarchy_tb.backlog import Backlog
 from annarchy_tb.events import EventFile, event_files
+from annarchy_tb.scalars import ScalarRecords
 
 
 def in_child(function: Callable[[], None]) -> int:
@@ -30,9 +32,16 @@ def in_child(function: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def opened(directory: Path) -> EventFile:
+    """Return an open event file."""
+    file = EventFile(directory, Backlog())
+    file.open()
+    return file
+
+
 def test_a_file_begins_with_the_version(tmp_path: Path) -> None:
     """An event file is readable from the moment it exists."""
-    file = EventFile(tmp_path)
+    file = opened(tmp_path)
     assert file.path.read_bytes()[12:].find(b"brain.Event:2") > 0
     file.close()
 
@@ -48,7 +57,7 @@ def test_a_file_begins_with_the_version(tmp_path: Path) -> None:
 def test_a_new_file_sorts_behind_all_others(tmp_path: Path, earlier: str) -> None:
     """Whatever lies in the directory, the file opened last has the last name."""
     (tmp_path / earlier).touch()
-    files = [EventFile(tmp_path) for _ in range(12)]
+    files = [opened(tmp_path) for _ in range(12)]
     assert event_files(tmp_path)[-12:] == [file.path for file in files]
     for file in files:
         file.close()
@@ -61,7 +70,7 @@ def test_a_taken_name_is_never_overwritten(
     monkeypatch.setattr(events, "event_files", lambda directory: [])
     monkeypatch.setattr(events, "now", lambda: 1e9)
     monkeypatch.setattr(events, "_count", itertools.repeat(7))
-    first, second = EventFile(tmp_path), EventFile(tmp_path)
+    first, second = opened(tmp_path), opened(tmp_path)
     assert "1000000000" in first.path.name
     assert "1000000001" in second.path.name
     first.close()
@@ -76,7 +85,7 @@ def test_a_directory_named_like_an_event_file_is_none(tmp_path: Path) -> None:
 
 def test_closing_ends_writing(tmp_path: Path) -> None:
     """After close, append raises and writes nothing; a second close is fine."""
-    file = EventFile(tmp_path)
+    file = opened(tmp_path)
     file.close()
     file.close()
     size = file.path.stat().st_size
@@ -87,11 +96,11 @@ def test_closing_ends_writing(tmp_path: Path) -> None:
 
 def test_a_copy_writes_a_file_of_its_own(tmp_path: Path) -> None:
     """Two objects never share a descriptor, so neither can close the other's."""
-    file = EventFile(tmp_path)
+    file = opened(tmp_path)
     twin = copy.deepcopy(file)
-    twin.append(records.ScalarRecords("twin")(1, 1.0, 0))
+    twin.append(ScalarRecords("twin")(1, 1.0, 0))
     twin.close()
-    file.append(records.ScalarRecords("file")(1, 1.0, 0))
+    file.append(ScalarRecords("file")(1, 1.0, 0))
     file.close()
     assert file.path != twin.path
     assert [point.tag for point in load(tmp_path)] == ["file", "twin"]

@@ -23,10 +23,10 @@ from conftest import Server
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_events import in_child, killed_in_a_large_write
+from test_events import in_child, killed_in_a_large_write, opened
 
-from annarchy_tb import Logger, records
-from annarchy_tb.events import EventFile
+from annarchy_tb import Logger
+from annarchy_tb.scalars import ScalarRecords
 
 HAS_RUST = (platform.system(), platform.machine()) in (
     ("Linux", "x86_64"),
@@ -349,9 +349,9 @@ def test_records_behind_a_torn_end_are_in_the_next_file(
     name = f"torn{next(_number)}"
     run = served / name
     run.mkdir()
-    first = EventFile(run)
-    first.append(records.ScalarRecords("a")(0, 1.0, 0))
-    first.append(records.ScalarRecords("a")(1, 1.0, 1)[:-7])
+    first = opened(run)
+    first.append(ScalarRecords("a")(0, 1.0, 0))
+    first.append(ScalarRecords("a")(1, 1.0, 1)[:-7])
     first.close()
     with Logger(served, name) as logger:
         logger.add_scalar("a", 1)

@@ -1,0 +1,324 @@
+"""Records of scalars, with all that is constant for their tags made beforehand.
+
+An event of scalars is laid out so that what changes stands behind what does not (the
+numbers are offsets from the first value of a record)::
+
+    record header, tags and field keys of the event, up to the first value
+     +0  float   the value           (more values, each behind the tag of its own)
+     +4  byte    9, the key of the wall time
+     +5  double  the wall time, in seconds since 1970
+    +13  byte    16, the key of the step
+    +14  varint  the step, 1 to 10 bytes, seven bits a byte and the lowest first
+         uint32  masked CRC-32C of the event
+
+The checksum of the constant part is known and goes on over the rest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
+from typing import Any, SupportsFloat
+
+import numpy as np
+from google_crc32c import extend as crc32c_extend
+from google_crc32c import value as crc32c
+from numpy.typing import ArrayLike, NDArray
+
+from annarchy_tb.messages import describe
+from annarchy_tb.records import UINT32, bytes_field, header, scalar_value, varint
+
+WALL_TIME_KEY, STEP_KEY = 9, 16
+ROWS, BLOCK = 16384, 1 << 20  # records, and their bytes, that are made at a time
+
+# From these steps on, a varint takes 1, 2, ... 10 bytes.
+WIDER = np.array([0, *(1 << bits for bits in range(7, 64, 7))], np.uint64)
+
+Layout = tuple[int, int, bytes, Callable[..., bytes], bytes, int]
+
+
+def _pieces(tags: Sequence[str]) -> list[bytes]:
+    """Return what stands in front of each value of an event."""
+    values = [bytes_field(1, scalar_value(tag, 0.0)) for tag in tags]
+    body = b"".join(values)
+    key = bytes_field(5, body)[: -len(body)]
+    return [key + values[0][:-4], *(value[:-4] for value in values[1:])]
+
+
+def _lay_out(pieces: Sequence[bytes], high: int) -> Layout:
+    """Return what is constant for all steps whose bits above the lowest 7 are `high`.
+
+    These are 128 steps: all but the first byte of their varint is the same.
+    """
+    more = 128 if high else 0
+    rest = varint(high & 0x1FFFFFFFFFFFFFF) if high else b""
+    values = "".join(f"{len(piece)}sf" for piece in pieces[1:])
+    tail = struct.Struct(f"<f{values}BdBB{len(rest)}s")
+    head = header(len(pieces[0]) + tail.size) + pieces[0]
+    return high, more, rest, tail.pack, head, crc32c(pieces[0])
+
+
+class ScalarRecords:
+    """The records of one tag, from ``(value, wall time, step)``."""
+
+    __slots__ = ("_layout", "_pieces")
+
+    def __init__(self, tag: str) -> None:
+        self._pieces = _pieces([tag])
+        self._layout = _lay_out(self._pieces, 0)
+
+    def __call__(self, value: SupportsFloat, wall_time: float, step: int) -> bytes:
+        # The layout is read and replaced whole, so that two threads that log the same
+        # tag at once still write whole records.
+        high, more, rest, pack, head, crc = self._layout
+        if step >> 7 != high:
+            self._layout = _lay_out(self._pieces, step >> 7)
+            high, more, rest, pack, head, crc = self._layout
+        tail = pack(value, 9, wall_time, 16, step & 127 | more, rest)
+        crc = crc32c_extend(crc, tail)
+        # mask(crc), without the call
+        crc = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        return head + tail + UINT32.pack(crc)
+
+
+class EventRecords:
+    """The records of several tags in one event, from ``(values, wall time, step)``."""
+
+    __slots__ = ("_layout", "_pieces", "_template")
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self._pieces = _pieces(tags)
+        self._layout = _lay_out(self._pieces, 0)
+        # The arguments of the packing: the values, and between them the pieces.
+        self._template: list[Any] = [0.0] * (2 * len(tags) - 1)
+        self._template[1::2] = self._pieces[1:]
+
+    def __call__(
+        self, values: Collection[SupportsFloat], wall_time: float, step: int
+    ) -> bytes:
+        high, more, rest, pack, head, crc = self._layout
+        if step >> 7 != high:
+            self._layout = _lay_out(self._pieces, step >> 7)
+            high, more, rest, pack, head, crc = self._layout
+        arguments = self._template.copy()
+        arguments[::2] = values
+        tail = pack(*arguments, 9, wall_time, 16, step & 127 | more, rest)
+        crc = crc32c_extend(crc, tail)
+        crc = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        return head + tail + UINT32.pack(crc)
+
+
+# -- whole time series -----------------------------------------------------------------
+
+
+def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
+    """Return values of shape ``(N,)``, or ``(N, columns)``, as a table of numbers.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers.
+    ValueError
+        If they have another shape.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O" and array.ndim:
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        array = np.empty((), object)  # ragged, or not of numbers
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"values must be an array of numbers, got {describe(values)}")
+    if columns is None and array.ndim == 1:
+        return array[:, np.newaxis]
+    if columns is None or array.ndim != 2 or array.shape[1] != columns:
+        wanted = "(N,) for one tag" if columns is None else f"(N, {columns})"
+        raise ValueError(f"values must have shape {wanted}, got {array.shape}")
+    return array
+
+
+def series(
+    tags: Sequence[str],
+    values: NDArray[np.float32],
+    wall_times: NDArray[np.float64],
+    steps: NDArray[np.int64],
+) -> Iterator[memoryview]:
+    """Yield the records of whole time series, some thousands at a time.
+
+    They are, byte for byte, those of the same points made one by one.
+
+    Parameters
+    ----------
+    tags
+        The K tags.
+    values
+        Shape ``(N, K)``.
+    wall_times
+        Shape ``(N,)``, or ``(1,)`` for one that holds for all.
+    steps
+        Shape ``(N,)``.
+    """
+    if not len(steps):
+        return
+    pieces = _pieces(tags)
+    bits = steps.view(np.uint64)  # as protobuf encodes them: negative ones are large
+    if np.all(bits[1:] >= bits[:-1]):
+        starts = np.unique(np.searchsorted(bits, WIDER))
+        starts = starts[starts < len(bits)]
+        widths = _varint_widths(bits[starts])
+    else:
+        widths = _varint_widths(bits)
+        starts = np.flatnonzero(np.diff(widths, prepend=0))
+        if len(starts) > 100 + len(steps) // 1000:
+            yield from _mixed(pieces, values, wall_times, bits, widths)
+            return
+        widths = widths[starts]
+    for start, end, width in zip(starts, [*starts[1:], len(bits)], widths, strict=True):
+        rows = _Rows(pieces, int(width))
+        for at in range(start, end, rows.number):
+            part = slice(at, min(at + rows.number, end))
+            times = wall_times if len(wall_times) == 1 else wall_times[part]
+            yield rows.fill(values[part], times, bits[part]).data
+
+
+def _mixed(
+    pieces: Sequence[bytes],
+    values: NDArray[np.float32],
+    wall_times: NDArray[np.float64],
+    bits: NDArray[np.uint64],
+    widths: NDArray[np.intp],
+) -> Iterator[memoryview]:
+    """Yield the records of steps whose widths change all the time."""
+    kinds = {int(width): _Rows(pieces, int(width)) for width in np.unique(widths)}
+    longest = max(rows.length for rows in kinds.values())
+    number = min(rows.number for rows in kinds.values())
+    for at in range(0, len(bits), number):
+        part = slice(at, at + number)
+        table = np.empty((len(bits[part]), longest), np.uint8)
+        lengths = np.empty(len(table), np.intp)
+        for width, rows in kinds.items():
+            chosen = np.flatnonzero(widths[part] == width)
+            times = wall_times if len(wall_times) == 1 else wall_times[part][chosen]
+            filled = rows.fill(values[part][chosen], times, bits[part][chosen])
+            table[chosen, : rows.length] = filled.reshape(len(chosen), rows.length)
+            lengths[chosen] = rows.length
+        yield table[np.arange(longest) < lengths[:, np.newaxis]].data
+
+
+def _varint_widths(bits: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return the bytes that each step takes, from 1 to 10."""
+    return np.searchsorted(WIDER, bits, side="right")
+
+
+class _Rows:
+    """A table of records that all have the same length, a record a row.
+
+    What is constant is written once, and only what changes is filled in again.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], width: int) -> None:
+        values = b"".join(piece + bytes(4) for piece in pieces[1:])
+        tail = bytes(4) + values + bytes([9]) + bytes(8) + bytes([16]) + bytes(width)
+        head = header(len(pieces[0]) + len(tail)) + pieces[0]
+        row = np.frombuffer(head + tail + bytes(4), np.uint8)
+        self.length = len(row)
+        self.number = max(1, min(ROWS, BLOCK // self.length))
+        self._table = np.empty((self.number, self.length), np.uint8)
+        self._ready = 0
+        self._row = row
+        self._width = width
+        self._crc = crc32c(pieces[0])
+        self._tail = len(head)
+        self._step = self.length - 4 - width
+        sizes = [len(piece) for piece in pieces]
+        self._places = [
+            len(head) + 4 * i + sum(sizes[1 : i + 1]) for i in range(len(pieces))
+        ]
+
+    def _column(self, number: int, place: int, dtype: str) -> NDArray[Any]:
+        """Return the field at one place of the first rows."""
+        return np.ndarray(number, dtype, self._table, place, (self.length,))
+
+    def fill(
+        self,
+        values: NDArray[np.float32],
+        wall_times: NDArray[np.float64],
+        bits: NDArray[np.uint64],
+    ) -> NDArray[np.uint8]:
+        """Return the records of these points; they hold until the next call."""
+        number = len(bits)
+        if number > self._ready:
+            self._table[self._ready : number] = self._row
+            self._ready = number
+        for i, place in enumerate(self._places):
+            self._column(number, place, "<f4")[:] = values[:, i]
+        self._column(number, self._step - 9, "<f8")[:] = wall_times
+        for i in range(self._width):
+            seven = (bits >> np.uint64(7 * i)).astype(np.uint8)
+            if i < self._width - 1:
+                seven |= np.uint8(128)
+            self._table[:number, self._step + i] = seven
+        if len(self._places) == 1:
+            crcs = self._checksums_at_once(number, len(wall_times) == 1)
+        else:
+            crcs = self._checksums_by_row(number)
+        self._column(number, self.length - 4, "<u4")[:] = _masked(crcs)
+        return self._table[:number].reshape(-1)
+
+    def _checksums_by_row(self, number: int) -> NDArray[np.uint32]:
+        data = self._table[:number].tobytes()
+        size, start, crc = self.length, self._tail, self._crc
+        return np.array(
+            [
+                crc32c_extend(crc, data[at + start : at + size - 4])
+                for at in range(0, number * size, size)
+            ],
+            np.uint32,
+        )
+
+    def _checksums_at_once(self, number: int, one_time: bool) -> NDArray[np.uint32]:
+        """Return the checksums of all rows, by lookup.
+
+        A CRC is linear: that of a row is that of a row in which all that changes is
+        zero, XOR what each two bytes of the row change about it, which depends only on
+        how many bytes follow them.
+        """
+        size = 14 + self._width
+        base = np.zeros(size, np.uint8)
+        places = list(range(0, size - 1, 2))
+        if one_time:  # part of what is constant
+            base[4:14] = self._table[0, self._tail + 4 : self._tail + 14]
+            places = [place for place in places if not 4 <= place < 14]
+        start = crc32c_extend(self._crc, base.tobytes())
+        crcs = np.full(number, start, np.uint32)
+        for place in places:
+            pairs = self._column(number, self._tail + place, "<u2")
+            crcs ^= _changes(size - 2 - place).take(pairs)
+        if size % 2:
+            last = self._table[:number, self._tail + size - 1]
+            crcs ^= _changes(-1).take(last)
+        return crcs
+
+
+@cache
+def _changes(follow: int) -> NDArray[np.uint32]:
+    """Return by what two bytes change a checksum if `follow` bytes stand behind them.
+
+    Shape ``(65536,)``, by the two bytes as a little-endian number. With `follow` -1 it
+    is one byte, the last: the upper one lies outside.
+    """
+    length = 2 + follow
+    zero = crc32c(bytes(length))
+    table = np.zeros(1 << 8 * min(2, length), np.uint32)
+    for bit in range(8 * min(2, length)):
+        message = bytearray(length)
+        message[bit // 8] = 1 << bit % 8
+        change = np.uint32(crc32c(bytes(message)) ^ zero)
+        table[1 << bit : 2 << bit] = table[: 1 << bit] ^ change
+    return table
+
+
+def _masked(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return `records.mask` of all of them."""
+    return (crcs >> np.uint32(15) | crcs << np.uint32(17)) + np.uint32(0xA282EAD8)
