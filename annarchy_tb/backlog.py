@@ -37,7 +37,7 @@ class Backlog:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew: in a process that inherited this, the records are its parent's."""
+        """Start anew: what a forked process inherits is its parent's to write."""
         self.lock = threading.Lock()
         self.dropped = 0
         self._size = 0

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import weakref
+from os import write
 from pathlib import Path
 from time import time as now
 
@@ -107,7 +108,7 @@ class EventFile:
             If the system refuses the record for another reason than a full disk.
         """
         try:
-            written = os.write(self._fd, record)
+            written = write(self._fd, record)
         except OSError as error:
             if self._fd != _NONE and error.errno not in _FULL | _SPOILT:
                 raise

@@ -19,10 +19,12 @@ import numpy as np
 
 from annarchy_tb.messages import describe
 from annarchy_tb.records import (
+    Parts,
     bytes_field,
     double_field,
     plugin,
     text_field,
+    value,
     varint_field,
 )
 
@@ -49,48 +51,48 @@ def flatten(params: object) -> dict[str, Parameter]:
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a dict, got {describe(params)}")
     flat: dict[str, Parameter] = {}
-    for name, value in _leaves(params):
+    for name, leaf in _leaves(params):
         if name in flat:
             raise ValueError(f"params must have distinct names, got {name!r} twice")
-        flat[name] = _plain(value)
+        flat[name] = _plain(leaf)
     return flat
 
 
 def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
-    for name, value in params.items():
-        if isinstance(value, Mapping) and value:
-            for inner, leaf in _leaves(value):
+    for name, given in params.items():
+        if isinstance(given, Mapping) and given:
+            for inner, leaf in _leaves(given):
                 yield f"{name}/{inner}", leaf
         else:
-            yield str(name), value
+            yield str(name), given
 
 
-def _plain(value: object) -> Parameter:
-    if isinstance(value, (np.float16, np.float32)):
-        return float(str(value))  # 0.1, not 0.10000000149011612
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "shape", None) == ():
-        value = item()
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):  # an IntEnum too
-        return int(value) if abs(value) < 2**1023 else str(value)
-    if isinstance(value, float):
-        return float(value)
-    return value if type(value) is str else _text(value)
+def _plain(given: object) -> Parameter:
+    if isinstance(given, (np.float16, np.float32)):
+        return float(str(given))  # 0.1, not 0.10000000149011612
+    item = getattr(given, "item", None)
+    if callable(item) and getattr(given, "shape", None) == ():
+        given = item()
+    if given is None or isinstance(given, bool):
+        return given
+    if isinstance(given, int):  # an IntEnum too
+        return int(given) if abs(given) < 2**1023 else str(given)
+    if isinstance(given, float):
+        return float(given)
+    return given if type(given) is str else _text(given)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = [_text(item) for item in value]
-        if isinstance(value, list):
+def _text(given: object) -> str:
+    if isinstance(given, (list, tuple, set, frozenset)):
+        items = [_text(item) for item in given]
+        if isinstance(given, list):
             return f"[{', '.join(items)}]"
-        if isinstance(value, tuple):
+        if isinstance(given, tuple):
             return f"({', '.join(items)})"
         return f"{{{', '.join(sorted(items))}}}"
-    if isinstance(value, np.ndarray):
-        return np.array2string(value, separator=", ", threshold=100)
-    plain = _plain(value) if isinstance(value, (str, np.generic)) else value
+    if isinstance(given, np.ndarray):
+        return np.array2string(given, separator=", ", threshold=100)
+    plain = _plain(given) if isinstance(given, (str, np.generic)) else given
     if callable(plain) and hasattr(plain, "__name__"):
         return str(plain.__name__)
     if isinstance(plain, str):
@@ -98,31 +100,31 @@ def _text(value: object) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", str(plain))
 
 
-def start_value(params: Mapping[str, Parameter], start: float) -> bytes:
+def start_value(params: Mapping[str, Parameter], start: float) -> Parts:
     """Return the summary value that gives the run its row and its parameters.
 
     What is None or not finite is left out: one such value would turn the column of
     every run into text, or break its interval.
     """
     message = double_field(5, start)
-    for name, value in params.items():
-        if isinstance(value, bool):
-            encoded = varint_field(4, value)
-        elif isinstance(value, str):
-            encoded = text_field(3, value)
-        elif value is not None and math.isfinite(value):
-            encoded = double_field(2, value)
+    for name, parameter in params.items():
+        if isinstance(parameter, bool):
+            encoded = varint_field(4, parameter)
+        elif isinstance(parameter, str):
+            encoded = text_field(3, parameter)
+        elif parameter is not None and math.isfinite(parameter):
+            encoded = double_field(2, parameter)
         else:
             continue
         message += bytes_field(1, text_field(1, name) + bytes_field(2, encoded))
     return _hparams_value(START_TAG, bytes_field(3, message))
 
 
-def end_value(status: int, end: float) -> bytes:
+def end_value(status: int, end: float) -> Parts:
     """Return the summary value that says how the run ended."""
     message = varint_field(1, status) + double_field(2, end)
     return _hparams_value(END_TAG, bytes_field(4, message))
 
 
-def _hparams_value(tag: str, content: bytes) -> bytes:
-    return text_field(1, tag) + bytes_field(9, plugin("hparams", content))
+def _hparams_value(tag: str, content: bytes) -> Parts:
+    return value(tag, bytes_field(9, plugin("hparams", content)))

@@ -1,8 +1,7 @@
-"""Arrays to pixels: shapes, ranges, equalizing, mosaics and PNG."""
+"""Arrays to pixels: shapes, ranges, equalizing and mosaics."""
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any, Literal
 
@@ -87,47 +86,45 @@ def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[R
         colours, remarks = to_pixels(array[..., :3], equalize)
         alpha, more = to_pixels(array[..., 3:])
         return np.concatenate([colours, alpha], axis=-1), remarks + more
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255), []
     if array.dtype == np.uint8 and not equalize:
         return array, []
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8) * np.uint8(255), []
 
     remarks = []
-    kind = array.dtype.kind
-    levels = array if array.dtype == np.float32 else array.astype(np.float64)
-    finite = np.isfinite(levels)
-    if not finite.all():
+    top = 1.0 if array.dtype.kind == "f" else 255.0
+    levels = (
+        array if array.dtype == np.float32 else array.astype(np.float64, copy=False)
+    )
+    axes = (-3, -2, -1) if equalize == "each" else None
+    each: dict[str, Any] = {"axis": axes, "keepdims": axes is not None}
+    low, high = levels.min(**each), levels.max(**each)
+    if not np.isfinite(high / 2 - low / 2).all():
         remarks.append(("finite", "NaN or infinite values are drawn black"))
+        finite = np.isfinite(levels)
+        low = levels.min(initial=np.inf, where=finite, **each)
+        high = levels.max(initial=-np.inf, where=finite, **each)
+        low, high = (np.where(low <= high, limit, 0) for limit in (low, high))
+        levels = np.where(finite, levels, low if equalize else 0)
+
     if equalize:
-        levels = _equalize(levels, finite, (-3, -2, -1) if equalize == "each" else None)
-    else:
-        top = 1.0 if kind == "f" else 255.0
-        low = levels.min(initial=np.inf, where=finite)
-        high = levels.max(initial=-np.inf, where=finite)
-        if low < 0 or high > top:
-            remarks.append(
-                (
-                    "range",
-                    f"values from {low:g} to {high:g} are clipped to "
-                    + ("0..1, the range of floats" if kind == "f" else "0..255")
-                    + "; equalize=True rescales them",
-                )
+        with np.errstate(over="ignore"):
+            span = high - low
+        if not np.isfinite(span).all():  # the widest range that there is
+            levels, low, span = levels / 4, low / 4, high / 4 - low / 4
+        levels = (levels - low) / np.where(span > 0, span, 1)
+        top = 1.0
+    elif low < 0 or high > top:
+        allowed = "0..1, the range of floats" if top == 1.0 else "0..255"
+        remarks.append(
+            (
+                "range",
+                f"values from {low:g} to {high:g} are clipped to {allowed}; "
+                f"equalize=True rescales them",
             )
-        levels = np.clip(levels, 0.0, top) / top
-    levels = np.where(finite, levels, 0.0)
-    return np.rint(levels * 255.0).astype(np.uint8), remarks
-
-
-def _equalize(
-    levels: NDArray[Any], finite: NDArray[np.bool_], axes: tuple[int, ...] | None
-) -> NDArray[Any]:
-    levels = np.where(finite, levels, 0.0)
-    if np.abs(levels).max() > np.finfo(levels.dtype).max / 4:
-        levels = levels / 4  # so that the span is finite too
-    low = levels.min(axis=axes, keepdims=True, initial=np.inf, where=finite)
-    high = levels.max(axis=axes, keepdims=True, initial=-np.inf, where=finite)
-    span = np.where(high > low, high - low, 1.0)
-    return np.where(high > low, np.clip((levels - low) / span, 0.0, 1.0), 0.0)
+        )
+        levels = np.clip(levels, 0, top)
+    return (levels * (255 / top) + 0.5).astype(np.uint8), remarks
 
 
 def mosaic(pixels: Pixels) -> Pixels:
@@ -155,13 +152,3 @@ def mosaic(pixels: Pixels) -> Pixels:
         rows * (height + GAP), columns * (width + GAP), channels
     )
     return sheet[:-GAP, :-GAP]
-
-
-def encode_png(pixels: Pixels) -> bytes:
-    """Encode pixels of shape ``(H, W, C)`` with C = 1, 3 or 4."""
-    from PIL import Image
-
-    squeezed = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(squeezed)).save(out, "PNG", compress_level=1)
-    return out.getvalue()

@@ -22,6 +22,7 @@ from annarchy_tb import (
     hparams,
     images,
     names,
+    png,
     records,
     scalars,
 )
@@ -169,22 +170,22 @@ class Logger:
             TensorBoard shows. NaN and infinity are kept.
         """
         try:
-            series, record = self._scalars[tag]
+            series, scalar = self._scalars[tag]
         except (KeyError, TypeError):
             self._check_open()
             check_tag("add_scalar", tag)
             value = self._number("add_scalar", tag, value)
             self._when("add_scalar", tag, step, time)
-            series, record = self._directory.scalar("add_scalar", tag)
+            series, scalar = self._directory.scalar("add_scalar", tag)
         if time is None and isinstance(step, int) and series.last < step <= MAX_STEP:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("add_scalar", tag, step, time)
             at = self._place("add_scalar", tag, [(self._ledger, series)], whole)
         try:
-            data = record(value, wall_time, at)
+            data = scalar.make(value, wall_time, at)
         except Exception:
-            data = record(self._number("add_scalar", tag, value), wall_time, at)
+            data = scalar.make(self._number("add_scalar", tag, value), wall_time, at)
         series.last = at
         self._file.append(data)
 
@@ -210,19 +211,34 @@ class Logger:
             The value of each curve, by the curve's name.
         """
         method = "add_scalars"
-        self._check_open()
-        check_tag(method, tag)
-        numbers = self._numbers(method, tag, value)
+        try:
+            keys = tuple(value)
+            curves = self._plots[tag, keys]
+        except (KeyError, TypeError):
+            self._check_open()
+            check_tag(method, tag)
+            numbers = self._numbers(method, tag, value)
+            self._when(method, tag, step, time)
+            if not numbers:
+                return
+            curves = self._directory.plot(method, tag, keys)
         whole, wall_time = self._when(method, tag, step, time)
-        if not numbers:
-            return
-        keys = tuple(numbers)
-        curves = self._plots.get((tag, keys)) or self._directory.plot(method, tag, keys)
         places = [(curve.ledger, curve.series) for curve in curves]
         at = self._place(method, tag, places, whole)
-        for curve, number in zip(curves, numbers.values(), strict=True):
+        try:
+            made = [
+                curve.scalar.make(number, wall_time, at)
+                for curve, number in zip(curves, value.values(), strict=True)
+            ]
+        except Exception:
+            numbers = self._numbers(method, tag, value)
+            made = [
+                curve.scalar.make(number, wall_time, at)
+                for curve, number in zip(curves, numbers.values(), strict=True)
+            ]
+        for curve, record in zip(curves, made, strict=True):
             curve.series.last = at
-            curve.file.append(curve.record(number, wall_time, at))
+            curve.file.append(record)
 
     def log(
         self,
@@ -245,7 +261,7 @@ class Logger:
         """
         try:
             tags = tuple(metrics)
-            record = self._events[tags]
+            event = self._events[tags]
         except (KeyError, TypeError):
             self._check_open()
             numbers = self._numbers("log", None, metrics)
@@ -254,7 +270,7 @@ class Logger:
             self._when("log", None, step, time)
             if not numbers:
                 return
-            record = self._directory.event(tags)
+            event = self._directory.event(tags)
         if step is None:
             self._ledger.read_history()
         group = self._groups.get(tags) or self._ledger.together("log", tags, "scalar")
@@ -270,10 +286,10 @@ class Logger:
             places = [(self._ledger, series) for series in group]
             at = self._place("log", None, places, whole)
         try:
-            data = record(metrics.values(), wall_time, at)
+            data = event.make(metrics.values(), wall_time, at)
         except Exception:
             numbers = self._numbers("log", None, metrics)
-            data = record(numbers.values(), wall_time, at)
+            data = event.make(numbers.values(), wall_time, at)
         for series in group:
             series.last = at
         self._file.append(data)
@@ -709,7 +725,7 @@ class Logger:
         method: str,
         tag: str,
         kind: str,
-        value: bytes,
+        value: records.Parts,
         step: float | None,
         time: float | None,
     ) -> None:
@@ -731,8 +747,7 @@ class Logger:
         for about, remark in remarks:
             self._ledger.warn(method, tag, about, remark)
         height, width, channels = pixels.shape
-        png = images.encode_png(pixels)
-        value = records.image_value(tag, (height, width, channels), png)
+        value = records.image_value(tag, (height, width, channels), png.encode(pixels))
         self._write(method, tag, "image", value, step, time)
 
     def _add_hparams(

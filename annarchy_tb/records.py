@@ -23,6 +23,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
+from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only inf
 KIND_OF_FIELD = {2: "scalar", 4: "image", 5: "histogram", 6: "audio"}
 KIND_OF_PLUGIN = {"scalars": "scalar", "images": "image", "histograms": "histogram"}
 
+
+Parts = tuple[bytes, ...]  # to be joined
 
 # -- protobuf --------------------------------------------------------------------
 
@@ -66,8 +69,14 @@ def double_field(field: int, number: float) -> bytes:
     return varint(field << 3 | FIXED64) + DOUBLE.pack(number)
 
 
-def bytes_field(field: int, data: bytes) -> bytes:
-    return varint(field << 3 | BYTES) + varint(len(data)) + data
+def nested(field: int, *parts: bytes) -> Parts:
+    """Return a field that holds all `parts`, still in parts: pixels are copied once."""
+    key = varint(field << 3 | BYTES) + varint(sum(map(len, parts)))
+    return (key, *parts)
+
+
+def bytes_field(field: int, *parts: bytes) -> bytes:
+    return b"".join(nested(field, *parts))
 
 
 def text_field(field: int, text: str) -> bytes:
@@ -86,9 +95,12 @@ def header(length: int) -> bytes:
     return size + UINT32.pack(mask(crc32c(size)))
 
 
-def record(event: bytes) -> bytes:
-    """Frame one serialized event."""
-    return header(len(event)) + event + UINT32.pack(mask(crc32c(event)))
+def record(*parts: bytes) -> bytes:
+    """Frame one serialized event, given in parts."""
+    crc = 0
+    for part in parts:
+        crc = crc32c_extend(crc, part)
+    return b"".join((header(sum(map(len, parts))), *parts, UINT32.pack(mask(crc))))
 
 
 def file_version(wall_time: float) -> bytes:
@@ -96,42 +108,49 @@ def file_version(wall_time: float) -> bytes:
     return record(double_field(1, wall_time) + text_field(3, "brain.Event:2"))
 
 
-def summary(values: Iterable[bytes], wall_time: float, step: int = 0) -> bytes:
+def summary(values: Iterable[Parts], wall_time: float, step: int = 0) -> bytes:
     """The record of one event that holds `values`, each made by a ``*_value``."""
-    body = b"".join(bytes_field(1, value) for value in values)
     when = double_field(1, wall_time) + varint_field(2, step)
-    return record(bytes_field(5, body) + when)
+    return record(*nested(5, *(part for value in values for part in value)), when)
 
 
 # -- the kinds of data -----------------------------------------------------------
 
 
-def scalar_value(tag: str, number: float) -> bytes:
-    return text_field(1, tag) + varint(2 << 3 | FIXED32) + FLOAT.pack(number)
+def value(tag: str, *parts: bytes) -> Parts:
+    """A ``Summary.Value``, as a field of the summary."""
+    return nested(1, text_field(1, tag), *parts)
 
 
-def image_value(tag: str, shape: tuple[int, int, int], png: bytes) -> bytes:
+def scalar_value(tag: str, number: float) -> Parts:
+    return value(tag, varint(2 << 3 | FIXED32), FLOAT.pack(number))
+
+
+def image_value(tag: str, shape: tuple[int, int, int], png: bytes) -> Parts:
     height, width, channels = shape
     size = varint_field(1, height) + varint_field(2, width) + varint_field(3, channels)
-    return text_field(1, tag) + bytes_field(4, size + bytes_field(4, png))
+    return value(tag, *nested(4, size, *nested(4, png)))
 
 
-def histogram_value(tag: str, buckets: Buckets) -> bytes:
+def histogram_value(tag: str, buckets: Buckets) -> Parts:
     moments = (buckets.min, buckets.max, buckets.num, buckets.sum, buckets.sum_squares)
-    return text_field(1, tag) + bytes_field(
-        5,
-        b"".join(double_field(i, moment) for i, moment in enumerate(moments, start=1))
-        + bytes_field(6, buckets.limits.astype("<f8", copy=False).tobytes())
-        + bytes_field(7, buckets.counts.astype("<f8", copy=False).tobytes()),
+    return value(
+        tag,
+        *nested(
+            5,
+            *(double_field(i, moment) for i, moment in enumerate(moments, start=1)),
+            *nested(6, buckets.limits.astype("<f8", copy=False).tobytes()),
+            *nested(7, buckets.counts.astype("<f8", copy=False).tobytes()),
+        ),
     )
 
 
-def text_value(tag: str, text: str) -> bytes:
+def text_value(tag: str, text: str) -> Parts:
     # A string tensor of shape (): TensorBoard draws a box round any other shape.
     # Every event carries its metadata, for the tag's first event may stand in another
     # file (of a parent process, of an earlier Logger), and that one may be gone.
-    tensor = varint_field(1, DT_STRING) + bytes_field(2, b"") + text_field(8, text)
-    return text_field(1, tag) + bytes_field(8, tensor) + bytes_field(9, plugin("text"))
+    tensor = varint_field(1, DT_STRING) + bytes_field(2) + text_field(8, text)
+    return value(tag, bytes_field(8, tensor), bytes_field(9, plugin("text")))
 
 
 def plugin(name: str, content: bytes = b"") -> bytes:
@@ -201,9 +220,9 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 def _field(message: bytes, number: int) -> bytes:
     """Return the last field of that number, or nothing."""
     found: Sequence[bytes] = [
-        value
-        for field, value in fields(message)
-        if field == number and isinstance(value, bytes)
+        raw
+        for field, raw in fields(message)
+        if field == number and isinstance(raw, bytes)
     ]
     return found[-1] if found else b""
 
@@ -221,20 +240,20 @@ def contents(event: bytes) -> Iterator[tuple[str, str, int]]:
     """
     step = 0
     values: list[bytes] = []
-    for field, value in fields(event):
-        if field == 2 and isinstance(value, int):
-            step = value - (1 << 64) if value >> 63 else value
-        elif field == 5 and isinstance(value, bytes):
-            values += (v for f, v in fields(value) if f == 1 and isinstance(v, bytes))
+    for field, raw in fields(event):
+        if field == 2 and isinstance(raw, int):
+            step = raw - (1 << 64) if raw >> 63 else raw
+        elif field == 5 and isinstance(raw, bytes):
+            values += (v for f, v in fields(raw) if f == 1 and isinstance(v, bytes))
     for message in values:
         tag = kind = ""
-        for field, value in fields(message):
+        for field, raw in fields(message):
             if field in KIND_OF_FIELD:
                 kind = KIND_OF_FIELD[field]
-            elif isinstance(value, bytes):
+            elif isinstance(raw, bytes):
                 if field == 1:
-                    tag = value.decode(errors="replace")
+                    tag = raw.decode(errors="replace")
                 elif field == 9 and not kind:
-                    name = _field(_field(value, 1), 1).decode(errors="replace")
+                    name = _field(_field(raw, 1), 1).decode(errors="replace")
                     kind = KIND_OF_PLUGIN.get(name, name)
         yield tag, kind, step

@@ -51,7 +51,7 @@ class Curve(NamedTuple):
     file: EventFile
     ledger: Ledger
     series: Series
-    record: ScalarRecords
+    scalar: ScalarRecords
 
 
 class RunDirectory:

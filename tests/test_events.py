@@ -98,9 +98,9 @@ def test_a_copy_writes_a_file_of_its_own(tmp_path: Path) -> None:
     """Two objects never share a descriptor, so neither can close the other's."""
     file = opened(tmp_path)
     twin = copy.deepcopy(file)
-    twin.append(ScalarRecords("twin")(1, 1.0, 0))
+    twin.append(ScalarRecords("twin").make(1, 1.0, 0))
     twin.close()
-    file.append(ScalarRecords("file")(1, 1.0, 0))
+    file.append(ScalarRecords("file").make(1, 1.0, 0))
     file.close()
     assert file.path != twin.path
     assert [point.tag for point in load(tmp_path)] == ["file", "twin"]

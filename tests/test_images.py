@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from annarchy_tb import Logger, images
+from annarchy_tb import Logger, images, png
 
 RNG = np.random.default_rng(0)
 
@@ -240,5 +240,5 @@ def test_any_numbers_become_pixels_without_a_warning_of_numpy(
         pixels, _ = images.to_pixels(array, equalize)
     assert pixels.dtype == np.uint8
     assert pixels.shape == array.shape
-    decoded = np.asarray(Image.open(io.BytesIO(images.encode_png(pixels))))
+    decoded = np.asarray(Image.open(io.BytesIO(png.encode(pixels))))
     assert (decoded.reshape(pixels.shape) == pixels).all()

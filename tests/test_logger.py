@@ -36,7 +36,7 @@ with tempfile.TemporaryDirectory() as logdir, Logger(logdir) as logger:
     logger.add_parameters({"e": 1})
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
     logger.add_image("f", [[1.0]])
-    assert heavy & set(sys.modules) == {"PIL"}
+    assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -60,9 +60,9 @@ def test_scalars_parse_to_what_protobuf_gives(
     directory: Path, tag: str, value: float, time: float, at: list[int]
 ) -> None:
     """A scalar's record is the same message as protobuf makes, framed alike."""
-    make = scalars.ScalarRecords(tag)
+    maker = scalars.ScalarRecords(tag)
     for step in at:
-        got = checked(make(value, time, step), directory)
+        got = checked(maker.make(value, time, step), directory)
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
         wanted = Event(wall_time=time, step=step, summary=summary)
         if math.isnan(value):
@@ -78,7 +78,7 @@ def test_the_two_ways_to_write_a_scalar_agree(
 ) -> None:
     """ScalarRecords gives, byte for byte, what the general way gives."""
     general = records.summary([records.scalar_value(tag, value)], time, step)
-    assert scalars.ScalarRecords(tag)(value, time, step) == general
+    assert scalars.ScalarRecords(tag).make(value, time, step) == general
 
 
 @given(any_tag, times, steps, st.binary(max_size=300))
@@ -137,7 +137,7 @@ def test_tensorboards_python_loader_reads_records_back(
     path = directory / "events.out.tfevents.1.host"
     path.write_bytes(
         records.file_version(1.0)
-        + b"".join(scalars.ScalarRecords(t)(v, 5.0, s) for t, v, s in said)
+        + b"".join(scalars.ScalarRecords(t).make(v, 5.0, s) for t, v, s in said)
     )
     version, *events = LegacyEventFileLoader(str(path)).Load()
     assert version.file_version == "brain.Event:2"
@@ -184,7 +184,7 @@ def test_contents_knows_what_other_writers_write() -> None:
 def test_every_truncation_leaves_the_whole_records_readable() -> None:
     """A file cut anywhere gives the records before the cut, and no error."""
     parts = [records.file_version(1.0)]
-    parts += [scalars.ScalarRecords("tag")(i, 1.0, i) for i in range(3)]
+    parts += [scalars.ScalarRecords("tag").make(i, 1.0, i) for i in range(3)]
     whole = b"".join(parts)
     ends = np.cumsum([len(part) for part in parts])
     for cut in range(len(whole) + 1):
@@ -195,7 +195,7 @@ def test_every_truncation_leaves_the_whole_records_readable() -> None:
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_a_flipped_byte_never_gives_a_wrong_record(at: int, flip: int) -> None:
     """Behind a damaged byte nothing is believed, and what is before comes back."""
-    parts = [scalars.ScalarRecords("tag")(i, 1.0, i) for i in range(3)]
+    parts = [scalars.ScalarRecords("tag").make(i, 1.0, i) for i in range(3)]
     whole = bytearray(b"".join(parts))
     at %= len(whole)
     whole[at] ^= flip

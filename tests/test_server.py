@@ -350,8 +350,8 @@ def test_records_behind_a_torn_end_are_in_the_next_file(
     run = served / name
     run.mkdir()
     first = opened(run)
-    first.append(ScalarRecords("a")(0, 1.0, 0))
-    first.append(ScalarRecords("a")(1, 1.0, 1)[:-7])
+    first.append(ScalarRecords("a").make(0, 1.0, 0))
+    first.append(ScalarRecords("a").make(1, 1.0, 1)[:-7])
     first.close()
     with Logger(served, name) as logger:
         logger.add_scalar("a", 1)
