@@ -70,16 +70,8 @@ def _number(item: Any) -> float:
         raise TypeError(f"hist must hold numbers, got {describe(item)}") from None
 
 
-def finite(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values that are neither NaN nor infinite."""
-    if values.dtype.kind != "f":
-        return values
-    good = np.isfinite(values)
-    return values if good.all() else values[good]
-
-
-def count(values: NDArray[Any]) -> Buckets:
-    """Count finite values into at most 64 buckets of equal width.
+def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
+    """Count values into at most 64 buckets of equal width.
 
     The buckets reach from the minimum to the maximum. Each inner run of empty buckets
     is merged into one. A constant c fills one bucket of half a percent to each side.
@@ -88,26 +80,35 @@ def count(values: NDArray[Any]) -> Buckets:
     Parameters
     ----------
     values
-        Shape ``(N,)`` with N > 0, any real dtype.
+        Shape ``(N,)``, any real type.
+
+    Returns
+    -------
+    buckets
+        None if there is no finite value.
+    dropped
+        How many values are NaN or infinite, and not counted.
     """
+    number = len(values)
+    if number and not np.isfinite([values.min(), values.max()]).all():
+        values = values[np.isfinite(values)]
+    dropped = number - len(values)
+    if not len(values):
+        return None, dropped
     low, high = float(values.min()), float(values.max())
     if low == high:
-        margin = 0.005 * abs(low)
-        total, squares = low * len(values), low * low * len(values)
-        right, counts = np.array([high + margin]), np.array([float(len(values))])
-        return Buckets(
-            low - margin, high + margin, len(values), total, squares, right, counts
-        )
+        return _constant(low, len(values)), dropped
 
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
-    # Neither the span nor its inverse may leave the range of the numbers' type.
-    if values.dtype == np.float32 and not 1e-30 < high - low < 1e30:
-        values = values.astype(np.float64)
-    factor = (
-        0.25 if high / 4 - low / 4 > 1e307 else 2.0**200 if high - low < 1e-290 else 1
-    )
-    scaled = values if factor == 1 else values * factor
+    # Neither the span nor its inverse nor a square may leave the range of the type.
+    is_single = values.dtype == np.float32
+    if not (is_single and high - low > 1e-30 and max(-low, high) < 1e18):
+        values = values.astype(np.float64, copy=False)
+    factor = 1.0
+    if high / 4 - low / 4 > 1e307:
+        factor = 0.25
+    elif high - low < 1e-290:
+        factor = 2.0**200
+    scaled = values if factor == 1.0 else values * factor
     left, scale = low * factor, BUCKETS / (high * factor - low * factor)
 
     counts = np.zeros(BUCKETS + 1)
@@ -116,7 +117,7 @@ def count(values: NDArray[Any]) -> Buckets:
         for start in range(0, len(values), BLOCK):
             index = ((scaled[start : start + BLOCK] - left) * scale).astype(np.intp)
             counts += np.bincount(index, minlength=BUCKETS + 1)
-            block = values[start : start + BLOCK].astype(np.float64, copy=False)
+            block = values[start : start + BLOCK]
             total += float(block.sum())
             squares += float(block.dot(block))
     counts[-2] += counts[-1]  # the maximum belongs to the last bucket
@@ -125,4 +126,14 @@ def count(values: NDArray[Any]) -> Buckets:
     limits = low * (1 - part) + high * part
     keep = counts > 0
     keep[:-1] |= keep[1:]  # of a run of empty buckets, the one before a filled one
-    return Buckets(low, high, len(values), total, squares, limits[keep], counts[keep])
+    limits, counts = limits[keep], counts[keep]
+    return Buckets(low, high, len(values), total, squares, limits, counts), dropped
+
+
+def _constant(value: float, number: int) -> Buckets:
+    margin = 0.005 * abs(value)
+    limits, counts = np.array([value + margin]), np.array([float(number)])
+    total, squares = value * number, value * value * number
+    return Buckets(
+        value - margin, value + margin, number, total, squares, limits, counts
+    )

@@ -386,15 +386,15 @@ class Logger:
         check_tag(method, tag)
         with naming(method, tag):
             values = histograms.flatten(hist)
-        finite = histograms.finite(values)
-        if len(finite) < len(values):
+        buckets, dropped = histograms.count(values)
+        if dropped:
             self._ledger.warn(method, tag, "finite", "NaN and infinity are dropped")
-        if len(finite):
-            value = records.histogram_value(tag, histograms.count(finite))
-            self._write(method, tag, "histogram", value, step, time)
-        else:
+        if buckets is None:
             message = "there are no finite values, and nothing is written"
             self._ledger.warn(method, tag, "empty", message)
+        else:
+            value = records.histogram_value(tag, buckets)
+            self._write(method, tag, "histogram", value, step, time)
 
     # -- pictures --------------------------------------------------------------------
 

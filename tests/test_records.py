@@ -98,7 +98,7 @@ def test_histograms_parse_to_what_protobuf_gives(
     directory: Path, tag: str, numbers: list[float]
 ) -> None:
     """A histogram's record is the same message as protobuf makes."""
-    buckets = histograms.count(np.array(numbers))
+    buckets, _ = histograms.count(np.array(numbers))
     histogram = HistogramProto(
         min=buckets.min,
         max=buckets.max,
