@@ -49,45 +49,46 @@ class Ledger:
 
     def series(self, method: str, tag: str, kind: str) -> Series:
         """Return the series of `tag` alone, if it is free for this kind of data."""
-        self._check(method, tag, kind)
-        series = self._own(tag)
-        series.kind = series.kind or kind
-        return series
+        return self.together(method, (tag,), kind)[0]
 
     def together(self, method: str, tags: tuple[str, ...], kind: str) -> list[Series]:
-        """Return the series of tags that are logged together, each once.
+        """Return the series of tags that are logged together.
 
-        New ones share one series, so that it takes one look to place them all.
+        They are fewer than the tags: those that were only ever logged together share
+        one, so that it takes one look to place them all.
         """
         for tag in tags:
             self._check(method, tag, kind)
-        new = Series(kind)
-        for tag in tags:
-            if tag not in self._series:
-                self._series[tag] = new
-                new.tags += 1
-        found = list(dict.fromkeys(self._series[tag] for tag in tags))
+        found = self._gather(tags)
         for series in found:
             series.kind = series.kind or kind
-        return self.groups.setdefault(tags, found)
+        if len(tags) > 1:
+            self.groups[tags] = found
+        return found
 
     def note(self, tag: str, kind: str, step: int) -> None:
         """Enter what was written without being asked about."""
-        series = self._own(tag)
+        [series] = self._gather((tag,))
         series.kind = series.kind or kind
         series.last = max(series.last, step)
 
-    def _own(self, tag: str) -> Series:
-        series = self._series.get(tag)
-        if series is None:
-            series = self._series.setdefault(tag, Series())
-            series.tags = 1
-        elif series.tags > 1:
-            series.tags -= 1
-            series = self._series[tag] = Series(series.kind, series.last)
-            series.tags = 1
-            self.groups.clear()
-        return series
+    def _gather(self, tags: tuple[str, ...]) -> list[Series]:
+        """Return the series of just these tags, parting them from all others."""
+        new = Series()
+        members: dict[Series, list[str]] = {}
+        for tag in tags:
+            members.setdefault(self._series.get(tag, new), []).append(tag)
+        found = []
+        for series, its in members.items():
+            if series.tags > len(its):
+                series.tags -= len(its)
+                series = Series(series.kind, series.last)
+                self.groups.clear()
+            if not series.tags:
+                series.tags = len(its)
+                self._series.update(dict.fromkeys(its, series))
+            found.append(series)
+        return found
 
     def _check(self, method: str, tag: str, kind: str) -> None:
         series = self._series.get(tag)

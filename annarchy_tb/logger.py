@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from time import time as now
 from types import TracebackType
@@ -296,7 +296,7 @@ class Logger:
 
     def add_series(
         self,
-        tag: str | Sequence[str],
+        tag: str | list[str] | tuple[str, ...],
         values: ArrayLike,
         steps: ArrayLike | None = None,
         *,
@@ -309,8 +309,8 @@ class Logger:
 
         Parameters
         ----------
-        tag : str or sequence of K str
-            See `Logger`; with a sequence, one tag for each column of `values`.
+        tag : str, or list of K str
+            See `Logger`; with a list, one tag for each column of `values`.
         values : array-like
             Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type. NaN and infinity
             are kept. N may be 0.
@@ -323,8 +323,8 @@ class Logger:
         """
         method = "add_series"
         self._check_open()
-        single = isinstance(tag, str)
-        tags: tuple[str, ...] = (tag,) if isinstance(tag, str) else tuple(tag)
+        single = not isinstance(tag, (list, tuple))
+        tags: tuple[str, ...] = (tag,) if single else tuple(tag)  # type: ignore[assignment]
         for one in tags:
             check_tag(method, one)
         with naming(method, tag):
@@ -343,9 +343,9 @@ class Logger:
             method, label, places, None if whole is None else int(whole[0])
         )
         if whole is None:
-            if at > MAX_STEP - len(table):
+            if at > MAX_STEP + 1 - len(table):
                 raise ValueError(f"{where(method, label)}: steps must fit into 64 bits")
-            whole = np.arange(at, at + len(table))
+            whole = at + np.arange(len(table), dtype=np.int64)
         else:
             falls = np.flatnonzero(whole[1:] <= whole[:-1])
             if len(falls):

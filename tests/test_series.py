@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points, scalars
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from annarchy_tb import Logger, records
+from annarchy_tb.clock import MAX_STEP, MIN_STEP
+from annarchy_tb.scalars import ROWS, series
+
+steps = (
+    st.integers(MIN_STEP, MAX_STEP)
+    | st.integers(-300, 300)
+    | st.sampled_from([0, 127, 128, 2**14 - 1, 2**14, 2**63 - 1, -1])
+)
+
+
+def one_by_one(
+    tags: list[str], values: np.ndarray, times: np.ndarray, at: np.ndarray
+) -> bytes:
+    """Return the records of the points, made each by itself in the general way."""
+    return b"".join(
+        records.summary(
+            [records.scalar_value(*pair) for pair in zip(tags, row, strict=True)],
+            float(times[0] if len(times) == 1 else times[i]),
+            int(at[i]),
+        )
+        for i, row in enumerate(values)
+    )
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=5, unique=True),
+    st.lists(steps, max_size=300),
+    st.booleans(),
+    st.booleans(),
+    st.data(),
+)
+def test_a_series_is_byte_for_byte_its_points(
+    tags: list[str], at: list[int], increasing: bool, one_time: bool, data: Any
+) -> None:
+    """Whole series and single points give the same bytes, for any steps and times."""
+    at = sorted(at) if increasing else at
+    n = len(at)
+    values = data.draw(hnp.arrays(np.float32, (n, len(tags))))
+    times = data.draw(
+        hnp.arrays(np.float64, 1 if one_time else n, elements=st.floats(0, 4e9))
+    )
+    whole = np.array(at, np.int64)
+    made = b"".join(bytes(block) for block in series(tags, values, times, whole))
+    assert made == one_by_one(tags, values, times, whole)
+
+
+@pytest.mark.parametrize("number", [ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 1])
+@pytest.mark.parametrize("spread", [1, 50, 10**9])
+def test_long_series_are_made_in_blocks(number: int, spread: int) -> None:
+    """Where a block ends makes no difference, in order or not."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(number, 1)).astype(np.float32)
+    for at in (
+        np.arange(number) * spread,
+        rng.integers(-spread, spread * number, number),
+    ):
+        for times in (np.array([1.7e9]), rng.random(number) * 1e9):
+            made = b"".join(bytes(b) for b in series(["tag"], values, times, at))
+            assert made == one_by_one(["tag"], values, times, at)
+
+
+def test_steps_count_on(logger: Logger) -> None:
+    """A series goes on from the tag's last step, and single points from the series."""
+    logger.add_scalar("a", 0.0, 9)
+    logger.add_series("a", [1.0, 2.0, 3.0])
+    logger.add_scalar("a", 4.0)
+    logger.add_series("b", np.arange(300))
+    assert scalars(logger.run_dir, "a") == [(9, 0), (10, 1), (11, 2), (12, 3), (13, 4)]
+    assert scalars(logger.run_dir, "b") == [(i, i) for i in range(300)]
+
+
+def test_steps_count_on_in_a_reused_run(logdir: Path) -> None:
+    """What an earlier Logger wrote counts, for series too."""
+    for _ in range(2):
+        with Logger(logdir, "run") as logger:
+            logger.add_series("a", [1, 2])
+            logger.add_series(["b", "c"], [[1, 2], [3, 4]])
+    assert [step for step, _ in scalars(logdir / "run", "a")] == [0, 1, 2, 3]
+    assert [step for step, _ in scalars(logdir / "run", "c")] == [0, 1, 2, 3]
+
+
+def test_given_steps_are_kept(logger: Logger) -> None:
+    """Whole floats within 1e-6 will do."""
+    logger.add_series("a", [1, 2], [5, 7])
+    logger.add_series("a", [3, 4], [8.0, 9.9999999])
+    logger.add_series("a", [5], np.array([2**63 - 1], np.uint64))
+    found = [step for step, _ in scalars(logger.run_dir, "a")]
+    assert found == [5, 7, 8, 10, 2**63 - 1]
+
+
+def test_several_columns_are_several_tags(logger: Logger) -> None:
+    """A (N, K) array is one event a row, with K tags."""
+    values = np.arange(12).reshape(4, 3)
+    logger.add_series(["a", "b", "c"], values, [1, 2, 3, 4])
+    logger.log({"a": 20, "b": 21})
+    logger.add_scalar("c", 22)
+    for column, tag in enumerate("abc"):
+        wanted = [(i + 1, float(values[i, column])) for i in range(4)]
+        assert scalars(logger.run_dir, tag) == [*wanted, (5, 20.0 + column)]
+
+
+def test_times_are_drawn_from_the_start(logdir: Path) -> None:
+    """Simulated times become wall times, and with dt= the steps too."""
+    with Logger(logdir, "run", dt=0.5) as logger:
+        logger.add_series("a", [1, 2, 3], times=[0.0, 100.0, 250.5])
+        logger.add_series("b", [1, 2], [7, 8], times=[1.0, 2.0])
+    found = points(logdir / "run", "a")
+    assert [point.step for point in found] == [0, 200, 501]
+    past = [point.time - logger._directory.started for point in found]
+    assert past == pytest.approx([0, 0.1, 0.2505], abs=1e-6)
+    assert [point.step for point in points(logdir / "run", "b")] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", "longdouble", "i1", "u8", "?", "O"]
+)
+def test_any_real_type_is_a_series(logger: Logger, dtype: str) -> None:
+    """Values of every type come back as single precision gives them."""
+    values = np.array([0, 1, 1], dtype)
+    logger.add_series("a", values)
+    assert scalars(logger.run_dir, "a") == [(0, 0), (1, 1), (2, 1)]
+
+
+def test_lists_and_decimals_are_series_too(logger: Logger) -> None:
+    """Whatever NumPy makes an array of numbers from."""
+    logger.add_series("a", [decimal.Decimal(1), 2])
+    assert scalars(logger.run_dir, "a") == [(0, 1), (1, 2)]
+
+
+def test_nan_and_infinity_are_kept(logger: Logger) -> None:
+    """A gap in a recording stays a gap."""
+    logger.add_series("a", [1.0, np.nan, np.inf])
+    np.testing.assert_equal(
+        [value for _, value in scalars(logger.run_dir, "a")], [1, np.nan, np.inf]
+    )
+
+
+def test_what_single_precision_cannot_hold_is_told(logger: Logger) -> None:
+    """One warning a tag, and infinity is what TensorBoard gets."""
+    with pytest.warns(UserWarning, match=r"add_series\('a'\): 1e\+300 is beyond"):
+        logger.add_series("a", [1.0, 1e300])
+    assert scalars(logger.run_dir, "a") == [(0, 1), (1, np.inf)]
+
+
+@pytest.mark.parametrize(
+    "values", [[], np.zeros(0), np.zeros((0, 2)), np.zeros((3, 0))]
+)
+def test_an_empty_series_is_fine(logger: Logger, values: Any) -> None:
+    """Nothing is written, and the tags stay free."""
+    shape = np.shape(values)
+    tags: Any = "a" if len(shape) == 1 else ["a", "b"][: shape[1]]
+    logger.add_series(tags, values)
+    logger.add_text("a", "text")
+
+
+@pytest.mark.parametrize(("given", "warned"), [([5, 4], 4), ([3, 4], 3), ([6, 6], 6)])
+def test_steps_that_do_not_increase_warn_once(
+    logger: Logger, given: list[int], warned: int
+) -> None:
+    """Within the series, or against what the tag has."""
+    logger.add_scalar("a", 1, 4 if given[0] > 4 else 5)
+    with pytest.warns(
+        UserWarning, match=rf"add_series\('a'\): step {warned} "
+    ) as caught:
+        logger.add_series("a", [1, 2], given)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("a", [[1, 2]]), ValueError, r"shape \(N,\) for one tag, got \(1, 2\)"),
+        ((["a", "b"], [1, 2]), ValueError, r"shape \(N, 2\), got \(2,\)"),
+        ((["a", "b"], [[1, 2, 3]]), ValueError, r"shape \(N, 2\), got \(1, 3\)"),
+        ((["a", "a"], [[1, 2]]), ValueError, "distinct"),
+        (("a", [1, 2], [1]), ValueError, "steps must be as many as values, 2, got 1"),
+        (("a", [1, 2], [1, 2.5]), ValueError, "steps? must be .*whole.*got"),
+        (("a", [1, 2], [1, 1e30]), ValueError, "64 bits"),
+        (("a", [1, 2], ["x", "y"]), TypeError, "steps must be an array of numbers"),
+        (("a", [1, 2], [1, np.nan]), ValueError, "steps must be finite"),
+        (("a", ["x"]), TypeError, "values must be an array of numbers"),
+        (("a", [[1], [2, 3]]), TypeError, "values must be an array of numbers"),
+        (("a", None), TypeError, "values must be an array of numbers, got None"),
+        (("a", [1j]), TypeError, "values must be an array of numbers"),
+        (("", [1]), ValueError, "tag must not be empty"),
+        ((["a", 3], [[1, 2]]), TypeError, "tag must be a str"),
+        ((3, [1]), TypeError, "tag must be a str"),
+    ],
+)
+def test_what_is_no_series_is_refused(
+    logger: Logger, arguments: Any, error: type[Exception], message: str
+) -> None:
+    """The error names the method and what is wrong; nothing is written."""
+    with pytest.raises(error, match=rf"^add_series.*{message}"):
+        logger.add_series(*arguments)
+    assert logger._file.path.stat().st_size < 50
+    logger.add_text("a", "the tag is still free")
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([1.0], "times must be as many as values"),
+        ([1.0, np.inf], "times must be finite"),
+    ],
+)
+def test_what_are_no_times_is_refused(
+    logger: Logger, times: list[float], message: str
+) -> None:
+    """Simulated times are finite, and one a value."""
+    with pytest.raises(ValueError, match=rf"^add_series\('a'\): {message}"):
+        logger.add_series("a", [1, 2], times=times)
+
+
+def test_counting_on_does_not_wrap_round(logger: Logger) -> None:
+    """A series that would leave the range of steps is refused whole."""
+    logger.add_scalar("a", 1, MAX_STEP - 1)
+    with pytest.raises(ValueError, match="64 bits"):
+        logger.add_series("a", [1, 2])
+    logger.add_series("a", [1])
+    assert [step for step, _ in scalars(logger.run_dir, "a")] == [
+        MAX_STEP - 1,
+        MAX_STEP,
+    ]
+
+
+def test_a_long_series_needs_little_memory(logger: Logger) -> None:
+    """A million points take at most 32 MB beyond the input."""
+    import tracemalloc
+
+    values = np.random.default_rng(0).normal(size=1_000_000)
+    tracemalloc.start()
+    logger.add_series("a", values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 32e6
