@@ -59,19 +59,24 @@ class Backlog:
             If nothing waits, and the system refuses the record for another reason than
             a full disk. It is not kept then.
         """
-        if not self._waiting:
+        first = not self._waiting
+        if first:
             done = file.write_on(record, done)
             if done == len(record):
                 return
-            warn(
-                f"the disk does not take {file.path}: what is logged waits in memory, "
-                f"up to {self._limit >> 20} MiB, until there is room"
-            )
-        self._waiting.append((file, record, done))
+        if done:  # the rest of it has to follow at once
+            self._waiting.appendleft((file, record, done))
+        else:
+            self._waiting.append((file, record, done))
         self._size += len(record)
         self.drain()
         if self._size > self._limit:
             self._drop()
+        if first and self._waiting:
+            warn(
+                f"the disk does not take {file.path}: what is logged waits in memory, "
+                f"up to {self._limit >> 20} MiB, until there is room"
+            )
 
     def drain(self) -> None:
         """Write what waits, in order, until the system refuses."""

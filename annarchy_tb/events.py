@@ -9,6 +9,7 @@ import re
 import weakref
 from os import write
 from pathlib import Path
+from time import sleep
 from time import time as now
 
 from annarchy_tb import names, records
@@ -110,8 +111,12 @@ class EventFile:
         try:
             written = write(self._fd, record)
         except OSError as error:
-            if self._fd != _NONE and error.errno not in _FULL | _SPOILT:
-                raise
+            if self._fd != _NONE:
+                if error.errno not in _FULL | _SPOILT:
+                    raise
+                # Let a thread go first whose record was written in part.
+                self._fd = _NONE
+                sleep(0.001)
             written = 0
         if written != len(record):
             self._append_slowly(bytes(record), written)
@@ -146,7 +151,7 @@ class EventFile:
         if self.closed:
             raise ValueError(f"event file is closed: {self.path}")
         with self._backlog.lock:
-            self._fd = _NONE  # from here on, other threads come here too
+            self._fd = _NONE  # other threads come here too, until all is written
             self._backlog.add(self, record, done)
             if not self._backlog and self._stay_open:
                 self._fd = self._descriptor

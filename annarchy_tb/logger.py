@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import logging
 import math
@@ -635,6 +636,9 @@ class Logger:
         self.__dict__.update(state)
         self._look_up()
 
+    def __copy__(self) -> Logger:
+        return copy.deepcopy(self)
+
     def __del__(self) -> None:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
@@ -657,10 +661,10 @@ class Logger:
             self._file.append(records.summary([value], now()))
         lost = self._directory.close()
         if lost:
-            message = f"{lost} records of {self.run_dir} were lost: the disk is full"
+            message = f"{lost} records of {self.run_dir} could not be written"
             if error is None:
-                raise OSError(errno.ENOSPC, message)
-            warn(message)  # the error goes on, and says more
+                raise OSError(errno.ENOSPC, f"{message}: the disk is full")
+            warn(f"{message}: the disk is full")  # the error goes on, and says more
 
     # -- what the methods share ------------------------------------------------------
 

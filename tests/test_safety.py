@@ -1,0 +1,490 @@
+"""What kills other writers: full disks, other processes, signals, few descriptors."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import errno
+import multiprocessing
+import os
+import pickle
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Server, load, points, scalars
+
+from annarchy_tb import Logger, SummaryWriter, events, hparams
+from annarchy_tb.events import event_files
+
+FULL = "ignore:.*disk (is still full|does not take):UserWarning"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a real file system of one megabyte."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(where)],
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a file system needs root; CI is")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all room that is left, to the last byte."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as stream:
+        for size in (1 << 16, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while stream.write(b"x" * size) == size:
+                    pass
+    return path
+
+
+# -- full disks ------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_waited_for(disk: Path) -> None:
+    """The simulation goes on; one warning; all is there when there is room again."""
+    with Logger(disk, "run") as logger:
+        logger.add_scalar("a", 0, 0)
+        filler = fill(disk)
+        with pytest.warns(UserWarning, match="disk does not take .*64 MiB") as caught:
+            for step in range(1, 2000):
+                logger.add_scalar("a", step, step)
+        assert [warning.filename for warning in caught] == [__file__]
+        logger.log({"b": 1, "c": 2})
+        logger.add_image("image", np.zeros((5, 5)))
+        logger.add_scalars("curves", {"x": 1, "y": 2})
+        logger.add_series("series", np.arange(100))
+        filler.unlink()
+        logger.add_scalar("a", 2000, 2000)  # what waited goes first
+        assert len(scalars(disk / "run", "a")) == 2001
+        for step in range(2001, 2010):
+            logger.add_scalar("a", step, step)
+    run = disk / "run"
+    assert scalars(run, "a") == [(step, step) for step in range(2010)]
+    assert scalars(run, "c") == [(0, 2)]
+    assert len(points(run, "image")) == 1
+    assert scalars(run / "y", "curves") == [(0, 2)]
+    assert len(scalars(run, "series")) == 100
+    assert len(event_files(run)) == 1
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_a_record_that_is_written_in_part_is_completed(disk: Path) -> None:
+    """A large record that half fits is whole once there is room, and so is the rest."""
+    with Logger(disk, "run") as logger:
+        filler = fill(disk)
+        os.truncate(filler, 500_000)  # room for a part
+        logger.add_text("large", "x" * 700_000, 0)
+        logger.add_scalar("a", 1, 1)
+        size = logger._file.path.stat().st_size
+        assert 300_000 < size < 700_000
+        assert not load(disk / "run")  # and nothing of it is shown
+        filler.unlink()
+        logger.add_scalar("a", 2, 2)
+    assert len(points(disk / "run", "large")[0].array.item()) == 700_000
+    assert scalars(disk / "run", "a") == [(1, 1), (2, 2)]
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_room_that_comes_and_goes_loses_nothing(disk: Path) -> None:
+    """A disk that frees a little now and then takes everything in the end, in order."""
+    rng = np.random.default_rng(0)
+    said = []
+    with Logger(disk, "run") as logger:
+        filler = fill(disk)
+        room = filler.stat().st_size
+        for step in range(150):
+            text = "x" * int(rng.integers(1, 20_000))
+            logger.add_text("text", text, step)
+            said.append((step, len(text)))
+            if step % 10 == 0:
+                room -= int(rng.integers(1, 30_000))
+                os.truncate(filler, room)
+        shutil.move(filler, disk.parent / "filler")
+        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+        logger.add_text("text", "", 150)
+    found = points(disk / "run", "text")
+    assert [(p.step, len(p.array.item())) for p in found] == [*said, (150, 0)]
+    assert len(event_files(disk / "run")) == 1
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_what_never_gets_room_is_counted(disk: Path) -> None:
+    """A run that closes on a full disk raises with the number of lost records."""
+    logger = Logger(disk, "run")
+    logger.add_scalar("a", 0, 0)
+    fill(disk)
+    while True:  # until the last block of the file is full
+        logger.add_scalar("a", 1, 1 + logger._ledger.series("", "a", "").last)
+        if logger._directory.backlog:
+            break
+    for _ in range(9):
+        logger.add_scalar("a", 2)
+    with pytest.raises(OSError, match="10 records of .*run could not be") as caught:
+        logger.close()
+    assert caught.value.errno == errno.ENOSPC
+    logger.close()
+    found = scalars(disk / "run", "a")
+    assert [step for step, _ in found] == list(range(len(found)))
+
+
+@pytest.mark.filterwarnings(FULL)
+@pytest.mark.filterwarnings("ignore:.*records of .*could not be written")
+def test_an_error_is_not_hidden_by_the_full_disk(disk: Path) -> None:
+    """The exception that ends the block goes on; the loss is a warning then."""
+    with pytest.raises(ZeroDivisionError), Logger(disk, "run") as logger:
+        fill(disk)
+        logger.add_text("a", "x" * 10_000)
+        raise ZeroDivisionError
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_beyond_the_bound_the_oldest_are_dropped(disk: Path) -> None:
+    """What waits is bounded; what is dropped is told once and counted at the end."""
+    logger = Logger(disk, "run")
+    logger._directory.backlog._limit = 100_000
+    filler = fill(disk)
+    with pytest.warns(UserWarning, match="oldest records are dropped") as caught:
+        for step in range(30):
+            logger.add_text("a", "x" * 10_000, step)
+    assert len(caught) == 2
+    filler.unlink()
+    with pytest.raises(OSError, match="records of .* could not be written"):
+        logger.close()
+    kept = [point.step for point in points(disk / "run", "a")]
+    assert kept[-9:] == list(range(21, 30))
+    assert len(kept) <= 11
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_flush_says_what_waits(disk: Path) -> None:
+    """flush means the disk, so on a full one it raises."""
+    with Logger(disk, "run") as logger:
+        filler = fill(disk)
+        logger.add_text("a", "x" * 10_000)
+        with pytest.raises(OSError, match="1 records wait for room"):
+            logger.flush()
+        filler.unlink()
+        logger.flush()
+    assert len(points(disk / "run", "a")) == 1
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_threads_on_a_full_disk_lose_nothing(disk: Path) -> None:
+    """Four threads run into the full disk at once, and all goes on when it is freed."""
+    with Logger(disk, "run") as logger:
+        filler = fill(disk)
+        os.truncate(filler, 800_000)
+        freed = threading.Event()
+
+        def work(name: str) -> None:
+            for step in range(400):
+                logger.add_text(name, "x" * 1000, step)
+                if step == 350:
+                    freed.wait(30)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        while sum(thread.is_alive() for thread in threads) and not freed.is_set():
+            if len(logger._directory.backlog) > 200:
+                subprocess.run(
+                    ["mount", "-o", "remount,size=8m", str(disk)], check=True
+                )
+                freed.set()
+        for thread in threads:
+            thread.join()
+    for name in "abcd":
+        found = [point.step for point in points(disk / "run", name)]
+        assert found == list(range(400))
+
+
+@pytest.mark.filterwarnings(FULL)
+def test_a_forked_child_leaves_the_waiting_records_to_its_parent(disk: Path) -> None:
+    """What waits is written once, by the process that logged it."""
+    with Logger(disk, "run") as logger:
+        filler = fill(disk)
+        logger.add_text("parent", "x" * 10_000, 0)
+        filler.unlink()
+        if os.fork() == 0:
+            logger.add_scalar("child", 1, 1)
+            os._exit(0)
+        os.wait()
+        assert not points(disk / "run", "parent")
+    assert len(points(disk / "run", "parent")) == 1
+    assert scalars(disk / "run", "child") == [(1, 1)]
+
+
+@pytest.mark.filterwarnings(FULL)
+@pytest.mark.parametrize("fast", [False, True])
+def test_tensorboard_follows_a_disk_that_was_full(disk: Path, fast: bool) -> None:
+    """A running TensorBoard, with either loader, shows all points in the end."""
+    subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+    server = Server(disk, fast)
+    try:
+        server.start()
+        with Logger(disk, "run") as logger:
+            for step in range(100):
+                logger.add_scalar("a", step, step)
+            query = {"run": "run", "tag": "a"}
+            server.until(lambda p: len(p) == 100, "plugin/scalars/scalars", **query)
+            filler = fill(disk)
+            os.truncate(filler, filler.stat().st_size - 300_000)
+            logger.add_text("large", "x" * 700_000, 0)  # half of it is in the file
+            for step in range(100, 200):
+                logger.add_scalar("a", step, step)
+            server.until(lambda p: len(p) == 100, "plugin/scalars/scalars", **query)
+            filler.unlink()
+            logger.add_scalar("a", 200, 200)
+            found = server.until(
+                lambda p: len(p) == 201, "plugin/scalars/scalars", **query
+            )
+            assert [[step, value] for _, step, value in found] == [
+                [i, i] for i in range(201)
+            ]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_after_an_io_error_a_new_file_goes_on(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """What a broken file holds is not trusted: the next record begins a new one."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 0, 0)
+        real = os.write
+        broken = os.fstat(logger._file._descriptor).st_ino
+
+        def write(descriptor: int, data: bytes) -> int:
+            if descriptor >= 0 and os.fstat(descriptor).st_ino == broken:
+                raise OSError(code, os.strerror(code))
+            return real(descriptor, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(events, "write", write)
+            patch.setattr(os, "write", write)
+            logger.add_scalar("a", 1, 1)
+            logger.add_scalar("a", 2, 2)
+        logger.add_scalar("a", 3, 3)
+    assert len(event_files(logdir / "run")) == 2
+    assert scalars(logdir / "run", "a") == [(i, i) for i in range(4)]
+
+
+def test_a_limit_on_the_size_of_files_begins_new_ones(tmp_path: Path) -> None:
+    """Where a file may not grow (EFBIG), the run goes on in the next."""
+    code = f"""
+import resource
+from annarchy_tb import Logger
+with Logger({str(tmp_path)!r}, "run") as logger:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    for step in range(1000):
+        logger.add_scalar("a", step, step)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert len(event_files(tmp_path / "run")) > 1
+    found = {step for step, _ in scalars(tmp_path / "run", "a")}
+    assert found == set(range(1000))
+
+
+# -- other processes -------------------------------------------------------------------
+
+
+def log_from_elsewhere(logger: Logger, name: str) -> None:
+    logger.add_scalar(f"{name}/scalar", 1.0)
+    logger.add_scalars("curves", {name: 1.0})
+    logger.log({f"{name}/a": 1, f"{name}/b": 2})
+    with logger:
+        logger.add_series(f"{name}/series", [1, 2, 3])
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_a_logger_travels_to_another_process(logdir: Path, method: str) -> None:
+    """It goes on in the same run, in a file of its own, and leaves the status alone."""
+    context = multiprocessing.get_context(method)
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+        logger.add_scalar("parent", 0, 0)
+        names = ["one", "two"]
+        workers = [
+            context.Process(target=log_from_elsewhere, args=(logger, name))
+            for name in names
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # fork and threads
+            for worker in workers:
+                worker.start()
+        for worker in workers:
+            worker.join()
+            assert worker.exitcode == 0
+        logger.add_scalar("parent", 1, 1)
+    run = logdir / "run"
+    assert scalars(run, "parent") == [(0, 0), (1, 1)]
+    for name in names:
+        assert scalars(run, f"{name}/series") == [(0, 1), (1, 2), (2, 3)]
+        assert scalars(run / name, "curves") == [(0, 1)]
+    assert len(event_files(run)) == 3
+    assert len(points(run, hparams.END_TAG)) == 1
+    if method != "fork":  # which stops what it started by itself
+        multiprocessing.resource_tracker._resource_tracker._stop()
+        if method == "forkserver":
+            multiprocessing.forkserver._forkserver._stop()
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_logger_is_a_logger(logger: Logger, duplicate: object) -> None:
+    """Copied with a configuration, say, it writes to the run, in a file of its own."""
+    logger.add_scalar("a", 1)
+    twin = duplicate(logger)
+    twin.add_scalar("b", 1)
+    twin.close()
+    logger.add_scalar("a", 2)
+    assert scalars(logger.run_dir, "a") == [(0, 1), (1, 2)]
+    assert scalars(logger.run_dir, "b") == [(0, 1)]
+
+
+def test_a_closed_logger_stays_closed(logdir: Path) -> None:
+    """Pickled or not."""
+    with Logger(logdir, "run") as logger:
+        pass
+    twin = pickle.loads(pickle.dumps(logger))
+    with pytest.raises(ValueError, match="Logger is closed"):
+        twin.add_scalar("a", 1)
+
+
+ENDS = {
+    "signal.raise_signal(signal.SIGTERM)": -signal.SIGTERM,
+    "signal.raise_signal(signal.SIGINT)": -signal.SIGINT,
+    "signal.raise_signal(signal.SIGKILL)": -signal.SIGKILL,
+    "sys.exit(0)": 0,
+    "sys.exit(3)": 3,
+    "os._exit(4)": 4,
+    "os.abort()": -signal.SIGABRT,
+    "raise ValueError": 1,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_a_process_ends_its_data_is_there(tmp_path: Path, end: str) -> None:
+    """Everything logged before is read back, and the status is what it should be."""
+    code = f"""
+import os, signal, sys, threading
+from annarchy_tb import Logger
+handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+hook = sys.excepthook
+with Logger({str(tmp_path)!r}, "run") as logger:
+    logger.add_parameters({{"a": 1}})
+    for step in range(100):
+        logger.add_scalar("a", step, step)
+    assert handlers == [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    assert hook is sys.excepthook
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    {end}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert ended.returncode == ENDS[end], ended.stderr.decode()
+    assert len(scalars(tmp_path / "run", "a")) == 100
+    found = points(tmp_path / "run", hparams.END_TAG)
+    in_python = end.startswith(("sys.exit", "raise")) or "SIGINT" in end
+    assert len(found) == in_python
+    if in_python:
+        content = found[0].proto.metadata.plugin_data.content
+        status = hparams.SUCCESS if end == "sys.exit(0)" else hparams.FAILURE
+        assert content[2:4] == bytes([8, status])
+
+
+def test_a_logger_left_to_the_end_of_python_loses_nothing(tmp_path: Path) -> None:
+    """A module's Logger that nobody closes is told of, and reads as unfinished."""
+    code = f"""
+from annarchy_tb import Logger
+logger = Logger({str(tmp_path)!r}, "run")
+logger.add_parameters({{"a": 1}})
+logger.add_scalar("a", 1, 1)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, check=True
+    )
+    assert b"ResourceWarning: unclosed <Logger" in ended.stderr
+    assert scalars(tmp_path / "run", "a") == [(1, 1)]
+    assert not points(tmp_path / "run", hparams.END_TAG)
+
+
+# -- directories and descriptors -------------------------------------------------------
+
+
+def test_a_directory_that_vanishes_is_told(logdir: Path) -> None:
+    """Writing to a deleted file succeeds in silence, so flush and close look."""
+    logger = Logger(logdir, "run")
+    shutil.rmtree(logdir)
+    logger.add_scalar("a", 1)
+    with pytest.raises(FileNotFoundError, match="deleted"):
+        logger.flush()
+    with pytest.raises(FileNotFoundError, match="run"):
+        logger.add_scalars("a", {"curve": 1})
+    with pytest.warns(UserWarning, match="event file was deleted"):
+        logger.close()
+
+
+def test_300_curves_need_few_descriptors(logdir: Path) -> None:
+    """Where a process may open 64 files, 300 curves are written all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        with Logger(logdir, "run") as logger:
+            for step in range(3):
+                logger.add_scalars("a", {f"curve {i}": i for i in range(300)}, step)
+            logger.flush()
+            opened = [
+                os.readlink(p) for p in Path("/proc/self/fd").iterdir() if p.exists()
+            ]
+            assert sum("tfevents" in path for path in opened) <= 33
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for i in (0, 31, 32, 299):
+        found = scalars(logdir / "run" / f"curve {i}", "a")
+        assert found == [(0, i), (1, i), (2, i)]
+        assert len(event_files(logdir / "run" / f"curve {i}")) == 1
+
+
+def test_the_drop_in_waits_for_a_full_disk_too(disk: Path) -> None:
+    """SummaryWriter has the same engine."""
+    with SummaryWriter(disk / "run") as writer:
+        filler = fill(disk)
+        with pytest.warns(UserWarning, match="disk does not take"):
+            writer.add_text("a", "x" * 10_000, 0)
+        filler.unlink()
+        writer.add_scalar("b", 1, 0)
+    assert len(load(disk / "run")) == 2
+
+
+def test_scalars_leave_nothing_in_memory(logger: Logger) -> None:
+    """Nothing is kept of what was logged, be it 100,000 scalars."""
+    import tracemalloc
+
+    logger.add_scalar("a", 0.5, 0)
+    tracemalloc.start()
+    for step in range(1, 100_000):
+        logger.add_scalar("a", 0.5, step)
+    left, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert left < 20_000
