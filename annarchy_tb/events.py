@@ -108,10 +108,11 @@ class EventFile:
         OSError
             If the system refuses the record for another reason than a full disk.
         """
+        fd = self._fd
         try:
-            written = write(self._fd, record)
+            written = write(fd, record)
         except OSError as error:
-            if self._fd != _NONE:
+            if fd == self._fd != _NONE:
                 if error.errno not in _FULL | _SPOILT:
                     raise
                 # Let a thread go first whose record was written in part.

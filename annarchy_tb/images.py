@@ -15,7 +15,7 @@ Scope = Literal["", "all", "each"]
 Remark = tuple[str, str]  # what it is about, and what to tell the user
 
 GAP = 1  # pixels between the images of a mosaic
-GREY = 128  # the colour of the gaps, for the edges of images are mostly black or white
+GREY = 192  # the gaps: light, for what is behind the things in images is mostly dark
 
 ONE = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
 SEVERAL = "(N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
@@ -42,6 +42,7 @@ def as_images(img: ArrayLike) -> NDArray[Any]:
         raise ValueError(
             f"img must have shape {SEVERAL}, got {array.shape}"
             + ("; add_image takes a single one" if array.ndim == 2 else "")
+            + ("; reshape it, as in w.reshape(-1, 8, 8)" if array.ndim == 4 else "")
         )
     return full
 
@@ -51,9 +52,14 @@ def _numbers(img: ArrayLike) -> NDArray[Any]:
         array = np.asarray(img)
         if array.dtype.kind == "O" and array.ndim:
             array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except ValueError:
         raise TypeError(
-            f"img must be an array of numbers, got {describe(img)} ({error})"
+            f"img must be an array of numbers, got {describe(img)}; "
+            f"its rows differ in length, or it holds texts"
+        ) from None
+    except TypeError:
+        raise TypeError(
+            f"img must be an array of numbers, got {describe(img)}"
         ) from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"img must be an array of numbers, got {describe(img)}")

@@ -589,7 +589,8 @@ class Logger:
         ----------
         metrics : dict of str to float
             The results by their names. Each is also a scalar of that tag, at the step
-            after the tag's last one.
+            after the tag's last one: ``"Result/Accuracy"`` keeps it apart from a curve
+            ``"Accuracy"``.
         """
         self._check_open()
         results = self._numbers("add_metrics", None, metrics)

@@ -207,11 +207,11 @@ def test_images_are_equalized_together_or_each_by_itself(logger: Logger) -> None
     """equalize has one range for all; equalize_per_image, implying it, one each."""
     img = np.array([[[0.0, 10.0]], [[20.0, 40.0]]])
     logger.add_images("image", img, equalize=True)
-    assert logged(logger).tolist() == [[0, 64, 128, 128, 255]]
+    assert logged(logger).tolist() == [[0, 64, images.GREY, 128, 255]]
     logger.add_images("image", img, equalize_per_image=True)
-    assert logged(logger).tolist() == [[0, 255, 128, 0, 255]]
+    assert logged(logger).tolist() == [[0, 255, images.GREY, 0, 255]]
     logger.add_images("image", img, 7, True, True)
-    assert logged(logger).tolist() == [[0, 255, 128, 0, 255]]
+    assert logged(logger).tolist() == [[0, 255, images.GREY, 0, 255]]
 
 
 def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> None:
@@ -220,7 +220,7 @@ def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> N
     with pytest.warns(UserWarning, match="NaN"):
         logger.add_images("image", img, equalize_per_image=True)
     sheet = logged(logger)
-    assert sheet[0].tolist() == [0, 0, 128, 0, 0]
+    assert sheet[0].tolist() == [0, 0, images.GREY, 0, 0]
     assert sheet[2, :2].tolist() == [0, 255]
 
 

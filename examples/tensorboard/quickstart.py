@@ -152,7 +152,7 @@ def main() -> None:
             )
             logger.add_histogram("Weights/Feed-forward", network.q, trial)
             logger.add_histogram("Weights/Inhibition", network.w, trial)
-            if trial % 10 == 0 or trial == arguments.trials - 1:
+            if trial % 12 == 0 or trial == arguments.trials - 1:
                 fields = network.q.reshape(UNITS, SIDE, SIDE)
                 logger.add_image("Input", x.reshape(SIDE, SIDE), trial)
                 logger.add_images(
