@@ -113,7 +113,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
 
     counts = np.zeros(BUCKETS + 1)
     total = squares = 0.0
-    with np.errstate(over="ignore"):  # the squares of doubles may be infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # in the sums of huge doubles
         for start in range(0, len(values), BLOCK):
             index = ((scaled[start : start + BLOCK] - left) * scale).astype(np.intp)
             counts += np.bincount(index, minlength=BUCKETS + 1)

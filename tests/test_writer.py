@@ -5,11 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import tensorboardX
 import tensorboardX.writer
 from conftest import load, points, scalars
+from matplotlib.figure import Figure
+from tensorboard.compat.proto.config_pb2 import RunMetadata
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.graph_pb2 import GraphDef
+from tensorboardX.proto.node_def_pb2 import NodeDef
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from annarchy_tb import Logger, SummaryWriter, hparams, records
 from annarchy_tb.events import event_files
@@ -57,41 +63,158 @@ def test_the_seam_of_tensorboardx_is_where_it_was() -> None:
     assert "event_writer" not in source
 
 
-def write_all(writer: tensorboardX.SummaryWriter) -> None:
-    """Call what needs no other package, with a fixed wall time."""
-    rng = np.random.default_rng(0)
-    writer.add_scalar("scalar", 1.5, 3, 1.0, "name", "description")
-    writer.add_histogram("histogram", rng.normal(size=100), 1, walltime=1.0)
-    writer.add_histogram_raw("raw", 0, 1, 2, 3, 4, [1.0], [2.0], 1, 1.0)
-    writer.add_image("image", rng.random((3, 4, 5)), 1, 1.0)
-    writer.add_images("images", rng.random((2, 3, 4, 5)), 1, 1.0)
-    writer.add_image_with_boxes(
-        "boxes", rng.random((3, 20, 20)), np.array([[1, 1, 9, 9]]), 1, 1.0
+class Everything:
+    """Calls every add_* of tensorboardX, with a fixed wall time where it takes one."""
+
+    def __init__(self, writer: tensorboardX.SummaryWriter, directory: Path) -> None:
+        self.writer = writer
+        self.directory = directory
+        self.rng = np.random.default_rng(0)
+
+    def add_scalar(self) -> None:
+        self.writer.add_scalar("scalar", 1.5, 3, 1.0, "name", "description")
+
+    def add_scalars(self) -> None:
+        self.writer.add_scalars("scalars", {"a": 1.5, "b": 2.5}, 3, 1.0)
+
+    def add_hparams(self) -> None:
+        self.writer.add_hparams({"a": 1, "b": True}, {"metric": 0.5}, "trial", 3)
+
+    def add_histogram(self) -> None:
+        values = self.rng.normal(size=100)
+        self.writer.add_histogram("histogram", values, 1, walltime=1.0)
+
+    def add_histogram_raw(self) -> None:
+        self.writer.add_histogram_raw("raw", 0, 1, 2, 3, 4, [1.0], [2.0], 1, 1.0)
+
+    def add_image(self) -> None:
+        self.writer.add_image("image", self.rng.random((3, 4, 5)), 1, 1.0)
+
+    def add_images(self) -> None:
+        self.writer.add_images("images", self.rng.random((2, 3, 4, 5)), 1, 1.0)
+
+    def add_image_with_boxes(self) -> None:
+        boxes = np.array([[1, 1, 9, 9]])
+        image = self.rng.random((3, 20, 20))
+        self.writer.add_image_with_boxes("boxes", image, boxes, 1, 1.0)
+
+    def add_figure(self) -> None:
+        figure = Figure(figsize=(1, 1), dpi=20)
+        self.writer.add_figure("figure", figure, 1, walltime=1.0)
+
+    def add_video(self) -> None:
+        video = self.rng.integers(0, 256, (1, 3, 3, 16, 16), np.uint8)
+        self.writer.add_video("video", video, 1, walltime=1.0)
+
+    def add_audio(self) -> None:
+        self.writer.add_audio("audio", self.rng.random((100, 1)), 1, 8000, 1.0)
+
+    def add_text(self) -> None:
+        self.writer.add_text("text", "text", 1, 1.0)
+
+    def add_pr_curve(self) -> None:
+        labels, predictions = self.rng.integers(0, 2, 50), self.rng.random(50)
+        self.writer.add_pr_curve("curve", labels, predictions, 1, walltime=1.0)
+
+    def add_pr_curve_raw(self) -> None:
+        counts = [np.arange(5.0)] * 6
+        self.writer.add_pr_curve_raw("raw curve", *counts, 1, 5, walltime=1.0)
+
+    def add_mesh(self) -> None:
+        vertices = self.rng.random((1, 5, 3))
+        self.writer.add_mesh("mesh", vertices, global_step=1, walltime=1.0)
+
+    def add_custom_scalars(self) -> None:
+        self.writer.add_custom_scalars({"group": {"chart": ["Multiline", ["scalar"]]}})
+
+    def add_custom_scalars_multilinechart(self) -> None:
+        self.writer.add_custom_scalars_multilinechart(["a", "b"])
+
+    def add_custom_scalars_marginchart(self) -> None:
+        self.writer.add_custom_scalars_marginchart(["a", "b", "c"])
+
+    def add_embedding(self) -> None:
+        vectors = self.rng.random((4, 3))
+        self.writer.add_embedding(vectors, ["a", "b", "c", "d"], global_step=1)
+
+    def add_onnx_graph(self) -> None:
+        node = onnx.helper.make_node("Relu", ["x"], ["y"])
+        ends = [
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1])
+            for name in "xy"
+        ]
+        graph = onnx.helper.make_graph([node], "graph", ends[:1], ends[1:])
+        path = self.directory / "graph.onnx"
+        onnx.save(onnx.helper.make_model(graph), str(path))
+        self.writer.add_onnx_graph(str(path))
+
+    def add_openvino_graph(self) -> None:
+        path = self.directory / "graph.xml"
+        path.write_text(
+            '<net><layers><layer id="0" name="a" type="b"><data shape="1"/></layer>'
+            "</layers><edges></edges></net>"
+        )
+        self.writer.add_openvino_graph(str(path))
+
+    def add_graph(self) -> None:
+        # torch makes these two messages from a model; here they are made by hand.
+        graph, stats = GraphDef(node=[NodeDef(name="a", op="b")]), RunMetadata()
+        self.writer._get_file_writer().add_graph((graph, stats), 1.0)
+
+
+EVERYTHING = sorted(name for name in vars(Everything) if name.startswith("add_"))
+
+
+def test_everything_is_everything() -> None:
+    """No public add_* of tensorboardX is left out of the comparison."""
+    assert (
+        sorted(
+            name for name in dir(tensorboardX.SummaryWriter) if name.startswith("add_")
+        )
+        == EVERYTHING
     )
-    writer.add_text("text", "text", 1, 1.0)
-    labels, predictions = rng.integers(0, 2, 50), rng.random(50)
-    writer.add_pr_curve("curve", labels, predictions, 1, walltime=1.0)
-    writer.add_mesh("mesh", rng.random((1, 5, 3)), global_step=1, walltime=1.0)
-    writer.add_custom_scalars({"category": {"chart": ["Multiline", ["scalar"]]}})
-    writer.add_embedding(rng.random((4, 3)), ["a", "b", "c", "d"], global_step=1)
 
 
-def test_it_writes_what_tensorboardx_writes(tmp_path: Path) -> None:
-    """The same calls give the same events."""
-    with tensorboardX.SummaryWriter(str(tmp_path / "theirs")) as theirs:
-        write_all(theirs)
-    with SummaryWriter(tmp_path / "ours") as ours:
-        write_all(ours)
-    found, wanted = events(tmp_path / "ours"), events(tmp_path / "theirs")
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        if "custom_scalars__config__" in str(one):
-            one.wall_time = other.wall_time
-        assert one == other
-    tensors = "00001/default/tensors.tsv"
-    assert (tmp_path / "ours" / tensors).read_text() == (
-        tmp_path / "theirs" / tensors
-    ).read_text()
+@pytest.mark.parametrize("method", EVERYTHING)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_it_writes_what_tensorboardx_writes(tmp_path: Path, method: str) -> None:
+    """The same call gives the same events, in every run that it makes."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    with tensorboardX.SummaryWriter(str(theirs)) as writer:
+        getattr(Everything(writer, tmp_path), method)()
+    with SummaryWriter(ours) as writer:
+        getattr(Everything(writer, tmp_path), method)()
+
+    runs = {path.parent for path in theirs.rglob("*tfevents*")}
+    for run in runs:
+        # <run>/<tag>/<key> of tensorboardX is <run>/<key> here
+        name = run.name if method == "add_scalars" else str(run.relative_to(theirs))
+        here = ours if run == theirs else ours / name
+        found, wanted = events(here), events(run)
+        if method == "add_hparams" and run != theirs:
+            wanted = [e for e in wanted if "_hparams_/experiment" not in str(e)]
+            found, wanted = (sorted(map(essence, es)) for es in (found, wanted))
+        for one, other in zip(found, wanted, strict=True):
+            if not isinstance(one, str) and one.wall_time != 1.0:
+                one.wall_time = other.wall_time
+            assert one == other
+    others = {p.relative_to(theirs) for p in theirs.rglob("*.tsv")}
+    assert others == {p.relative_to(ours) for p in ours.rglob("*.tsv")}
+    for path in others:
+        assert (ours / path).read_bytes() == (theirs / path).read_bytes()
+
+
+def essence(event: Event) -> str:
+    """Return what must be alike of an event of hparams: the times can't be."""
+    event.wall_time = 0
+    for value in event.summary.value:
+        content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
+        content.session_start_info.start_time_secs = 0
+        content.session_end_info.end_time_secs = 0
+        start = {k: str(v) for k, v in content.session_start_info.hparams.items()}
+        value.metadata.plugin_data.content = b""
+        return f"{event} {sorted(start.items())} {content.session_end_info.status}"
+    return str(event)
 
 
 def test_default_directories_never_clash(
@@ -198,10 +321,13 @@ def test_use_metadata_holds_for_all_methods(tmp_path: Path) -> None:
 # -- inside a Logger ---------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_loggers_writer_shares_its_file(logger: Logger) -> None:
     """Everything of tensorboardX lands in the run's one file, in order."""
     logger.add_scalar("a", 1)
-    write_all(logger.writer)
+    for method in EVERYTHING:
+        if method not in ("add_hparams", "add_scalars"):
+            getattr(Everything(logger.writer, logger.run_dir), method)()
     logger.add_scalar("b", 1)
     assert len(event_files(logger.run_dir)) == 1
     tags = [point.tag for point in load(logger.run_dir)]

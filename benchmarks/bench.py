@@ -1,0 +1,102 @@
+"""Measure this package beside tensorboardX, torch where it is installed, and the limit.
+
+    python benchmarks/bench.py                # all cases, 5 rounds
+    python benchmarks/bench.py --rounds 3 add_scalar
+
+Every measurement is a fresh process, and the writers take turns in every round, so that
+a machine that slows down slows them all. What is printed is the median over the rounds
+with the smallest and the largest, and as ratios the medians of the ratios within a
+round. *Limit* is the least that could be done: a bare ``os.write`` of the same bytes,
+``ndarray.tofile``, ``canvas.draw()``, ``import numpy``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from cases import CASES, LIMIT, OURS, TENSORBOARDX, TORCH
+
+HERE = Path(__file__).parent
+
+
+def measure(case: str, writer: str) -> float:
+    """Return the seconds a unit takes."""
+    command = [sys.executable, str(HERE / "cases.py"), case, writer]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        sys.exit(f"{case}, {writer}:\n{run.stderr}")
+    return float(run.stdout)
+
+
+def shown(seconds: float) -> str:
+    """Return a time with three digits and its unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
+        if seconds >= size or unit == "ns":
+            return f"{seconds / size:.3g} {unit}"
+    raise AssertionError
+
+
+def main() -> None:
+    """Run the cases, print the table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="case")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, default=Path("benchmarks.json"))
+    arguments = parser.parse_args()
+
+    has_torch = importlib.util.find_spec("torch") is not None
+    results = {}
+    columns = "{:32} {:>26} {:>10} {:>9} {:>9}"
+    header = ["case", "annarchy_tb (min .. max)", "tX", "tX/ours", "ours/limit"]
+    if has_torch:
+        columns += " {:>10}"
+        header.append("torch/ours")
+    print(columns.format(*header))
+    for case in arguments.cases:
+        writers = [w for w in CASES[case] if w != TORCH or has_torch]
+        rounds = [
+            {writer: measure(case, writer) for writer in writers}
+            for _ in range(arguments.rounds)
+        ]
+        ours = [found[OURS] for found in rounds]
+
+        def ratio(over: str, under: str, rounds: list = rounds) -> float | None:
+            if not {over, under} <= set(rounds[0]):
+                return None
+            return statistics.median(found[over] / found[under] for found in rounds)
+
+        ratios = {
+            "tensorboardX/ours": ratio(TENSORBOARDX, OURS),
+            "ours/limit": ratio(OURS, LIMIT),
+            "torch/ours": ratio(TORCH, OURS),
+        }
+        results[case] = {"seconds": rounds, "ratios": ratios}
+        theirs = [found[TENSORBOARDX] for found in rounds if TENSORBOARDX in found]
+        median = shown(statistics.median(ours))
+        cells = [
+            case,
+            f"{median} ({shown(min(ours))} .. {shown(max(ours))})",
+            shown(statistics.median(theirs)) if theirs else "",
+            *("" if r is None else f"{r:.3g}x" for r in ratios.values()),
+        ]
+        print(columns.format(*cells[: len(header)]), flush=True)
+    versions = {
+        name: importlib.metadata.version(name)
+        for name in ("annarchy-tb", "numpy", "tensorboardX", "google-crc32c")
+    }
+    machine = {"python": platform.python_version(), "machine": platform.platform()}
+    arguments.json.write_text(
+        json.dumps({"versions": versions | machine, "results": results}, indent=1)
+    )
+
+
+if __name__ == "__main__":
+    main()

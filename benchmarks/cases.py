@@ -1,0 +1,320 @@
+"""What is measured. ``python cases.py CASE WRITER`` prints seconds a unit.
+
+Each case is a function of no arguments for each writer; it returns how long it took and
+how many units that were. `bench.py` runs each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Measured = tuple[float, int]  # seconds, units
+
+OURS, TENSORBOARDX, TORCH, LIMIT = "annarchy_tb", "tensorboardX", "torch", "limit"
+
+CASES: dict[str, dict[str, Callable[[], Measured]]] = {}
+
+
+def case(name: str, writer: str) -> Callable[[Any], Any]:
+    """Enter a function as the case `name` for a writer."""
+
+    def enter(function: Callable[[], Measured]) -> Callable[[], Measured]:
+        CASES.setdefault(name, {})[writer] = function
+        return function
+
+    return enter
+
+
+def open_writer(writer: str) -> Any:
+    """Return a new writer of that kind in a directory of its own."""
+    if writer == OURS:
+        from annarchy_tb import Logger
+
+        return Logger(tempfile.mkdtemp(dir="."))
+    if writer == TENSORBOARDX:
+        from tensorboardX import SummaryWriter
+
+        return SummaryWriter(tempfile.mkdtemp(dir="."))
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(tempfile.mkdtemp(dir="."))
+
+
+def calls(
+    writer: str, call: Callable[[Any, int], None], number: int, units: int = 1
+) -> Measured:
+    """Time `number` calls and the close, after a few that are not counted."""
+    opened = open_writer(writer)
+    for step in range(3):
+        call(opened, step)
+    start = time.perf_counter()
+    for step in range(3, 3 + number):
+        call(opened, step)
+    opened.close()
+    return time.perf_counter() - start, number * units
+
+
+def written(record: bytes, number: int, units: int = 1) -> Measured:
+    """Time the bare ``os.write`` of a record, the least that any writer must do."""
+    descriptor, _ = tempfile.mkstemp(dir=".")
+    write = os.write
+    start = time.perf_counter()
+    for _ in range(number):
+        write(descriptor, record)
+    os.close(descriptor)
+    return time.perf_counter() - start, number * units
+
+
+def filed(size: int, units: int) -> Measured:
+    """Time NumPy's own way to write so many bytes."""
+    import numpy as np
+
+    data = np.zeros(size, np.uint8)
+    start = time.perf_counter()
+    data.tofile(tempfile.mktemp(dir="."))
+    return time.perf_counter() - start, units
+
+
+def compare(
+    name: str, ours: Any, theirs: Any, number: int, fewer: int, units: int = 1
+) -> None:
+    """Enter a case in which tensorboardX and torch are called alike."""
+    case(name, OURS)(lambda: calls(OURS, ours(), number, units))
+    for writer in (TENSORBOARDX, TORCH):
+        case(name, writer)(lambda w=writer: calls(w, theirs(), fewer, units))
+
+
+# -- scalars ---------------------------------------------------------------------------
+
+
+def scalar() -> Any:
+    return lambda writer, step: writer.add_scalar("Accuracy", 0.5, step)
+
+
+compare("add_scalar", scalar, scalar, 100_000, 20_000)
+
+
+@case("add_scalar", LIMIT)
+def _() -> Measured:
+    from annarchy_tb.scalars import ScalarRecords
+
+    return written(ScalarRecords("Accuracy").make(0.5, 1.7e9, 50_000), 100_000)
+
+
+TEN = {f"Population/Rate {i}": 0.5 for i in range(10)}
+
+
+def ten_scalars() -> Any:
+    def call(writer: Any, step: int) -> None:
+        for tag, value in TEN.items():
+            writer.add_scalar(tag, value, step)
+
+    return call
+
+
+compare(
+    "log of 10",
+    lambda: lambda writer, step: writer.log(TEN, step),
+    ten_scalars,
+    50_000,
+    2_000,
+)
+
+
+@case("log of 10", LIMIT)
+def _() -> Measured:
+    from annarchy_tb.scalars import EventRecords
+
+    return written(EventRecords(list(TEN)).make(TEN.values(), 1.7e9, 50_000), 50_000)
+
+
+def curves(number: int) -> Any:
+    values = {f"curve {i}": 0.5 for i in range(number)}
+    return lambda: lambda writer, step: writer.add_scalars("Rates", values, step)
+
+
+compare("add_scalars of 5", curves(5), curves(5), 20_000, 1_000)
+compare("add_scalars of 300, a value", curves(300), curves(300), 200, 5, 300)
+
+
+# -- whole time series -----------------------------------------------------------------
+
+
+def series(number: int, tags: int, exact: bool) -> Measured:
+    """Time `tags` calls of add_series with `number` points each."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=number)
+    steps = np.cumsum(rng.integers(1, 10, number)) if exact else None
+    times = steps * 0.1 if exact else None
+    logger = open_writer(OURS)
+    logger.add_series("warm", values[:1000])
+    start = time.perf_counter()
+    for tag in range(tags):
+        logger.add_series(f"tag {tag}", values, steps, times=times)
+    logger.close()
+    return time.perf_counter() - start, number * tags
+
+
+def series_case(name: str, number: int, tags: int, exact: bool) -> None:
+    """Enter a case of add_series, beside one call a point and one write of all."""
+    case(name, OURS)(lambda: series(number, tags, exact))
+    for writer in (TENSORBOARDX, TORCH):
+        case(name, writer)(lambda w=writer: calls(w, scalar(), 20_000))
+    case(name, LIMIT)(lambda: filed(46 * number * tags, number * tags))
+
+
+series_case("add_series of 1M, a point", 1_000_000, 1, exact=False)
+series_case("the same with steps and times", 1_000_000, 1, exact=True)
+series_case("add_series, 100 of 20k", 20_000, 100, exact=False)
+series_case("add_series, 1000 of 2k", 2_000, 1000, exact=False)
+
+
+def table(rows: int, columns: int) -> Measured:
+    """Time add_series of a table, an event a row."""
+    import numpy as np
+
+    values = np.random.default_rng(0).normal(size=(rows, columns))
+    logger = open_writer(OURS)
+    start = time.perf_counter()
+    logger.add_series([f"tag {i}" for i in range(columns)], values)
+    logger.close()
+    return time.perf_counter() - start, rows * columns
+
+
+for columns in (10, 100):
+    name = f"add_series of (N, {columns}), a value"
+    case(name, OURS)(lambda c=columns: table(2_000_000 // c, c))
+    case(name, LIMIT)(lambda: filed(20 * 2_000_000, 2_000_000))
+
+
+# -- histograms and pictures -----------------------------------------------------------
+
+
+def histogram(number: int, dtype: str) -> Any:
+    def make() -> Any:
+        import numpy as np
+
+        values = np.random.default_rng(0).normal(-65, 2, number).astype(dtype)
+        return lambda writer, step: writer.add_histogram("Potential", values, step)
+
+    return make
+
+
+for size, dtype, title in (
+    (10_000, "f8", "add_histogram of 10k"),
+    (1_000_000, "f4", "add_histogram of 1M, float32"),
+    (1_000_000, "f8", "add_histogram of 1M, float64"),
+):
+    make = histogram(size, dtype)
+    compare(title, make, make, max(20, 5_000_000 // size), max(20, 1_000_000 // size))
+
+
+def image(*shape: int, formats: str | None = None) -> Any:
+    def make() -> Any:
+        import numpy as np
+
+        img = np.random.default_rng(0).random(shape)
+        if formats is None:
+            return lambda writer, step: writer.add_image("Rates", img, step)
+        return lambda writer, step: writer.add_image(
+            "Rates", img, step, dataformats=formats
+        )
+
+    return make
+
+
+def images(formats: str | None = None) -> Any:
+    def make() -> Any:
+        import numpy as np
+
+        img = np.random.default_rng(0).random((100, 10, 10))
+        if formats is None:
+            return lambda writer, step: writer.add_images("Fields", img, step)
+        stack = img[..., np.newaxis]
+        return lambda writer, step: writer.add_images(
+            "Fields", stack, step, dataformats=formats
+        )
+
+    return make
+
+
+compare(
+    "add_image, 64 x 64 grey", image(64, 64), image(64, 64, formats="HW"), 1000, 500
+)
+compare(
+    "add_image, 512 x 512 x 3 noise",
+    image(512, 512, 3),
+    image(512, 512, 3, formats="HWC"),
+    50,
+    10,
+)
+compare("add_images, 100 of 10 x 10", images(), images("NHWC"), 1000, 200)
+
+
+def figure() -> Any:
+    """Return what draws a line plot of 640 x 480 pixels, anew for each call."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    drawn, axes = plt.subplots(figsize=(6.4, 4.8), dpi=100)
+    axes.plot(range(100))
+    return drawn
+
+
+def add_figure() -> Any:
+    drawn = figure()
+    return lambda writer, step: writer.add_figure("Plot", drawn, step, close=False)
+
+
+compare("add_figure, 640 x 480 line plot", add_figure, add_figure, 30, 30)
+
+
+@case("add_figure, 640 x 480 line plot", LIMIT)
+def _() -> Measured:
+    canvas = figure().canvas
+    for _ in range(3):
+        canvas.draw()
+    start = time.perf_counter()
+    for _ in range(30):
+        canvas.draw()
+    return time.perf_counter() - start, 30
+
+
+# -- importing -------------------------------------------------------------------------
+
+
+def imported(name: str) -> Measured:
+    start = time.perf_counter()
+    __import__(name)
+    return time.perf_counter() - start, 1
+
+
+case("import", OURS)(lambda: imported("annarchy_tb"))
+case("import", TENSORBOARDX)(lambda: imported("tensorboardX"))
+case("import", TORCH)(lambda: imported("torch.utils.tensorboard"))
+case("import", LIMIT)(lambda: imported("numpy"))
+
+
+def main() -> None:
+    """Run one case in a directory that is removed afterwards."""
+    _, name, writer = sys.argv
+    home = os.getcwd()
+    with tempfile.TemporaryDirectory(dir=Path(home)) as directory:
+        os.chdir(directory)
+        seconds, units = CASES[name][writer]()
+        os.chdir(home)
+    print(seconds / units)
+
+
+if __name__ == "__main__":
+    main()
