@@ -50,6 +50,9 @@ def checked(record: bytes, directory: Path) -> Event:
     return Event.FromString(event)
 
 
+ONES = np.ones((2, 1), np.float32)
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("records")
@@ -190,6 +193,29 @@ def test_every_truncation_leaves_the_whole_records_readable() -> None:
     for cut in range(len(whole) + 1):
         found = list(records.read(io.BytesIO(whole[:cut])))
         assert found == [part[12:-4] for part in parts[: int(np.sum(ends <= cut))]]
+
+
+def test_tensorboard_reads_whole_records_of_every_truncation(directory: Path) -> None:
+    """Cut anywhere, an event file of every kind gives what is before the cut."""
+    png = bytes(range(60))
+    buckets, _ = histograms.count(np.arange(5))
+    parts = [
+        records.file_version(1.0),
+        scalars.ScalarRecords("scalar").make(1, 1.0, 300),
+        scalars.EventRecords(["a", "b"]).make([1, 2], 1.0, 1),
+        records.summary([records.image_value("image", (2, 2, 1), png)], 1.0, 1),
+        records.summary([records.histogram_value("histogram", buckets)], 1.0, 1),
+        records.summary([records.text_value("text", "text")], 1.0, 1),
+        *(bytes(b) for b in scalars.series(["c"], ONES, np.array([1.0]), np.arange(2))),
+    ]
+    whole = b"".join(parts)
+    ends = np.cumsum([*map(len, parts[:-1]), len(parts[-1]) // 2, len(parts[-1]) // 2])
+    assert ends[-1] == len(whole)
+    path = directory / "events.out.tfevents.2.host"
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        found = list(LegacyEventFileLoader(str(path)).Load())
+        assert len(found) == int(np.sum(ends <= cut))
 
 
 @given(st.integers(0, 10**6), st.integers(1, 255))
