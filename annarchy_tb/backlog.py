@@ -18,6 +18,10 @@ LIMIT = 64 << 20  # bytes
 class Backlog:
     """The records that the files of one run could not write yet.
 
+    It holds the only lock of this package, for whatever takes more than one
+    ``os.write``: making a file, and writing on after the disk was full. A thread may
+    come back to it while it holds it, from a signal handler that logs.
+
     Parameters
     ----------
     limit
@@ -25,9 +29,6 @@ class Backlog:
 
     Attributes
     ----------
-    lock
-        Held while a file does more than one ``os.write``. It is the only lock of this
-        package, and nobody meets it while the disk takes all.
     dropped : int
         How many records were dropped.
     """
@@ -38,9 +39,10 @@ class Backlog:
 
     def forget(self) -> None:
         """Start anew: what a forked process inherits is its parent's to write."""
-        self.lock = threading.Lock()
-        self.dropped = 0
+        self._lock = threading.RLock()
+        self._draining = False
         self._size = 0
+        self.dropped = 0
         # The file, the record, and how many of its bytes are written already.
         self._waiting: deque[tuple[EventFile, bytes, int]] = deque()
 
@@ -51,7 +53,9 @@ class Backlog:
         return Backlog, (self._limit,)
 
     def add(self, file: EventFile, record: bytes, done: int) -> None:
-        """Write a record behind all that waits, or keep it too.
+        """Write a record, of which `done` bytes are written, behind all that waits.
+
+        What the disk does not take is kept.
 
         Raises
         ------
@@ -59,45 +63,54 @@ class Backlog:
             If nothing waits, and the system refuses the record for another reason than
             a full disk. It is not kept then.
         """
-        first = not self._waiting
-        if first:
-            done = file.write_on(record, done)
-            if done == len(record):
-                return
-        if done:  # the rest of it has to follow at once
-            self._waiting.appendleft((file, record, done))
-        else:
-            self._waiting.append((file, record, done))
-        self._size += len(record)
-        self.drain()
-        if self._size > self._limit:
-            self._drop()
-        if first and self._waiting:
+        with self._lock:
+            waited, dropped = len(self._waiting), self.dropped
+            if not waited:
+                done = file.write_on(record, done)
+            if waited or done < len(record):
+                self._keep(file, record, done)
+                self.drain()
+            file.resume(not self._waiting)
+            waits = not waited and self._waiting
+            drops = not dropped and self.dropped
+        # Without the lock, for somebody may log what they are warned of.
+        if waits:
             warn(
                 f"the disk does not take {file.path}: what is logged waits in memory, "
                 f"up to {self._limit >> 20} MiB, until there is room"
             )
-
-    def drain(self) -> None:
-        """Write what waits, in order, until the system refuses."""
-        with contextlib.suppress(OSError):
-            while self._waiting:
-                file, record, done = self._waiting[0]
-                done = file.write_on(record, done)
-                if done < len(record):
-                    self._waiting[0] = (file, record, done)
-                    return
-                self._waiting.popleft()
-                self._size -= len(record)
-
-    def _drop(self) -> None:
-        if not self.dropped:
+        if drops:
             warn(
                 f"the disk is still full, and more than {self._limit >> 20} MiB wait: "
                 f"the oldest records are dropped"
             )
+
+    def drain(self) -> None:
+        """Write what waits, in order, until the system refuses."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._draining:  # come back to by a signal handler
+                return
+            self._draining = True
+            try:
+                while self._waiting:
+                    file, record, done = self._waiting[0]
+                    done = file.write_on(record, done)
+                    if done < len(record):
+                        self._waiting[0] = (file, record, done)
+                        return
+                    self._waiting.popleft()
+                    self._size -= len(record)
+            finally:
+                self._draining = False
+
+    def _keep(self, file: EventFile, record: bytes, done: int) -> None:
+        if done and not self._draining:  # the rest of it has to follow at once
+            self._waiting.appendleft((file, record, done))
+        else:
+            self._waiting.append((file, record, done))
+        self._size += len(record)
         while self._size > self._limit and len(self._waiting) > 1:
-            oldest = 1 if self._waiting[0][2] else 0  # what is half written has to stay
+            oldest = 1 if self._draining or self._waiting[0][2] else 0
             self._size -= len(self._waiting[oldest][1])
             del self._waiting[oldest]
             self.dropped += 1

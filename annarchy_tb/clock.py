@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from annarchy_tb.arrays import numbers
 from annarchy_tb.messages import describe
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
@@ -76,12 +77,11 @@ def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
     return result
 
 
-def _column(name: str, numbers: ArrayLike) -> NDArray[Any]:
+def _column(name: str, given: object) -> NDArray[Any]:
     """Return finite numbers as an array of shape ``(N,)``."""
-    array = np.asarray(numbers)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "biuf"):
-        came = describe(numbers)
-        raise TypeError(f"{name} must be an array of numbers of shape (N,), got {came}")
+    array = numbers(name, given)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (N,), got {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite")
     return array
@@ -99,17 +99,17 @@ class Clock:
     """
 
     def __init__(self, time_unit: str, dt: float | None) -> None:
-        if time_unit not in TIME_UNITS:
+        if time_unit not in tuple(TIME_UNITS):
             allowed = ", ".join(repr(unit) for unit in TIME_UNITS)
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
-        if dt is not None and not (dt > 0 and math.isfinite(dt)):
-            raise ValueError(f"dt must be a positive number or None, got {dt!r}")
         self._seconds = TIME_UNITS[time_unit]
-        self._dt = dt
+        self._dt = None if dt is None else self._number(dt, "dt")
+        if self._dt is not None and self._dt <= 0:
+            raise ValueError(f"dt must be positive, got {describe(dt)}")
 
     def wall_time(self, time: object, start: float) -> float:
         """Return the wall time at which `time` is drawn in a run begun at `start`."""
-        return start + self._number(time) * self._seconds
+        return self._finite(start + self._number(time) * self._seconds)
 
     def step(self, time: object) -> int | None:
         """Return the solver step nearest to `time`, if `dt` is known."""
@@ -119,7 +119,12 @@ class Clock:
 
     def wall_times(self, times: ArrayLike, start: float) -> NDArray[np.float64]:
         """Return the wall times of many simulated times, shape ``(N,)``."""
-        return start + _column("times", times).astype(np.float64) * self._seconds
+        past = _column("times", times).astype(np.float64)
+        with np.errstate(over="ignore"):
+            drawn: NDArray[np.float64] = start + past * self._seconds
+        if len(drawn):
+            self._finite(float(np.abs(drawn).max()))
+        return drawn
 
     def steps(self, times: ArrayLike) -> NDArray[np.int64] | None:
         """Return the solver steps nearest to `times`, if `dt` is known."""
@@ -128,11 +133,19 @@ class Clock:
         return whole_steps(np.rint(_column("times", times) / self._dt))
 
     @staticmethod
-    def _number(time: object) -> float:
+    def _finite(wall_time: float) -> float:
+        if not math.isfinite(wall_time):
+            raise ValueError("time must not be beyond all dates")
+        return wall_time
+
+    @staticmethod
+    def _number(time: object, name: str = "time") -> float:
         try:
+            if isinstance(time, (str, bytes)):
+                raise TypeError
             number = float(time)  # type: ignore[arg-type]
         except (TypeError, ValueError):
-            raise TypeError(f"time must be a number, got {describe(time)}") from None
+            raise TypeError(f"{name} must be a number, got {describe(time)}") from None
         if not math.isfinite(number):
-            raise ValueError(f"time must be finite, got {describe(time)}")
+            raise ValueError(f"{name} must be finite, got {describe(time)}")
         return number

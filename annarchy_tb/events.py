@@ -124,18 +124,18 @@ class EventFile:
 
     def open(self) -> None:
         """Make the file now; raise if that can't be done."""
-        with self._backlog.lock:
-            self._begin()
-            self._fd = self._descriptor
+        self._begin()
+        self.resume(True)
 
     def flush(self) -> None:
         """Wait until everything appended is on the disk itself."""
-        with self._backlog.lock:
-            self._backlog.drain()
-            if self.path != self._directory:
-                self._begin()
-                os.fsync(self._descriptor)
-                self._rest()
+        self._backlog.drain()
+        if self.path != self._directory:
+            descriptor = os.open(self.path, _APPEND)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def is_lost(self) -> bool:
         """Return whether somebody deleted the file."""
@@ -151,11 +151,14 @@ class EventFile:
     def _append_slowly(self, record: bytes, done: int) -> None:
         if self.closed:
             raise ValueError(f"event file is closed: {self.path}")
-        with self._backlog.lock:
-            self._fd = _NONE  # other threads come here too, until all is written
-            self._backlog.add(self, record, done)
-            if not self._backlog and self._stay_open:
-                self._fd = self._descriptor
+        self._fd = _NONE  # other threads come here too, until all is written
+        self._backlog.add(self, record, done)
+
+    def resume(self, nothing_waits: bool) -> None:
+        """Let `append` write at once again, if nothing waits."""
+        if not self._stay_open:
+            self._release()
+        self._fd = self._descriptor if nothing_waits else _NONE
 
     def write_on(self, record: bytes, done: int) -> int:
         """Write what follows the first `done` bytes; return how many are done then.
@@ -164,7 +167,8 @@ class EventFile:
         """
         try:
             if done and not self._ends_with(record[:done]):
-                done = self._spoil()  # another thread's record came in between
+                self._spoil()  # another thread's record came in between
+                done = 0
             while done < len(record):
                 self._begin()
                 try:
@@ -172,14 +176,12 @@ class EventFile:
                 except OSError as error:
                     if error.errno not in _SPOILT or self._is_new():
                         raise
-                    done = self._spoil()
-                    self._begin()
-                    done = os.write(self._descriptor, record)
+                    self._spoil()
+                    done = 0
         except BaseException as error:
             if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
                 self._spoil()  # how much of the record is in the file is not known
                 raise
-        self._rest()
         return done
 
     def _begin(self) -> None:
@@ -206,15 +208,10 @@ class EventFile:
         except OSError:
             return False
 
-    def _spoil(self) -> int:
+    def _spoil(self) -> None:
         """End this file: the next record goes to a new one, from its first byte."""
         self._release()
         self._set_out()
-        return 0
-
-    def _rest(self) -> None:
-        if not self._stay_open:
-            self._release()
 
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, _NONE

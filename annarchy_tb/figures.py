@@ -40,7 +40,7 @@ def to_pixels(figure: Figure) -> Pixels:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = figure.canvas
+    canvas, stale = figure.canvas, figure.stale
     try:
         # The canvas of a window is mostly an Agg canvas too. Drawn as the plain one,
         # its window does not notice.
@@ -50,10 +50,11 @@ def to_pixels(figure: Figure) -> Pixels:
     finally:
         if figure.canvas is not canvas:
             figure.set_canvas(canvas)
+        figure.stale = stale  # a window still has to draw it
 
 
 def close(figure: object) -> None:
     """Close a figure, if it is one of pyplot's."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None and hasattr(figure, "canvas"):
+    if pyplot is not None and isinstance(figure, pyplot.Figure):
         pyplot.close(figure)

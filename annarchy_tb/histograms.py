@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.arrays import unmasked, widened
 from annarchy_tb.messages import describe
 
 BUCKETS = 64
@@ -43,14 +45,16 @@ def flatten(hist: object) -> NDArray[Any]:
     """
     if isinstance(hist, Mapping):
         hist = list(hist.values())
+    if hasattr(hist, "toarray"):
+        raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .data")
     items: Iterable[object]
     try:
-        array = np.asarray(hist)
+        array = np.asarray(unmasked(hist))
     except ValueError:  # ragged
         items = list(hist)  # type: ignore[call-overload]
     else:
         if array.dtype.kind in "biuf":
-            return array.ravel()
+            return widened(array).ravel()
         if array.dtype.kind != "O":
             raise TypeError(f"hist must hold numbers, got {describe(hist)}")
         if array.ndim:
@@ -66,7 +70,7 @@ def flatten(hist: object) -> NDArray[Any]:
 def _number(item: Any) -> float:
     try:
         return float(item)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"hist must hold numbers, got {describe(item)}") from None
 
 
@@ -131,7 +135,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
 
 
 def _constant(value: float, number: int) -> Buckets:
-    margin = 0.005 * abs(value)
+    margin = min(0.005 * abs(value), sys.float_info.max - abs(value))
     limits, counts = np.array([value + margin]), np.array([float(number)])
     total, squares = value * number, value * value * number
     return Buckets(

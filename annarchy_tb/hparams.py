@@ -11,6 +11,7 @@ protobuf's ``struct.proto``.
 
 from __future__ import annotations
 
+import enum
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -70,21 +71,23 @@ def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
 def _plain(given: object) -> Parameter:
     if isinstance(given, (np.float16, np.float32)):
         return float(str(given))  # 0.1, not 0.10000000149011612
-    item = getattr(given, "item", None)
-    if callable(item) and getattr(given, "shape", None) == ():
-        given = item()
+    if getattr(given, "shape", None) == () and hasattr(given, "item"):
+        given = given.item()
+    if isinstance(given, enum.Enum) and isinstance(given, (int, float, str)):
+        given = given.value
     if given is None or isinstance(given, bool):
         return given
-    if isinstance(given, int):  # an IntEnum too
-        return int(given) if abs(given) < 2**1023 else str(given)
-    if isinstance(given, float):
+    if isinstance(given, int):
+        return int(given) if abs(given) < 2**1023 else f"{given:#x}"
+    if isinstance(given, (float, np.floating)):
         return float(given)
-    return given if type(given) is str else _text(given)
+    return str.__str__(given) if isinstance(given, str) else _text(given)
 
 
 def _text(given: object) -> str:
+    """Return a short text for what is neither a number nor a text."""
     if isinstance(given, (list, tuple, set, frozenset)):
-        items = [_text(item) for item in given]
+        items = [str(_plain(item)) for item in given]
         if isinstance(given, list):
             return f"[{', '.join(items)}]"
         if isinstance(given, tuple):
@@ -92,12 +95,9 @@ def _text(given: object) -> str:
         return f"{{{', '.join(sorted(items))}}}"
     if isinstance(given, np.ndarray):
         return np.array2string(given, separator=", ", threshold=100)
-    plain = _plain(given) if isinstance(given, (str, np.generic)) else given
-    if callable(plain) and hasattr(plain, "__name__"):
-        return str(plain.__name__)
-    if isinstance(plain, str):
-        return plain
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", str(plain))
+    if callable(given) and hasattr(given, "__name__"):
+        return str(given.__name__)
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", str(given))
 
 
 def start_value(params: Mapping[str, Parameter], start: float) -> Parts:

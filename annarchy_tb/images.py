@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb.messages import describe
+from annarchy_tb.arrays import numbers
 
 Pixels = NDArray[np.uint8]
 Scope = Literal["", "all", "each"]
@@ -23,7 +23,7 @@ SEVERAL = "(N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
 
 def as_image(img: ArrayLike) -> NDArray[Any]:
     """Return `img` as an array of shape ``(H, W, C)`` with C = 1, 3 or 4."""
-    array = _numbers(img)
+    array = numbers("img", img)
     full = array[..., np.newaxis] if array.ndim == 2 else array
     if full.ndim != 3 or full.shape[2] not in (1, 3, 4) or 0 in full.shape:
         raise ValueError(
@@ -36,7 +36,7 @@ def as_image(img: ArrayLike) -> NDArray[Any]:
 
 def as_images(img: ArrayLike) -> NDArray[Any]:
     """Return `img` as an array of shape ``(N, H, W, C)`` with C = 1, 3 or 4."""
-    array = _numbers(img)
+    array = numbers("img", img)
     full = array[..., np.newaxis] if array.ndim == 3 else array
     if full.ndim != 4 or full.shape[3] not in (1, 3, 4) or 0 in full.shape:
         raise ValueError(
@@ -45,25 +45,6 @@ def as_images(img: ArrayLike) -> NDArray[Any]:
             + ("; reshape it, as in w.reshape(-1, 8, 8)" if array.ndim == 4 else "")
         )
     return full
-
-
-def _numbers(img: ArrayLike) -> NDArray[Any]:
-    try:
-        array = np.asarray(img)
-        if array.dtype.kind == "O" and array.ndim:
-            array = array.astype(np.float64)
-    except ValueError:
-        raise TypeError(
-            f"img must be an array of numbers, got {describe(img)}; "
-            f"its rows differ in length, or it holds texts"
-        ) from None
-    except TypeError:
-        raise TypeError(
-            f"img must be an array of numbers, got {describe(img)}"
-        ) from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"img must be an array of numbers, got {describe(img)}")
-    return array
 
 
 def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[Remark]]:
@@ -99,9 +80,7 @@ def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[R
 
     remarks = []
     top = 1.0 if array.dtype.kind == "f" else 255.0
-    levels = (
-        array if array.dtype == np.float32 else array.astype(np.float64, copy=False)
-    )
+    levels = array if array.dtype.kind == "f" else array.astype(np.float64)
     axes = (-3, -2, -1) if equalize == "each" else None
     each: dict[str, Any] = {"axis": axes, "keepdims": axes is not None}
     low, high = levels.min(**each), levels.max(**each)

@@ -18,12 +18,12 @@ class Series:
     Their kind (``""`` while unknown), their last step, and how many tags they are.
     """
 
-    __slots__ = ("kind", "last", "tags")
+    __slots__ = ("kind", "last", "number")
 
     def __init__(self, kind: str = "", last: int = NEVER) -> None:
         self.kind = kind
         self.last = last
-        self.tags = 0
+        self.number = 0
 
 
 class Ledger:
@@ -58,7 +58,7 @@ class Ledger:
         one, so that it takes one look to place them all.
         """
         for tag in tags:
-            self._check(method, tag, kind)
+            self.check(method, tag, kind)
         found = self._gather(tags)
         for series in found:
             series.kind = series.kind or kind
@@ -80,17 +80,18 @@ class Ledger:
             members.setdefault(self._series.get(tag, new), []).append(tag)
         found = []
         for series, its in members.items():
-            if series.tags > len(its):
-                series.tags -= len(its)
+            if series.number > len(its):
+                series.number -= len(its)
                 series = Series(series.kind, series.last)
                 self.groups.clear()
-            if not series.tags:
-                series.tags = len(its)
+            if not series.number:
+                series.number = len(its)
                 self._series.update(dict.fromkeys(its, series))
             found.append(series)
         return found
 
-    def _check(self, method: str, tag: str, kind: str) -> None:
+    def check(self, method: str, tag: str, kind: str) -> None:
+        """Raise if the tag holds another kind of data."""
         series = self._series.get(tag)
         if series is not None and series.kind and kind and series.kind != kind:
             raise ValueError(
@@ -117,23 +118,14 @@ class Ledger:
         """Warn at the user's line, once a tag and what it is about."""
         if (tag, about) not in self._warned:
             self._warned.add((tag, about))
-            warn(f"{where(method, tag)}: {message}")
-
-    def last_step(self, series: Series) -> int:
-        """Return the tag's last step, or NEVER."""
-        if series.last == NEVER:
-            self.read_history()
-        return series.last
-
-    def check_order(
-        self, method: str, tag: str | None, series: Series, step: int
-    ) -> None:
-        """Warn where `step` does not come after the last one."""
-        if step <= series.last:
-            self.warn_order(method, tag, step, series.last)
+            try:
+                warn(f"{where(method, tag)}: {message}")
+            except BaseException:  # warnings may be errors: then each is one
+                self._warned.discard((tag, about))
+                raise
 
     def warn_order(self, method: str, tag: str | None, step: int, last: int) -> None:
-        """Warn that `step` comes after `last`."""
+        """Warn that `step` does not come after `last`."""
         self.warn(
             method,
             tag,
@@ -152,6 +144,8 @@ def check_tag(method: str, tag: object) -> None:
         )
     if not tag:
         raise ValueError(f"{method}: tag must not be empty")
+    if tag.startswith("_hparams_/"):
+        raise ValueError(f"{where(method, tag)}: TensorBoard keeps this name to itself")
     try:
         tag.encode()
     except UnicodeEncodeError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import errno
-import logging
 import math
 import os
 import warnings
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb import (
+    arrays,
     figures,
     histograms,
     hparams,
@@ -28,7 +28,7 @@ from annarchy_tb import (
     scalars,
 )
 from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step, whole_steps
-from annarchy_tb.ledger import NEVER, Ledger, Series, check_tag
+from annarchy_tb.ledger import NEVER, Series, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
 from annarchy_tb.runs import RunDirectory, absolute, claim
 
@@ -48,8 +48,9 @@ class Logger:
         where it is missing.
     experiment : str, optional
         The name of this run, a directory below `logdir`. If it exists, the run is
-        appended to: nothing is lost, and steps left out go on from what is there. By
-        default ``<month><day>_<time>_<host>``, and always a new directory.
+        appended to: nothing is lost, and steps left out go on from what is there
+        (steps that are given are not held against what is there). By default
+        ``<month><day>_<time>_<host>``, and always a new directory.
     dt : float, optional
         The solver's step in `time_unit`. With it, a step left out is counted from
         ``time=``, as the nearest whole number of solver steps.
@@ -84,7 +85,9 @@ class Logger:
 
     When one of them returns, the data is the operating system's: it reaches the file
     however the process dies. What came after the last `flush` may be lost when the
-    power fails.
+    power fails. While the disk is full, what is logged waits in memory, up to 64 MiB a
+    run, and the simulation goes on; warnings say so. That somebody deleted the run's
+    files is noticed by `flush` and `close`.
 
     Threads may share a Logger if each logs tags of its own. A forked process may go on
     with the Logger it inherited: it writes to a file of its own, and the status of the
@@ -103,16 +106,21 @@ class Logger:
         parent = absolute(logdir)
         if experiment is None:
             path = claim(parent, names.default_run())
-        elif experiment:
+        elif experiment and "tfevents" not in str(experiment):
             path = parent / experiment
             path.mkdir(parents=True, exist_ok=True)
         else:
-            raise ValueError("experiment must not be empty; None names the run by time")
+            raise ValueError(
+                f"experiment must be a name without 'tfevents', or None to be named by "
+                f"time; got {experiment!r}"
+            )
         self._directory = RunDirectory(path)
         self._directory.file.open()
         self._has_parameters = False
         self._process: int | None = os.getpid()  # whose run it is
         self._look_up()
+        import logging
+
         logging.getLogger("annarchy_tb").info("logging to %s", path)
 
     def _look_up(self) -> None:
@@ -176,13 +184,15 @@ class Logger:
             self._check_open()
             check_tag("add_scalar", tag)
             value = self._number("add_scalar", tag, value)
-            self._when("add_scalar", tag, step, time)
+            # A call that is refused must not enter the tag.
+            if self._when("add_scalar", tag, step, time)[0] is None:
+                self._ledger.read_history()
             series, scalar = self._directory.scalar("add_scalar", tag)
-        if time is None and isinstance(step, int) and series.last < step <= MAX_STEP:
+        if time is None and type(step) is int and series.last < step <= MAX_STEP:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("add_scalar", tag, step, time)
-            at = self._place("add_scalar", tag, [(self._ledger, series)], whole)
+            at = self._place("add_scalar", tag, [series], whole)
         try:
             data = scalar.make(value, wall_time, at)
         except Exception:
@@ -219,13 +229,12 @@ class Logger:
             self._check_open()
             check_tag(method, tag)
             numbers = self._numbers(method, tag, value)
-            self._when(method, tag, step, time)
+            count_on = self._when(method, tag, step, time)[0] is None
             if not numbers:
                 return
-            curves = self._directory.plot(method, tag, keys)
+            curves = self._directory.plot(method, tag, keys, count_on)
         whole, wall_time = self._when(method, tag, step, time)
-        places = [(curve.ledger, curve.series) for curve in curves]
-        at = self._place(method, tag, places, whole)
+        at = self._place(method, tag, [curve.series for curve in curves], whole)
         try:
             made = [
                 curve.scalar.make(number, wall_time, at)
@@ -272,20 +281,19 @@ class Logger:
             if not numbers:
                 return
             event = self._directory.event(tags)
-        if step is None:
+        if step is None:  # before the group is looked up, for it may be parted by that
             self._ledger.read_history()
         group = self._groups.get(tags) or self._ledger.together("log", tags, "scalar")
         if (
             time is None
-            and isinstance(step, int)
+            and type(step) is int
             and len(group) == 1
             and group[0].last < step <= MAX_STEP
         ):
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("log", None, step, time)
-            places = [(self._ledger, series) for series in group]
-            at = self._place("log", None, places, whole)
+            at = self._place("log", None, group, whole)
         try:
             data = event.make(metrics.values(), wall_time, at)
         except Exception:
@@ -336,13 +344,10 @@ class Logger:
         if not table.size:
             return
         label = tags[0] if single else str(tags)
-        places = [
-            (self._ledger, series)
-            for series in self._ledger.together(method, tags, "scalar")
-        ]
-        at = self._place(
-            method, label, places, None if whole is None else int(whole[0])
-        )
+        if whole is None:
+            self._ledger.read_history()
+        group = self._ledger.together(method, tags, "scalar")
+        at = self._place(method, label, group, None if whole is None else int(whole[0]))
         if whole is None:
             if at > MAX_STEP + 1 - len(table):
                 raise ValueError(f"{where(method, label)}: steps must fit into 64 bits")
@@ -357,7 +362,7 @@ class Logger:
         beyond = table[np.isinf(floats) & np.isfinite(table)]
         if len(beyond):
             self._warn_range(method, label, float(beyond[0]))
-        for _, series in places:
+        for series in group:
             series.last = int(whole[-1])
         for block in scalars.series(tags, floats, wall_times, whole):
             self._file.append(block)
@@ -565,9 +570,7 @@ class Logger:
             )
         with naming(method, "params"):
             plain = hparams.flatten(params)
-        results = self._numbers(method, "metrics", {} if metrics is None else metrics)
-        for tag in results:
-            check_tag(method, tag)
+        results = self._results(method, "metrics", {} if metrics is None else metrics)
         if hparams.START_TAG in self._ledger:
             self._ledger.warn(
                 method,
@@ -593,9 +596,7 @@ class Logger:
             ``"Accuracy"``.
         """
         self._check_open()
-        results = self._numbers("add_metrics", None, metrics)
-        for tag in results:
-            check_tag("add_metrics", tag)
+        results = self._results("add_metrics", None, metrics)
         self._write_metrics("add_metrics", results)
 
     # -- the end ---------------------------------------------------------------------
@@ -605,12 +606,23 @@ class Logger:
 
         Only a power failure makes this necessary: what was logged is the operating
         system's already.
+
+        Raises
+        ------
+        OSError
+            If records wait for room on a full disk, or somebody deleted the files.
         """
         self._check_open()
         self._directory.flush()
 
     def close(self) -> None:
-        """Close the run as a success. A second call does nothing."""
+        """Close the run as a success. A second call does nothing.
+
+        Raises
+        ------
+        OSError
+            If records could not be written, for the disk is full: it counts them.
+        """
         self._close(hparams.SUCCESS)
 
     def __enter__(self) -> Logger:
@@ -643,24 +655,26 @@ class Logger:
     def __del__(self) -> None:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
+            self._directory.close()
             if os.getpid() == self._process:
                 warnings.warn(
-                    f"unclosed {self!r}; write 'with Logger() as logger:' or call "
-                    f"logger.close()",
+                    f"unclosed <Logger {self.run_dir}>; write 'with Logger() as "
+                    f"logger:' or call logger.close()",
                     ResourceWarning,
                     source=self,
                     stacklevel=1,
                 )
-            self._directory.close()
 
     def _close(self, status: int, error: BaseException | None = None) -> None:
         if self._file.closed:
             return
-        # A forked process that ends does not end the run.
-        if self._has_parameters and os.getpid() == self._process:
-            value = hparams.end_value(status, now())
-            self._file.append(records.summary([value], now()))
-        lost = self._directory.close()
+        try:
+            # A forked process that ends does not end the run.
+            if self._has_parameters and os.getpid() == self._process:
+                value = hparams.end_value(status, now())
+                self._file.append(records.summary([value], now()))
+        finally:
+            lost = self._directory.close()
         if lost:
             message = f"{lost} records of {self.run_dir} could not be written"
             if error is None:
@@ -680,7 +694,7 @@ class Logger:
         if time is None:
             if step is None:
                 return None, now()
-            if isinstance(step, int) and MIN_STEP <= step <= MAX_STEP:
+            if type(step) is int and MIN_STEP <= step <= MAX_STEP:
                 return step, now()
         with naming(method, tag):
             whole = self._clock.step(time) if step is None else whole_step(step)
@@ -708,21 +722,17 @@ class Logger:
         return whole, wall_times
 
     def _place(
-        self,
-        method: str,
-        tag: str | None,
-        places: Collection[tuple[Ledger, Series]],
-        step: int | None,
+        self, method: str, tag: str | None, group: Collection[Series], step: int | None
     ) -> int:
-        """Return the step at which all these tags go on."""
+        """Return the step at which all these series go on."""
+        last = max(series.last for series in group)
         if step is None:
-            last = max(ledger.last_step(series) for ledger, series in places)
             if last == MAX_STEP:
                 after = where(method, tag)
                 raise ValueError(f"{after}: step can't be left out after {MAX_STEP}")
             return 0 if last == NEVER else last + 1
-        for ledger, series in places:
-            ledger.check_order(method, tag, series, step)
+        if step <= last:
+            self._ledger.warn_order(method, tag, step, last)
         return step
 
     def _write(
@@ -735,8 +745,10 @@ class Logger:
         time: float | None,
     ) -> None:
         whole, wall_time = self._when(method, tag, step, time)
+        if whole is None:
+            self._ledger.read_history()
         series = self._ledger.series(method, tag, kind)
-        at = self._place(method, tag, [(self._ledger, series)], whole)
+        at = self._place(method, tag, [series], whole)
         series.last = at
         self._file.append(records.summary([value], wall_time, at))
 
@@ -761,6 +773,17 @@ class Logger:
         """Log parameters and metrics that come through the SummaryWriter."""
         self.add_parameters(params)
         self.log(metrics, step)
+
+    def _results(
+        self, method: str, tag: str | None, metrics: object
+    ) -> dict[str, float]:
+        """Return metrics that can all be written."""
+        self._ledger.read_history()
+        results = self._numbers(method, tag, metrics)
+        for name in results:
+            check_tag(method, name)
+            self._ledger.check(method, name, "scalar")
+        return results
 
     def _write_metrics(self, method: str, metrics: Mapping[str, float]) -> None:
         for tag, number in metrics.items():
@@ -789,10 +812,12 @@ class Logger:
     def _number(self, method: str, tag: object, value: object) -> float:
         """Return a value as a float that single precision can hold."""
         try:
-            if isinstance(value, (str, bytes)):
+            plain = arrays.unmasked(value)
+            item = getattr(plain, "item", None)
+            plain = item() if callable(item) else plain
+            if isinstance(plain, (str, bytes, bytearray, memoryview)):
                 raise TypeError
-            item = getattr(value, "item", None)
-            number = float(item() if callable(item) else value)  # type: ignore[arg-type]
+            number = float(plain)  # type: ignore[arg-type]
         except (TypeError, ValueError, RuntimeError, OverflowError):
             raise TypeError(
                 f"{where(method, tag)}: value must be one number, got {describe(value)}"

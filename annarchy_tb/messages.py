@@ -35,7 +35,7 @@ class naming:  # noqa: N801 -- reads as a verb: with naming(...)
     def __exit__(
         self, _: object, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        if isinstance(error, (TypeError, ValueError)):
+        if isinstance(error, (TypeError, ValueError, OverflowError)):
             base = TypeError if isinstance(error, TypeError) else ValueError
             raise base(f"{where(self._method, self._tag)}: {error}") from None
 
@@ -45,7 +45,10 @@ def where(method: str, tag: object) -> str:
 
 
 def short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an int of 5000 digits, or an object that can't be shown
+        text = "something that can't be shown"
     return text if len(text) <= 80 else text[:60] + "..." + text[-17:]
 
 

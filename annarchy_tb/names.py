@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 
@@ -29,8 +28,16 @@ def curve(key: str) -> str:
     hash of the key follows, so that different keys never share a directory.
     """
     name = re.sub(r"[^\w \-+=,.@()]", "_", key)
+    # TensorBoard takes whatever has "tfevents" in its name for an event file.
+    name = re.sub("tfevents", "tf_events", name, flags=re.IGNORECASE)
     name = name.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
-    if name == key and name.strip(" .") == name != "" and name not in RESERVED:
+    if (
+        name == key
+        and name.strip(" .") == name != ""
+        and name.casefold() not in RESERVED
+    ):
         return name
+    import hashlib
+
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name.strip(' .') or 'curve'}-{digest}"

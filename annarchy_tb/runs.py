@@ -49,7 +49,6 @@ class Curve(NamedTuple):
     """What it takes to write a value of one plot to one curve."""
 
     file: EventFile
-    ledger: Ledger
     series: Series
     scalar: ScalarRecords
 
@@ -103,12 +102,15 @@ class RunDirectory:
             curve = self.curves.setdefault(key, curve)
         return curve
 
-    def plot(self, method: str, tag: str, keys: tuple[str, ...]) -> list[Curve]:
+    def plot(
+        self, method: str, tag: str, keys: tuple[str, ...], count_on: bool
+    ) -> list[Curve]:
         """Return what is needed to write a value to each of several curves."""
-        found = [
-            Curve(curve.file, curve.ledger, *curve.scalar(method, tag))
-            for curve in map(self.curve, keys)
-        ]
+        found = []
+        for curve in map(self.curve, keys):
+            if count_on:
+                curve.ledger.read_history()
+            found.append(Curve(curve.file, *curve.scalar(method, tag)))
         return self.plots.setdefault((tag, keys), found)
 
     @cached_property
@@ -138,11 +140,11 @@ class RunDirectory:
             If the disk is full, or somebody deleted a file.
         """
         for directory in self._all():
-            directory.file.flush()
             if directory.file.is_lost():
                 raise FileNotFoundError(
                     errno.ENOENT, "the event file was deleted", str(directory.file.path)
                 )
+            directory.file.flush()
         if self.backlog:
             raise OSError(
                 errno.ENOSPC,
@@ -152,15 +154,14 @@ class RunDirectory:
 
     def close(self) -> int:
         """Close all files, and return how many records could not be written."""
-        with self.backlog.lock:
-            self.backlog.drain()
-            for directory in self._all():
-                if directory.file.is_lost() and not directory.file.closed:
-                    warn(f"the event file was deleted: {directory.file.path}")
-                directory.file.close()
-                for prepared in (directory.scalars, directory.events, directory.plots):
-                    prepared.clear()
-            return self.backlog.dropped + len(self.backlog)
+        self.backlog.drain()
+        for directory in self._all():
+            if not directory.file.closed and directory.file.is_lost():
+                warn(f"the event file was deleted: {directory.file.path}")
+            directory.file.close()
+            for prepared in (directory.scalars, directory.events, directory.plots):
+                prepared.clear()
+        return self.backlog.dropped + len(self.backlog)
 
     def __getstate__(self) -> dict[str, object]:
         prepared = ("scalars", "events", "plots")

@@ -26,7 +26,7 @@ from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb.messages import describe
+from annarchy_tb.arrays import numbers
 from annarchy_tb.records import UINT32, bytes_field, header, scalar_value, varint
 
 WALL_TIME_KEY, STEP_KEY = 9, 16
@@ -127,14 +127,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
     ValueError
         If they have another shape.
     """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O" and array.ndim:
-            array = array.astype(np.float64)
-    except (TypeError, ValueError):
-        array = np.empty((), object)  # ragged, or not of numbers
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"values must be an array of numbers, got {describe(values)}")
+    array = numbers("values", values)
     if columns is None and array.ndim == 1:
         return array[:, np.newaxis]
     if columns is None or array.ndim != 2 or array.shape[1] != columns:

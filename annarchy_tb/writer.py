@@ -204,7 +204,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
                 _write_hparams(self._directory, params, metric_dict, global_step)
             else:
                 path = self._directory.path
-                path = path / name if name else claim(path, "hparams")
+                path = path / names.curve(name) if name else claim(path, "hparams")
                 path.mkdir(parents=True, exist_ok=True)
                 directory = RunDirectory(path)
                 try:
@@ -265,16 +265,20 @@ def _write_hparams(
     metrics: Mapping[str, Any],
     step: int | None,
 ) -> None:
+    ledger = directory.ledger
+    ledger.read_history()
+    numbers = {tag: float(value) for tag, value in metrics.items()}
+    for tag in numbers:
+        ledger.check("add_hparams", tag, "scalar")
     time = now()
     start = hparams.start_value(params, time)
     directory.file.append(records.summary([start], time))
-    directory.ledger.note(hparams.START_TAG, "hparams", 0)
-    for tag, value in metrics.items():
-        series = directory.ledger.series("add_hparams", tag, "scalar")
-        last = directory.ledger.last_step(series)
-        at = step if step is not None else 0 if last == NEVER else last + 1
-        series.last = at
-        number = records.scalar_value(tag, float(value))
-        directory.file.append(records.summary([number], time, at))
+    ledger.note(hparams.START_TAG, "hparams", 0)
+    for tag, number in numbers.items():
+        series = ledger.series("add_hparams", tag, "scalar")
+        after = 0 if series.last == NEVER else series.last + 1
+        series.last = after if step is None else step
+        value = records.scalar_value(tag, number)
+        directory.file.append(records.summary([value], time, series.last))
     end = hparams.end_value(hparams.SUCCESS, now())
     directory.file.append(records.summary([end], now()))

@@ -176,11 +176,12 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"experiment": ""}, "experiment must not be empty"),
+        ({"experiment": ""}, "experiment must be a name"),
+        ({"experiment": "my.tfevents.1"}, "without .tfevents"),
         ({"logdir": "s3://bucket/runs"}, "local directory"),
         ({"time_unit": "fortnight"}, "time_unit must be one of .*'ms'"),
-        ({"dt": 0.0}, "dt must be a positive number"),
-        ({"dt": float("nan")}, "dt must be a positive number"),
+        ({"dt": 0.0}, "dt must be positive"),
+        ({"dt": float("nan")}, "dt must be finite"),
     ],
 )
 def test_wrong_arguments_make_no_directory(
