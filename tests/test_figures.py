@@ -45,6 +45,7 @@ def test_close_false_leaves_the_figure_as_it_was(logger: Logger) -> None:
     logger.add_figure("figure", figure, close=False)
     assert figure.canvas is canvas
     assert plt.gcf() is figure
+    assert figure.stale  # its window still has to draw it
     logger.add_figure("figure", figure, 1, False)
     plt.close(figure)
     assert len(points(logger.run_dir, "figure")) == 2

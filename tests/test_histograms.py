@@ -147,6 +147,13 @@ def test_nothing_left_is_one_warning_and_no_record(
     assert [point.step for point in points(logger.run_dir, "w")] == [0]
 
 
+def test_what_a_double_cannot_hold_is_dropped(logger: Logger) -> None:
+    """Extended precision beyond that of a double counts as infinite."""
+    with pytest.warns(UserWarning, match="dropped"):
+        logger.add_histogram("w", np.array(["1e400", "1"], np.longdouble))
+    assert points(logger.run_dir, "w")[0].array[:, 2].sum() == 1
+
+
 @pytest.mark.parametrize(
     "hist", ["text", [1, "text"], None, [1, None], 1j, [object()], np.array(["a"])]
 )

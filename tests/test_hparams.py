@@ -18,6 +18,14 @@ class Rule(enum.Enum):
     OJA = 1
 
 
+class Mode(str, enum.Enum):
+    FAST = "fast"
+
+
+class Name(str):
+    __slots__ = ()
+
+
 class Level(enum.IntEnum):
     HIGH = 3
 
@@ -66,6 +74,11 @@ def function() -> None:
         (functools.partial(function), "functools.partial(<function function>)"),
         (Rule.OJA, "Rule.OJA"),
         (Level.HIGH, 3.0),
+        (Mode.FAST, "fast"),
+        (Name("name"), "name"),
+        (np.longdouble(1.5), 1.5),
+        ([np.longdouble(1.5)], "[1.5]"),
+        ([{"a": [1]}], "[{'a': [1]}]"),
         (Path("a/b"), "a/b"),
         ("\udcff", "\\udcff"),
     ],

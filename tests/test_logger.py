@@ -516,3 +516,103 @@ def test_the_place_is_told_by_logging_and_not_printed(
         f"logging to {logdir / 'run'}"
     ]
     assert capsys.readouterr() == ("", "")
+
+
+# -- odd input ---------------------------------------------------------------------
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, Unshowable(), bytearray(b"1"), np.array("1")],
+    ids=["digits", "unshowable", "bytes", "text"],
+)
+def test_what_cannot_be_shown_is_refused_by_name(logger: Logger, value: Any) -> None:
+    """An error about an odd value is about the value, not about showing it."""
+    with pytest.raises(
+        TypeError, match=r"^add_scalar\('a'\): value must be one number"
+    ):
+        logger.add_scalar("a", value)
+    with pytest.raises((TypeError, ValueError), match=r"^add_text\('a'\): step must"):
+        logger.add_text("a", "text", value)
+
+
+@pytest.mark.parametrize("time", [10**400, 1e306, "5", b"5"], ids=str)
+def test_times_beyond_all_dates_are_refused(logdir: Path, time: Any) -> None:
+    """A wall time that is not finite would hide the point."""
+    with Logger(logdir, "run", time_unit="d") as logger:
+        with pytest.raises((TypeError, ValueError), match=r"^add_scalar\('a'\): "):
+            logger.add_scalar("a", 1, time=time)
+        with pytest.raises((TypeError, ValueError), match=r"^add_series\('a'\): time"):
+            logger.add_series("a", [1], times=[time])
+
+
+def test_masked_values_are_nan(logger: Logger) -> None:
+    """A masked scalar is a gap from its first call on."""
+    logger.add_scalar("a", np.ma.masked)
+    assert np.isnan(scalars(logger.run_dir, "a")[0][1])
+
+
+def test_masked_values_do_not_count(logger: Logger) -> None:
+    """Neither in a histogram nor in the range of an image."""
+    masked = np.ma.masked_array([[0.0, 1.0, -9999.0]], [[0, 0, 1]])
+    with pytest.warns(UserWarning, match="NaN"):
+        logger.add_histogram("h", masked)
+    with pytest.warns(UserWarning, match="NaN"):
+        logger.add_image("i", masked, equalize=True)
+    assert points(logger.run_dir, "h")[0].array[:, 2].sum() == 2
+    assert points(logger.run_dir, "i")[0].pixels.tolist() == [[0, 255, 0]]
+
+
+class Sparse:
+    """Iterates to itself, as the rows of scipy's matrices do."""
+
+    def __iter__(self) -> Any:
+        return iter([self])
+
+    def toarray(self) -> np.ndarray:
+        return np.zeros((2, 2))
+
+
+@pytest.mark.parametrize("method", ["add_image", "add_histogram", "add_series"])
+def test_sparse_matrices_teach_what_to_pass(logger: Logger, method: str) -> None:
+    """The error says which attribute holds the numbers."""
+    with pytest.raises(TypeError, match=r"pass its \.(toarray|data)"):
+        getattr(logger, method)("a", Sparse())
+
+
+def test_tags_of_tensorboard_are_refused(logger: Logger) -> None:
+    """A scalar under the name of an HPARAMS record would hide the row of the run."""
+    with pytest.raises(ValueError, match="keeps this name"):
+        logger.add_scalar("_hparams_/session_start_info", 1)
+
+
+def test_a_kind_is_remembered_in_a_reused_run(logdir: Path) -> None:
+    """Where the run's files are read anyway, a clash of kinds is seen."""
+    with Logger(logdir, "run") as logger:
+        logger.add_image("x", [[1.0]])
+    with Logger(logdir, "run") as logger, pytest.raises(ValueError, match="'image'"):
+        logger.add_scalar("x", 1.0)
+
+
+@pytest.mark.parametrize("call", ["add_parameters", "add_metrics", "add_hparams"])
+def test_results_are_written_all_or_none(logger: Logger, call: str) -> None:
+    """A metric that clashes with an image's tag is found before anything is written."""
+    logger.add_image("b", [[1.0]])
+    metrics = {"a": 1, "b": 2}
+    calls = {
+        "add_parameters": lambda: logger.add_parameters({"p": 1}, metrics),
+        "add_metrics": lambda: logger.add_metrics(metrics),
+        "add_hparams": lambda: annarchy_tb.writer._write_hparams(
+            logger._directory, {"p": 1}, metrics, None
+        ),
+    }
+    assert logger.writer
+    with pytest.raises(ValueError, match="one kind a tag"):
+        calls[call]()
+    assert [point.tag for point in load(logger.run_dir)] == ["b"]
+    logger.add_parameters({"p": 1}, {"a": 1})

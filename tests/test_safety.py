@@ -488,3 +488,99 @@ def test_scalars_leave_nothing_in_memory(logger: Logger) -> None:
     left, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert left < 20_000
+
+
+# -- coming back in the middle ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "logger.flush()",
+        "logger.add_scalars('curves', dict.fromkeys(map(str, range(40)), 1.0))",
+        "logger.add_scalar('a', 1)",
+    ],
+)
+def test_a_signal_handler_may_log_and_close(tmp_path: Path, work: str) -> None:
+    """Wherever the signal comes, the handler goes on, and what it logs is there."""
+    code = f"""
+import os, signal
+from annarchy_tb import Logger
+logger = Logger({str(tmp_path)!r}, "run")
+logger.add_scalars("curves", dict.fromkeys(map(str, range(40)), 1.0))
+count = 0
+
+def tick(*_):
+    global count
+    count += 1
+    logger.add_scalar("handler", count)
+    logger.add_scalars("from handler", {{str(count % 40): 1.0}})
+    if count == 50:
+        logger.close()
+        os._exit(0)
+
+signal.signal(signal.SIGALRM, tick)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+while True:
+    {work}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert len(scalars(tmp_path / "run", "handler")) == 50
+    for curve in (tmp_path / "run").iterdir():
+        if curve.is_dir():
+            load(curve)  # every record is whole
+            assert scalars(curve, "curves")
+
+
+@pytest.mark.filterwarnings("always")
+def test_who_logs_warnings_may_be_warned(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hook that logs each warning is called when nothing is half done."""
+    with Logger(disk, "run") as logger:
+
+        def show(message: Warning, *_: object) -> None:
+            logger.add_text("warnings", str(message))
+
+        monkeypatch.setattr(warnings, "showwarning", show)
+        logger._directory.backlog._limit = 100_000
+        filler = fill(disk)
+        for _ in range(7):
+            logger.add_text("text", "x" * 20_000)
+        filler.unlink()
+        logger._directory.backlog.drain()
+        logger._directory.backlog.dropped = 0
+    said = [p.array.item().decode() for p in points(disk / "run", "warnings")]
+    assert any("is still full" in text for text in said)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not take:UserWarning")
+def test_a_run_that_cannot_be_ended_is_closed_all_the_same(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the last record is refused, no descriptor stays open."""
+    logger = Logger(logdir, "run")
+    logger.add_parameters({"a": 1})
+
+    def refuse(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.EACCES, "refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "write", refuse)
+        with pytest.raises(OSError, match="refused"):
+            logger.close()
+    assert repr(logger).endswith("(closed)>")
+
+
+# -- names -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["events.out.tfevents.1.x", "my.TFevents"])
+def test_no_directory_looks_like_an_event_file(logdir: Path, name: str) -> None:
+    """TensorBoard would open it as one, and fail for all runs."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalars("a", {name: 1})
+        logger.writer.add_hparams({"a": 1}, {}, name)
+    made = [path.name for path in (logdir / "run").iterdir() if path.is_dir()]
+    assert len(made) == 1
+    assert "tfevents" not in made[0].lower()

@@ -248,3 +248,67 @@ def test_a_long_series_needs_little_memory(logger: Logger) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= 32e6
+
+
+def test_several_tags_count_on_in_a_reused_run(logdir: Path) -> None:
+    """Also where some of the tags are new and others are not."""
+    with Logger(logdir, "run") as logger:
+        for i in range(8):
+            logger.log({"a": i, "c": i})
+    with Logger(logdir, "run") as logger:
+        logger.add_series(["a", "c", "b"], np.full((2, 3), 100.0))
+        logger.log({"b": 1, "a": 2})
+    assert [step for step, _ in scalars(logdir / "run", "a")] == [*range(8), 8, 9, 10]
+    assert [step for step, _ in scalars(logdir / "run", "b")] == [8, 9, 10]
+
+
+def test_masked_values_are_gaps(logger: Logger) -> None:
+    """What is masked is NaN, never the number behind the mask."""
+    logger.add_series("a", np.ma.masked_array([1.0, 999.0], [False, True]))
+    np.testing.assert_equal(
+        [value for _, value in scalars(logger.run_dir, "a")], [1, np.nan]
+    )
+
+
+calls = st.lists(
+    st.tuples(
+        st.sampled_from(["scalar", "log", "series", "reopen"]),
+        st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True),
+        st.none() | st.integers(0, 3),
+    ),
+    max_size=15,
+)
+
+
+@given(calls)
+def test_steps_of_any_mixture_are_what_the_rule_says(
+    tmp_path_factory: Any, said: list[tuple[str, list[str], int | None]]
+) -> None:
+    """Single points, events, tables and reopened runs agree on where a tag stands."""
+    logdir = tmp_path_factory.mktemp("runs")
+    last: dict[str, int] = {}
+    wanted: dict[str, list[int]] = {}
+    logger = Logger(logdir, "run")
+    for method, tags, ahead in said:
+        tags = tags[:1] if method == "scalar" else tags
+        step = max((last.get(tag, -1) for tag in tags), default=-1) + 1 + (ahead or 0)
+        given_step = None if ahead is None else step
+        number = 1
+        if method == "scalar":
+            logger.add_scalar(tags[0], 1, given_step)
+        elif method == "log":
+            logger.log(dict.fromkeys(tags, 1), given_step)
+        elif method == "series":
+            number = 2
+            steps = None if ahead is None else [step, step + 1]
+            logger.add_series(tags, np.zeros((2, len(tags))), steps)
+        else:
+            logger.close()
+            logger = Logger(logdir, "run")
+            continue
+        for tag in tags:
+            wanted.setdefault(tag, []).extend(range(step, step + number))
+            last[tag] = step + number - 1
+    logger.close()
+    for tag, found in wanted.items():
+        assert [at for at, _ in scalars(logdir / "run", tag)] == found
