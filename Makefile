@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo view test lint types annarchy clean
+.PHONY: demo view test lint types bench annarchy clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -23,6 +23,10 @@ lint: .venv/lint
 types: .venv/lint
 	$(BIN)/mypy
 
+# Beside tensorboardX, in fresh processes; a few minutes.
+bench: .venv/bench
+	$(BIN)/python benchmarks/bench.py
+
 # ANNarchy compiles its networks: it needs g++, cmake and an activated environment.
 annarchy: .venv/annarchy
 	. $(BIN)/activate && python examples/tensorboard/izhikevich.py
@@ -34,7 +38,7 @@ annarchy: .venv/annarchy
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/test .venv/lint: .venv/%: .venv/demo
+.venv/test .venv/lint .venv/bench: .venv/%: .venv/demo
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
 

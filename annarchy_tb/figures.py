@@ -36,7 +36,8 @@ def to_pixels(figure: Figure) -> Pixels:
     Returns
     -------
     Pixels
-        Shape ``(H, W, 4)``, uint8. The figure keeps the canvas that it had.
+        Shape ``(H, W, 4)``, uint8; they hold until the figure is drawn again. The
+        figure keeps the canvas that it had.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -46,7 +47,7 @@ def to_pixels(figure: Figure) -> Pixels:
         # its window does not notice.
         agg = canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
         FigureCanvasAgg.draw(agg)  # type: ignore[no-untyped-call]
-        return np.array(agg.buffer_rgba())  # type: ignore[no-untyped-call]
+        return np.asarray(agg.buffer_rgba())  # type: ignore[no-untyped-call]
     finally:
         if figure.canvas is not canvas:
             figure.set_canvas(canvas)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -94,12 +95,15 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
         How many values are NaN or infinite, and not counted.
     """
     number = len(values)
-    if number and not np.isfinite([values.min(), values.max()]).all():
-        values = values[np.isfinite(values)]
-    dropped = number - len(values)
-    if not len(values):
-        return None, dropped
+    if not number:
+        return None, 0
     low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return None, number
+        low, high = float(values.min()), float(values.max())
+    dropped = number - len(values)
     if low == high:
         return _constant(low, len(values)), dropped
 

@@ -359,9 +359,10 @@ class Logger:
                 self._ledger.warn_order(method, label, step, last)
         with np.errstate(over="ignore"):
             floats = table.astype(np.float32, copy=False)
-        beyond = table[np.isinf(floats) & np.isfinite(table)]
-        if len(beyond):
-            self._warn_range(method, label, float(beyond[0]))
+        if np.isinf(floats).any():
+            beyond = table[np.isinf(floats) & np.isfinite(table)]
+            if len(beyond):
+                self._warn_range(method, label, float(beyond[0]))
         for series in group:
             series.last = int(whole[-1])
         for block in scalars.series(tags, floats, wall_times, whole):

@@ -173,7 +173,7 @@ def series(
             return
         widths = widths[starts]
     for start, end, width in zip(starts, [*starts[1:], len(bits)], widths, strict=True):
-        rows = _Rows(pieces, int(width))
+        rows = _Rows(pieces, int(width), end - start)
         for at in range(start, end, rows.number):
             part = slice(at, min(at + rows.number, end))
             times = wall_times if len(wall_times) == 1 else wall_times[part]
@@ -188,7 +188,9 @@ def _mixed(
     widths: NDArray[np.intp],
 ) -> Iterator[memoryview]:
     """Yield the records of steps whose widths change all the time."""
-    kinds = {int(width): _Rows(pieces, int(width)) for width in np.unique(widths)}
+    kinds = {
+        int(width): _Rows(pieces, int(width), len(bits)) for width in np.unique(widths)
+    }
     longest = max(rows.length for rows in kinds.values())
     number = min(rows.number for rows in kinds.values())
     for at in range(0, len(bits), number):
@@ -215,13 +217,13 @@ class _Rows:
     What is constant is written once, and only what changes is filled in again.
     """
 
-    def __init__(self, pieces: Sequence[bytes], width: int) -> None:
+    def __init__(self, pieces: Sequence[bytes], width: int, most: int) -> None:
         values = b"".join(piece + bytes(4) for piece in pieces[1:])
         tail = bytes(4) + values + bytes([9]) + bytes(8) + bytes([16]) + bytes(width)
         head = header(len(pieces[0]) + len(tail)) + pieces[0]
         row = np.frombuffer(head + tail + bytes(4), np.uint8)
         self.length = len(row)
-        self.number = max(1, min(ROWS, BLOCK // self.length))
+        self.number = max(1, min(most, ROWS, BLOCK // self.length))
         self._table = np.empty((self.number, self.length), np.uint8)
         self._ready = 0
         self._row = row

@@ -16,6 +16,7 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -30,7 +31,9 @@ HERE = Path(__file__).parent
 def measure(case: str, writer: str) -> float:
     """Return the seconds a unit takes."""
     command = [sys.executable, str(HERE / "cases.py"), case, writer]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    # As everywhere, modules come compiled from their second import on.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if run.returncode:
         sys.exit(f"{case}, {writer}:\n{run.stderr}")
     return float(run.stdout)
