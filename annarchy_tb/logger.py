@@ -357,15 +357,12 @@ class Logger:
             if len(falls):
                 last, step = whole[falls[0] : falls[0] + 2].tolist()
                 self._ledger.warn_order(method, label, step, last)
-        with np.errstate(over="ignore"):
-            floats = table.astype(np.float32, copy=False)
-        if np.isinf(floats).any():
-            beyond = table[np.isinf(floats) & np.isfinite(table)]
-            if len(beyond):
-                self._warn_range(method, label, float(beyond[0]))
+        beyond = scalars.beyond_single(table)
+        if beyond is not None:
+            self._warn_range(method, label, beyond)
         for series in group:
             series.last = int(whole[-1])
-        for block in scalars.series(tags, floats, wall_times, whole):
+        for block in scalars.series(tags, table, wall_times, whole):
             self._file.append(block)
 
     def add_histogram(

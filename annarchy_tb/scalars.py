@@ -27,7 +27,14 @@ from google_crc32c import value as crc32c
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.arrays import numbers
-from annarchy_tb.records import UINT32, bytes_field, header, scalar_value, varint
+from annarchy_tb.records import (
+    LARGEST,
+    UINT32,
+    bytes_field,
+    header,
+    scalar_value,
+    varint,
+)
 
 WALL_TIME_KEY, STEP_KEY = 9, 16
 ROWS, BLOCK = 16384, 1 << 20  # records, and their bytes, that are made at a time
@@ -136,9 +143,20 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
     return array
 
 
+def beyond_single(table: NDArray[Any]) -> float | None:
+    """Return a finite number that single precision can't hold, if there is one."""
+    if table.dtype != np.float64:
+        return None
+    high, low = np.fmax.reduce(table, axis=None), np.fmin.reduce(table, axis=None)
+    if max(high, -low) < LARGEST:
+        return None
+    beyond = table[np.isfinite(table) & (np.abs(table) >= LARGEST)]
+    return float(beyond[0]) if len(beyond) else None
+
+
 def series(
     tags: Sequence[str],
-    values: NDArray[np.float32],
+    values: NDArray[Any],
     wall_times: NDArray[np.float64],
     steps: NDArray[np.int64],
 ) -> Iterator[memoryview]:
@@ -151,7 +169,7 @@ def series(
     tags
         The K tags.
     values
-        Shape ``(N, K)``.
+        Shape ``(N, K)``, any real type.
     wall_times
         Shape ``(N,)``, or ``(1,)`` for one that holds for all.
     steps
@@ -182,7 +200,7 @@ def series(
 
 def _mixed(
     pieces: Sequence[bytes],
-    values: NDArray[np.float32],
+    values: NDArray[Any],
     wall_times: NDArray[np.float64],
     bits: NDArray[np.uint64],
     widths: NDArray[np.intp],
@@ -242,7 +260,7 @@ class _Rows:
 
     def fill(
         self,
-        values: NDArray[np.float32],
+        values: NDArray[Any],
         wall_times: NDArray[np.float64],
         bits: NDArray[np.uint64],
     ) -> NDArray[np.uint8]:
@@ -251,8 +269,9 @@ class _Rows:
         if number > self._ready:
             self._table[self._ready : number] = self._row
             self._ready = number
-        for i, place in enumerate(self._places):
-            self._column(number, place, "<f4")[:] = values[:, i]
+        with np.errstate(over="ignore"):  # beyond single precision is infinity
+            for i, place in enumerate(self._places):
+                self._column(number, place, "<f4")[:] = values[:, i]
         self._column(number, self._step - 9, "<f8")[:] = wall_times
         for i in range(self._width):
             seven = (bits >> np.uint64(7 * i)).astype(np.uint8)
