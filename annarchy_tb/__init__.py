@@ -1,7 +1,7 @@
 """Log a simulation, look at it in TensorBoard.
 
 A simulation says what happened; when the call returns, what it said is in the operating
-system's hands. There is no thread, no queue and no buffer in between::
+system's hands: there is no thread and no queue in between::
 
     from annarchy_tb import Logger
 

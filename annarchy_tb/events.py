@@ -1,4 +1,4 @@
-"""One append-only event file: one ``os.write`` a record, no buffer, no thread."""
+"""One append-only event file: one ``os.write`` a record, no thread in between."""
 
 from __future__ import annotations
 
