@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -249,6 +249,8 @@ class _Rows:
         self._crc = crc32c(pieces[0])
         self._tail = len(head)
         self._step = self.length - 4 - width
+        # The tables for it are made once, but that takes as long as some thousand rows.
+        self._at_once = len(pieces) == 1 or (len(pieces) <= 16 and most >= 8192)
         sizes = [len(piece) for piece in pieces]
         self._places = [
             len(head) + 4 * i + sum(sizes[1 : i + 1]) for i in range(len(pieces))
@@ -278,7 +280,7 @@ class _Rows:
             if i < self._width - 1:
                 seven |= np.uint8(128)
             self._table[:number, self._step + i] = seven
-        if len(self._places) == 1:
+        if self._at_once:
             crcs = self._checksums_at_once(number, len(wall_times) == 1)
         else:
             crcs = self._checksums_by_row(number)
@@ -303,24 +305,25 @@ class _Rows:
         zero, XOR what each two bytes of the row change about it, which depends only on
         how many bytes follow them.
         """
-        size = 14 + self._width
-        base = np.zeros(size, np.uint8)
-        places = list(range(0, size - 1, 2))
-        if one_time:  # part of what is constant
-            base[4:14] = self._table[0, self._tail + 4 : self._tail + 14]
-            places = [place for place in places if not 4 <= place < 14]
-        start = crc32c_extend(self._crc, base.tobytes())
-        crcs = np.full(number, start, np.uint32)
-        for place in places:
-            pairs = self._column(number, self._tail + place, "<u2")
-            crcs ^= _changes(size - 2 - place).take(pairs)
-        if size % 2:
-            last = self._table[:number, self._tail + size - 1]
-            crcs ^= _changes(-1).take(last)
+        end = self.length - 4
+        time = self._step - 10  # where the key of the wall time stands
+        start = self._step if one_time else time
+        pairs = [place + half for place in self._places for half in (0, 2)]
+        pairs += range(start, end - 1, 2)
+        base = self._row[:end].copy()
+        base[time:start] = self._table[0, time:start]
+        base[start:end] = 0
+        crcs = np.full(
+            number, crc32c_extend(self._crc, base[self._tail :].tobytes()), np.uint32
+        )
+        for place in pairs:
+            crcs ^= _changes(end - 2 - place).take(self._column(number, place, "<u2"))
+        if (end - start) % 2:
+            crcs ^= _changes(-1).take(self._table[:number, end - 1])
         return crcs
 
 
-@cache
+@lru_cache(maxsize=64)  # 16 MiB
 def _changes(follow: int) -> NDArray[np.uint32]:
     """Return by what two bytes change a checksum if `follow` bytes stand behind them.
 

@@ -73,6 +73,19 @@ def test_long_series_are_made_in_blocks(number: int, spread: int) -> None:
             assert made == one_by_one(["tag"], values, times, at)
 
 
+@pytest.mark.parametrize("number", [8191, 8192, 20_000])
+@pytest.mark.parametrize("columns", [2, 3, 16, 17])
+def test_long_tables_are_their_events(number: int, columns: int) -> None:
+    """However the checksums are made, the bytes are those of single events."""
+    rng = np.random.default_rng(0)
+    tags = ["x" * int(rng.integers(1, 20)) + str(i) for i in range(columns)]
+    values = rng.normal(size=(number, columns)).astype(np.float32)
+    at = np.arange(number) * 7
+    for times in (np.array([1.7e9]), rng.random(number) * 1e9):
+        made = b"".join(bytes(block) for block in series(tags, values, times, at))
+        assert made == one_by_one(tags, values, times, at)
+
+
 def test_steps_count_on(logger: Logger) -> None:
     """A series goes on from the tag's last step, and single points from the series."""
     logger.add_scalar("a", 0.0, 9)
