@@ -35,6 +35,7 @@ UINT32 = struct.Struct("<I")
 UINT64 = struct.Struct("<Q")
 DOUBLE = struct.Struct("<d")
 FLOAT = struct.Struct("<f")
+MOMENTS = struct.Struct("<" + "Bd" * 5)
 
 DT_STRING = 7
 LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only infinity
@@ -133,12 +134,16 @@ def image_value(tag: str, shape: tuple[int, int, int], png: bytes) -> Parts:
 
 
 def histogram_value(tag: str, buckets: Buckets) -> Parts:
-    moments = (buckets.min, buckets.max, buckets.num, buckets.sum, buckets.sum_squares)
+    # Fields 1 to 5, each behind its key.
+    moments = MOMENTS.pack(
+        *(9, buckets.min, 17, buckets.max, 25, buckets.num, 33, buckets.sum),
+        *(41, buckets.sum_squares),
+    )
     return value(
         tag,
         *nested(
             5,
-            *(double_field(i, moment) for i, moment in enumerate(moments, start=1)),
+            moments,
             *nested(6, buckets.limits.astype("<f8", copy=False).tobytes()),
             *nested(7, buckets.counts.astype("<f8", copy=False).tobytes()),
         ),

@@ -60,6 +60,17 @@ def test_the_loop_of_the_readme_runs(
         assert len(points(run, tag)) == 100
 
 
+def test_the_drop_in_of_the_docs_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the docs show of SummaryWriter works as it stands."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "summary_writer.rst").read_text()
+    [block] = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)
+    exec(inspect.cleandoc(block), {})
+    assert len(points(tmp_path / "runs" / "trial1", "Accuracy")) == 1
+
+
 def test_the_readme_gives_the_signatures_as_they_are() -> None:
     """Every call of the API at a glance is one, with its arguments in order."""
     glance = python_blocks()[1]
