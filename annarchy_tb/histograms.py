@@ -14,6 +14,7 @@ from annarchy_tb.arrays import unmasked, widened
 from annarchy_tb.messages import describe
 
 BUCKETS = 64
+PARTS = np.arange(1, BUCKETS + 1) / BUCKETS
 BLOCK = 65536  # values at a time, so that the work stays in the processor's cache
 
 
@@ -119,7 +120,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
     scaled = values if factor == 1.0 else values * factor
     left, scale = low * factor, BUCKETS / (high * factor - low * factor)
 
-    counts = np.zeros(BUCKETS + 1)
+    counts = np.zeros(BUCKETS + 1, np.intp)
     total = squares = 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # in the sums of huge doubles
         for start in range(0, len(values), BLOCK):
@@ -129,13 +130,11 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
             total += float(block.sum())
             squares += float(block.dot(block))
     counts[-2] += counts[-1]  # the maximum belongs to the last bucket
-    counts = counts[:-1]
-    part = np.arange(1, BUCKETS + 1) / BUCKETS
-    limits = low * (1 - part) + high * part
-    keep = counts > 0
-    keep[:-1] |= keep[1:]  # of a run of empty buckets, the one before a filled one
-    limits, counts = limits[keep], counts[keep]
-    return Buckets(low, high, len(values), total, squares, limits, counts), dropped
+    limits = low * (1 - PARTS) + high * PARTS
+    filled = counts[:-1] > 0
+    filled[:-1] |= filled[1:]  # of a run of empty buckets, the one before a filled one
+    limits, kept = limits[filled], counts[:-1][filled].astype(np.float64)
+    return Buckets(low, high, len(values), total, squares, limits, kept), dropped
 
 
 def _constant(value: float, number: int) -> Buckets:

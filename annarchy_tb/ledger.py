@@ -49,6 +49,9 @@ class Ledger:
 
     def series(self, method: str, tag: str, kind: str) -> Series:
         """Return the series of `tag` alone, if it is free for this kind of data."""
+        series = self._series.get(tag)
+        if series is not None and series.number == 1 and series.kind == kind:
+            return series
         return self.together(method, (tag,), kind)[0]
 
     def together(self, method: str, tags: tuple[str, ...], kind: str) -> list[Series]:
