@@ -520,7 +520,7 @@ def tick(*_):
         os._exit(0)
 
 signal.signal(signal.SIGALRM, tick)
-signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
 while True:
     {work}
 """
