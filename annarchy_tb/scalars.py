@@ -237,7 +237,12 @@ class _Rows:
 
     def __init__(self, pieces: Sequence[bytes], width: int, most: int) -> None:
         values = b"".join(piece + bytes(4) for piece in pieces[1:])
-        tail = bytes(4) + values + bytes([9]) + bytes(8) + bytes([16]) + bytes(width)
+        tail = (
+            bytes(4)
+            + values
+            + bytes([WALL_TIME_KEY, *bytes(8), STEP_KEY])
+            + bytes(width)
+        )
         head = header(len(pieces[0]) + len(tail)) + pieces[0]
         row = np.frombuffer(head + tail + bytes(4), np.uint8)
         self.length = len(row)
