@@ -17,7 +17,7 @@ from annarchy_tb.ledger import Ledger, Series
 from annarchy_tb.messages import warn
 from annarchy_tb.scalars import EventRecords, ScalarRecords
 
-STAY_OPEN = 32  # curves; the files of further ones are opened for each record
+STAY_OPEN = 31  # curves; the files of further ones are opened for each record
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
