@@ -8,8 +8,8 @@ A file is a sequence of records, and a record holds one serialized ``Event``
     bytes   the event
     uint32  masked CRC-32C of the event
 
-An event is a protocol buffer, encoded here by hand because that is ten times
-faster than building message objects. The numbers in this module are the field
+An event is a protocol buffer, encoded here by hand because that is much faster than
+building message objects. The numbers in this module are the field
 numbers of TensorFlow's ``event.proto``, ``summary.proto``, ``tensor.proto`` and
 ``histogram.proto`` (https://github.com/tensorflow/tensorboard,
 ``tensorboard/compat/proto``). Fields may stand in any order; here the summary comes

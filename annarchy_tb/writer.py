@@ -86,7 +86,8 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
       ``<logdir>/<tag>/<key>``: one run and one colour for all curves of that name.
     - `add_hparams` writes the first, unnamed set into the run itself, later ones to
       ``<logdir>/hparams``, ``<logdir>/hparams_1`` and so on, named ones to
-      ``<logdir>/<name>``. NumPy values, lists and dicts are kept.
+      ``<logdir>/<name>``, made a safe name for a directory. NumPy values, lists and
+      dicts are kept.
     - `export_scalars_to_json` is not there, for values are not kept in memory.
     - `max_queue`, `flush_secs` and `filename_suffix` have no effect.
 

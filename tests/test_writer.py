@@ -396,3 +396,12 @@ def test_hparams_through_the_writer_are_the_runs_own(logdir: Path) -> None:
     for run in (logdir / "run", logdir / "run" / "hparams"):
         assert len(points(run, hparams.START_TAG)) == 1
         assert len(points(run, hparams.END_TAG)) == 1
+
+
+def test_refused_metrics_leave_the_parameters_to_be_logged(logger: Logger) -> None:
+    """Through the writer too, parameters and metrics are written both or neither."""
+    with pytest.raises(TypeError, match=r"add_hparams\('m'\): value must"):
+        logger.writer.add_hparams({"a": 1}, {"m": "x"})
+    assert not load(logger.run_dir)
+    logger.writer.add_hparams({"a": 1}, {"m": 1})
+    assert len(points(logger.run_dir, hparams.START_TAG)) == 1
