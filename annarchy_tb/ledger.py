@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
-from annarchy_tb.clock import MIN_STEP
+from annarchy_tb.clock import MAX_STEP, MIN_STEP
 from annarchy_tb.messages import describe, warn, where
 
 NEVER = MIN_STEP - 1  # the last step of a tag that has none
+
+RUN_TABLE = "run"  # the tag of the table that says what the run is
 
 History = Iterable[tuple[str, str, int]]  # tag, kind, step
 
@@ -32,8 +34,8 @@ class Ledger:
     Parameters
     ----------
     history
-        Called at most once, when a step has to be counted on: gives the tag, kind and
-        step of everything that the directory held before.
+        Called at most once, when the first tag is entered: gives the tag, kind and step
+        of everything that the directory held before.
 
     Attributes
     ----------
@@ -75,8 +77,32 @@ class Ledger:
         series.kind = series.kind or kind
         series.last = max(series.last, step)
 
+    def place(
+        self, method: str, tag: str | None, group: Collection[Series], step: int | None
+    ) -> int:
+        """Return the step at which all these series go on."""
+        last = max(series.last for series in group)
+        if step is None:
+            if last == MAX_STEP:
+                after = where(method, tag)
+                raise ValueError(f"{after}: step can't be left out after {MAX_STEP}")
+            return 0 if last == NEVER else last + 1
+        if step <= last:
+            self.warn_order(method, tag, step, last)
+        return step
+
+    def entries(self) -> dict[str, tuple[str, int]]:
+        """Return the kind and the last step of every tag that has one."""
+        self._read_history()
+        return {
+            tag: (series.kind, series.last)
+            for tag, series in self._series.items()
+            if series.last != NEVER
+        }
+
     def _gather(self, tags: tuple[str, ...]) -> list[Series]:
         """Return the series of just these tags, parting them from all others."""
+        self._read_history()
         new = Series()
         members: dict[Series, list[str]] = {}
         for tag in tags:
@@ -95,6 +121,7 @@ class Ledger:
 
     def check(self, method: str, tag: str, kind: str) -> None:
         """Raise if the tag holds another kind of data."""
+        self._read_history()
         series = self._series.get(tag)
         if series is not None and series.kind and kind and series.kind != kind:
             raise ValueError(
@@ -103,18 +130,14 @@ class Ledger:
                 f"tag for data of kind {kind!r}"
             )
 
-    def read_history(self) -> None:
-        """Enter what the directory held before, for tags that have no step yet."""
-        if self._history is None:
-            return
-        history, self._history = self._history, None
-        known = {tag for tag, series in self._series.items() if series.last != NEVER}
-        for tag, kind, step in history():
-            if tag not in known:
+    def _read_history(self) -> None:
+        if self._history is not None:
+            history, self._history = self._history, None
+            for tag, kind, step in history():
                 self.note(tag, kind, step)
 
     def __contains__(self, tag: str) -> bool:
-        self.read_history()
+        self._read_history()
         return tag in self._series
 
     def warn(self, method: str, tag: str | None, about: str, message: str) -> None:
@@ -147,6 +170,11 @@ def check_tag(method: str, tag: object) -> None:
         )
     if not tag:
         raise ValueError(f"{method}: tag must not be empty")
+    if tag == RUN_TABLE:
+        raise ValueError(
+            f"{where(method, tag)}: the table of the run itself has this tag; take "
+            f"another, such as 'Run'"
+        )
     if tag.startswith("_hparams_/"):
         raise ValueError(f"{where(method, tag)}: TensorBoard keeps this name to itself")
     try:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import copy
 import errno
-import math
 import os
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import time as now
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb import (
-    arrays,
     figures,
     histograms,
     hparams,
@@ -28,14 +26,22 @@ from annarchy_tb import (
     scalars,
 )
 from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step, whole_steps
-from annarchy_tb.ledger import NEVER, Series, check_tag
+from annarchy_tb.ledger import RUN_TABLE, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
-from annarchy_tb.runs import RunDirectory, absolute, claim
+from annarchy_tb.runs import Counters, RunDirectory, absolute, claim
+from annarchy_tb.values import as_number, as_numbers, warn_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from annarchy_tb.writer import SummaryWriter
+
+
+class Restored(NamedTuple):
+    """What a resumed run has from its last checkpoint: counters, parts of run.json."""
+
+    counters: Counters
+    info: dict[str, Any]
 
 
 class Logger:
@@ -48,9 +54,14 @@ class Logger:
         where it is missing.
     experiment : str, optional
         The name of this run, a directory below `logdir`. If it exists, the run is
-        appended to: nothing is lost, and steps left out go on from what is there
-        (steps that are given are not held against what is there). By default
+        appended to: nothing is lost, and steps go on from what is there. By default
         ``<month><day>_<time>_<host>``, and always a new directory.
+    resume : bool, default False
+        Go on in the run `experiment` from its last checkpoint (see `save_checkpoint`):
+        what was logged since is cut off, and kept in ``<run>/checkpoints``. Where there
+        is no checkpoint, that is everything, and where there is no run, it begins. A
+        TensorBoard that is already running has to be started again, to forget what was
+        cut off.
     dt : float, optional
         The solver's step in `time_unit`. With it, a step left out is counted from
         ``time=``, as the nearest whole number of solver steps.
@@ -61,6 +72,9 @@ class Logger:
     ------
     OSError
         If the run's directory or its event file can't be made; the error names it.
+    RuntimeError
+        If the run to resume is still being written, as far as that is known: by a
+        process of this host.
 
     Notes
     -----
@@ -99,11 +113,17 @@ class Logger:
         logdir: str | os.PathLike[str] = "runs/",
         experiment: str | None = None,
         *,
+        resume: bool = False,
         dt: float | None = None,
         time_unit: str = "ms",
     ) -> None:
+        # Not needed before there is a run, and it takes time.
+        from annarchy_tb.runinfo import RunInfo
+
         self._clock = Clock(time_unit, dt)
         parent = absolute(logdir)
+        if experiment is None and resume:
+            raise ValueError("resume needs the name of the run, as experiment")
         if experiment is None:
             path = claim(parent, names.default_run())
         elif experiment and "tfevents" not in str(experiment):
@@ -114,11 +134,15 @@ class Logger:
                 f"experiment must be a name without 'tfevents', or None to be named by "
                 f"time; got {experiment!r}"
             )
-        self._directory = RunDirectory(path)
+        restored = _go_back(path) if resume else Restored({}, {})
+        self._directory = RunDirectory(path, counters=restored.counters)
         self._directory.file.open()
         self._has_parameters = False
         self._process: int | None = os.getpid()  # whose run it is
+        self._info = RunInfo(path)
+        self._info.begin(self._directory.started, **restored.info)
         self._look_up()
+        self._write_table()
         import logging
 
         logging.getLogger("annarchy_tb").info("logging to %s", path)
@@ -183,20 +207,20 @@ class Logger:
         except (KeyError, TypeError):
             self._check_open()
             check_tag("add_scalar", tag)
-            value = self._number("add_scalar", tag, value)
-            # A call that is refused must not enter the tag.
-            if self._when("add_scalar", tag, step, time)[0] is None:
-                self._ledger.read_history()
+            value = as_number(self._ledger, "add_scalar", tag, value)
+            self._when("add_scalar", tag, step, time)  # refused, it enters no tag
             series, scalar = self._directory.scalar("add_scalar", tag)
         if time is None and type(step) is int and series.last < step <= MAX_STEP:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("add_scalar", tag, step, time)
-            at = self._place("add_scalar", tag, [series], whole)
+            at = self._ledger.place("add_scalar", tag, [series], whole)
         try:
             data = scalar.make(value, wall_time, at)
         except Exception:
-            data = scalar.make(self._number("add_scalar", tag, value), wall_time, at)
+            data = scalar.make(
+                as_number(self._ledger, "add_scalar", tag, value), wall_time, at
+            )
         series.last = at
         self._file.append(data)
 
@@ -228,20 +252,20 @@ class Logger:
         except (KeyError, TypeError):
             self._check_open()
             check_tag(method, tag)
-            numbers = self._numbers(method, tag, value)
-            count_on = self._when(method, tag, step, time)[0] is None
+            numbers = as_numbers(self._ledger, method, tag, value)
+            self._when(method, tag, step, time)
             if not numbers:
                 return
-            curves = self._directory.plot(method, tag, keys, count_on)
+            curves = self._directory.plot(method, tag, keys)
         whole, wall_time = self._when(method, tag, step, time)
-        at = self._place(method, tag, [curve.series for curve in curves], whole)
+        at = self._ledger.place(method, tag, [curve.series for curve in curves], whole)
         try:
             made = [
                 curve.scalar.make(number, wall_time, at)
                 for curve, number in zip(curves, value.values(), strict=True)
             ]
         except Exception:
-            numbers = self._numbers(method, tag, value)
+            numbers = as_numbers(self._ledger, method, tag, value)
             made = [
                 curve.scalar.make(number, wall_time, at)
                 for curve, number in zip(curves, numbers.values(), strict=True)
@@ -274,15 +298,13 @@ class Logger:
             event = self._events[tags]
         except (KeyError, TypeError):
             self._check_open()
-            numbers = self._numbers("log", None, metrics)
+            numbers = as_numbers(self._ledger, "log", None, metrics)
             for tag in numbers:
                 check_tag("log", tag)
             self._when("log", None, step, time)
             if not numbers:
                 return
             event = self._directory.event(tags)
-        if step is None:  # before the group is looked up, for it may be parted by that
-            self._ledger.read_history()
         group = self._groups.get(tags) or self._ledger.together("log", tags, "scalar")
         if (
             time is None
@@ -293,11 +315,11 @@ class Logger:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("log", None, step, time)
-            at = self._place("log", None, group, whole)
+            at = self._ledger.place("log", None, group, whole)
         try:
             data = event.make(metrics.values(), wall_time, at)
         except Exception:
-            numbers = self._numbers("log", None, metrics)
+            numbers = as_numbers(self._ledger, "log", None, metrics)
             data = event.make(numbers.values(), wall_time, at)
         for series in group:
             series.last = at
@@ -344,10 +366,10 @@ class Logger:
         if not table.size:
             return
         label = tags[0] if single else str(tags)
-        if whole is None:
-            self._ledger.read_history()
         group = self._ledger.together(method, tags, "scalar")
-        at = self._place(method, label, group, None if whole is None else int(whole[0]))
+        at = self._ledger.place(
+            method, label, group, None if whole is None else int(whole[0])
+        )
         if whole is None:
             if at > MAX_STEP + 1 - len(table):
                 raise ValueError(f"{where(method, label)}: steps must fit into 64 bits")
@@ -359,7 +381,7 @@ class Logger:
                 self._ledger.warn_order(method, label, step, last)
         beyond = scalars.beyond_single(table)
         if beyond is not None:
-            self._warn_range(method, label, beyond)
+            warn_range(self._ledger, method, label, beyond)
         for series in group:
             series.last = int(whole[-1])
         for block in scalars.series(tags, table, wall_times, whole):
@@ -569,17 +591,20 @@ class Logger:
         with naming(method, "params"):
             plain = hparams.flatten(params)
         results = self._results(method, "metrics", {} if metrics is None else metrics)
-        if hparams.START_TAG in self._ledger:
+        if hparams.START_TAG not in self._ledger:
+            value = hparams.start_value(plain, self._directory.started)
+            self._file.append(records.summary([value], now()))
+            self._ledger.note(hparams.START_TAG, "hparams", 0)
+            self._info.update(params=plain)
+            self._write_table()
+        elif not self._info.has_params(plain):
             self._ledger.warn(
                 method,
                 "params",
                 "again",
-                "an earlier Logger gave this run its parameters, and TensorBoard goes "
-                "on showing those",
+                "an earlier Logger gave this run its parameters, and they stay: "
+                "TensorBoard shows those",
             )
-        value = hparams.start_value(plain, self._directory.started)
-        self._file.append(records.summary([value], now()))
-        self._ledger.note(hparams.START_TAG, "hparams", 0)
         self._has_parameters = True
         self._write_metrics(method, results)
 
@@ -596,6 +621,107 @@ class Logger:
         self._check_open()
         results = self._results("add_metrics", None, metrics)
         self._write_metrics("add_metrics", results)
+
+    # -- files, checkpoints ----------------------------------------------------------
+
+    def path(self, name: str | os.PathLike[str]) -> Path:
+        """Return a path inside the run's directory, for a file of your own.
+
+        Parameters
+        ----------
+        name : str or path
+            A relative path, such as ``"net.npz"`` or ``"weights/trial3.npy"``. The
+            directory it is in is made where it is missing.
+
+        Raises
+        ------
+        ValueError
+            If it leads out of the run, or has a name that the run needs itself.
+        """
+        relative = Path(os.path.normpath(name))
+        first = relative.parts[0] if relative.parts else ""
+        if relative.is_absolute() or first in ("", ".."):
+            raise ValueError(f"path: name must lead into the run, got {describe(name)}")
+        if first in names.RESERVED or names.harmless(str(relative)) != str(relative):
+            raise ValueError(f"path: the run needs this name itself: {describe(name)}")
+        path = self.run_dir / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save_checkpoint(self, state: object, step: int, *, keep: int = 2) -> None:
+        """Save the state of the simulation, to go on from if the run is interrupted.
+
+        With it goes how far the run is: ``Logger(experiment=..., resume=True)`` takes
+        the event files back to here. When it returns, all is on the disk itself; if the
+        process dies before, the checkpoint before this one stands.
+
+        Parameters
+        ----------
+        state : object
+            Anything that pickle takes. A network that saves itself can be given
+            `path`: ``net.save(str(logger.path(f"net{trial}.npz")))``.
+        step : int
+            The place in the simulation, given back by `load_checkpoint`: the trial,
+            say.
+        keep : int, default 2
+            How many checkpoints are kept, this one among them; older ones are removed.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take it, or records still wait for room on it.
+        RuntimeError
+            In a process that only has a copy of the Logger, or a forked one.
+        Exception
+            Whatever pickle raises for a state that can't be pickled.
+        """
+        from annarchy_tb import checkpoints
+
+        self._check_open()
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "save_checkpoint: only the process that made the Logger saves its run"
+            )
+        with naming("save_checkpoint", None):
+            whole = whole_step(step)
+            if not isinstance(keep, int) or keep < 1:
+                raise ValueError(f"keep must be 1 or more, got {describe(keep)}")
+        self._directory.flush()
+        info, counters = self._info.info, self._directory.counters()
+        checkpoint = checkpoints.Checkpoint(
+            whole,
+            checkpoints.sizes(self.run_dir),
+            counters,
+            info["params"],
+            info["metrics"],
+        )
+        checkpoints.save(self.run_dir, checkpoint, state, keep)
+        self._info.update(checkpoint=whole)
+
+    def load_checkpoint(self, default: Any = None) -> Any:
+        """Return what was saved last.
+
+        Parameters
+        ----------
+        default : object, optional
+            What to return where there is no checkpoint.
+
+        Returns
+        -------
+        state, step
+            As they were given to `save_checkpoint`; or `default`.
+
+        Notes
+        -----
+        Unpickling runs code that the file tells it to. Only the run's own
+        ``checkpoints`` are looked into, so resume only runs whose directories nobody
+        else could write to.
+        """
+        from annarchy_tb import checkpoints
+
+        self._check_open()
+        found = checkpoints.load(self.run_dir)
+        return default if found is None else found
 
     # -- the end ---------------------------------------------------------------------
 
@@ -621,7 +747,7 @@ class Logger:
         OSError
             If records could not be written, for the disk is full: it counts them.
         """
-        self._close(hparams.SUCCESS)
+        self._close(None)
 
     def __enter__(self) -> Logger:
         self._check_open()
@@ -634,13 +760,12 @@ class Logger:
         __: TracebackType | None,
     ) -> None:
         left = isinstance(error, SystemExit) and error.code in (None, 0)
-        status = hparams.SUCCESS if error is None or left else hparams.FAILURE
-        self._close(status, error)
+        self._close(None if left else error)
 
     def __getstate__(self) -> dict[str, object]:
         # In another process, or as a copy, it goes on in the same run with a file of
         # its own, and leaves the status to whose run it is.
-        kept = ("_clock", "_directory", "_has_parameters")
+        kept = ("_clock", "_directory", "_has_parameters", "_info")
         return {**{name: self.__dict__[name] for name in kept}, "_process": None}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -654,6 +779,7 @@ class Logger:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
             self._directory.close()
+            self._info.forget()
             if os.getpid() == self._process:
                 warnings.warn(
                     f"unclosed <Logger {self.run_dir}>; write 'with Logger() as "
@@ -663,21 +789,44 @@ class Logger:
                     stacklevel=1,
                 )
 
-    def _close(self, status: int, error: BaseException | None = None) -> None:
+    def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
             return
+        ending: dict[str, Any] = {}
         try:
             # A forked process that ends does not end the run.
-            if self._has_parameters and os.getpid() == self._process:
-                value = hparams.end_value(status, now())
-                self._file.append(records.summary([value], now()))
+            if os.getpid() == self._process:
+                ending = self._write_end(error)
         finally:
             lost = self._directory.close()
+            if ending:
+                self._info.end({**ending, "lost_records": lost} if lost else ending)
         if lost:
             message = f"{lost} records of {self.run_dir} could not be written"
             if error is None:
                 raise OSError(errno.ENOSPC, f"{message}: the disk is full")
             warn(f"{message}: the disk is full")  # the error goes on, and says more
+
+    def _write_end(self, error: BaseException | None) -> dict[str, Any]:
+        """Write how the run ended, and return what run.json is to say of it."""
+        from annarchy_tb.runinfo import ending
+
+        if hparams.START_TAG in self._ledger:
+            status = hparams.SUCCESS if error is None else hparams.FAILURE
+            value = hparams.end_value(status, now())
+            self._file.append(records.summary([value], now()))
+        said = ending(error)
+        self._write_table(said)
+        return said
+
+    def _write_table(self, changes: Mapping[str, Any] | None = None) -> None:
+        """Write run.json as a table. At step 0 again, it takes the earlier one's place.
+
+        (So the data server sees it; the slow loader shows all of them.)
+        """
+        table = self._info.table(changes or {})
+        value = records.text_value(RUN_TABLE, table)
+        self._file.append(records.summary([value], now()))
 
     # -- what the methods share ------------------------------------------------------
 
@@ -719,20 +868,6 @@ class Logger:
                 )
         return whole, wall_times
 
-    def _place(
-        self, method: str, tag: str | None, group: Collection[Series], step: int | None
-    ) -> int:
-        """Return the step at which all these series go on."""
-        last = max(series.last for series in group)
-        if step is None:
-            if last == MAX_STEP:
-                after = where(method, tag)
-                raise ValueError(f"{after}: step can't be left out after {MAX_STEP}")
-            return 0 if last == NEVER else last + 1
-        if step <= last:
-            self._ledger.warn_order(method, tag, step, last)
-        return step
-
     def _write(
         self,
         method: str,
@@ -743,10 +878,8 @@ class Logger:
         time: float | None,
     ) -> None:
         whole, wall_time = self._when(method, tag, step, time)
-        if whole is None:
-            self._ledger.read_history()
         series = self._ledger.series(method, tag, kind)
-        at = self._place(method, tag, [series], whole)
+        at = self._ledger.place(method, tag, [series], whole)
         series.last = at
         self._file.append(records.summary([value], wall_time, at))
 
@@ -769,18 +902,16 @@ class Logger:
         self, params: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None
     ) -> None:
         """Log parameters and metrics that come through the SummaryWriter."""
-        self._results(
-            "add_hparams", None, metrics
-        )  # nothing is written if they can't be
+        results = self._results("add_hparams", None, metrics)
         self.add_parameters(params)
-        self.log(metrics, step)
+        self.log(results, step)
+        self._info.update(results)
 
     def _results(
         self, method: str, tag: str | None, metrics: object
     ) -> dict[str, float]:
         """Return metrics that can all be written."""
-        self._ledger.read_history()
-        results = self._numbers(method, tag, metrics)
+        results = as_numbers(self._ledger, method, tag, metrics)
         for name in results:
             check_tag(method, name)
             self._ledger.check(method, name, "scalar")
@@ -790,44 +921,29 @@ class Logger:
         for tag, number in metrics.items():
             value = records.scalar_value(tag, number)
             self._write(method, tag, "scalar", value, None, None)
+        self._info.update(metrics)
 
-    def _numbers(
-        self, method: str, tag: str | None, values: object
-    ) -> dict[str, float]:
-        """Return the numbers of a mapping as Python's floats."""
-        if not isinstance(values, Mapping):
-            raise TypeError(
-                f"{where(method, tag)}: a dict of numbers by "
-                f"their names is needed, got {describe(values)}"
-            )
-        numbers = {}
-        for key, value in values.items():
-            if not isinstance(key, str):
-                raise TypeError(
-                    f"{where(method, tag)}: the names must be str, got {describe(key)}"
-                )
-            name = key if tag is None else f"{tag}: {key}"
-            numbers[key] = self._number(method, name, value)
-        return numbers
 
-    def _number(self, method: str, tag: object, value: object) -> float:
-        """Return a value as a float that single precision can hold."""
-        try:
-            plain = arrays.unmasked(value)
-            item = getattr(plain, "item", None)
-            plain = item() if callable(item) else plain
-            if isinstance(plain, (str, bytes, bytearray, memoryview)):
-                raise TypeError
-            number = float(plain)  # type: ignore[arg-type]
-        except (TypeError, ValueError, RuntimeError, OverflowError):
-            raise TypeError(
-                f"{where(method, tag)}: value must be one number, got {describe(value)}"
-            ) from None
-        if abs(number) >= records.LARGEST and math.isfinite(number):
-            self._warn_range(method, str(tag), number)
-            number = math.copysign(math.inf, number)
-        return number
+def _go_back(run: Path) -> Restored:
+    """Take a run back to its last checkpoint."""
+    from annarchy_tb import checkpoints, runinfo
 
-    def _warn_range(self, method: str, tag: str, number: float) -> None:
-        message = f"{number:g} is beyond single precision and shown as infinity"
-        self._ledger.warn(method, tag, "range", message)
+    before = runinfo.read(run)
+    if runinfo.is_alive(before):
+        raise RuntimeError(
+            f"the run {run} can't be resumed: process {before['pid']} of this host is "
+            f"still writing it; close its Logger or end it first"
+        )
+    last = checkpoints.last(run)
+    restarts = (before.get("restarts") or 0) + 1
+    cut = checkpoints.rewind(run, last.files if last else {}, restarts)
+    info: dict[str, Any] = {"restarts": restarts if before else 0}
+    if last is not None:
+        info |= {"params": last.params, "metrics": last.metrics}
+        return Restored(last.counters, {**info, "checkpoint": last.step})
+    if cut:
+        warn(
+            f"there is no checkpoint in {run}: the run begins anew, and what it had "
+            f"logged is kept in {checkpoints.aside(run, restarts)}"
+        )
+    return Restored({}, {**info, "params": None, "metrics": {}, "checkpoint": None})

@@ -5,8 +5,17 @@ from __future__ import annotations
 import re
 import time
 
-RESERVED = frozenset({"run.json", "checkpoints"})
+CHECKPOINTS = "checkpoints"
+RESERVED = frozenset({"run.json", CHECKPOINTS})
 LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
+
+
+def harmless(name: str) -> str:
+    """Return a name that TensorBoard does not take for an event file's.
+
+    It takes whatever has "tfevents" in its name.
+    """
+    return re.sub("tfevents", "tf_events", name, flags=re.IGNORECASE)
 
 
 def host() -> str:
@@ -28,9 +37,7 @@ def curve(key: str) -> str:
     hash of the key follows, so that different keys never share a directory.
     """
     name = re.sub(r"[^\w \-+=,.@()]", "_", key)
-    # TensorBoard takes whatever has "tfevents" in its name for an event file.
-    name = re.sub("tfevents", "tf_events", name, flags=re.IGNORECASE)
-    name = name.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
+    name = harmless(name).encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
     if (
         name == key
         and name.strip(" .") == name != ""

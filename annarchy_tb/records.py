@@ -20,8 +20,8 @@ first.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
@@ -39,12 +39,6 @@ MOMENTS = struct.Struct("<" + "Bd" * 5)
 
 DT_STRING = 7
 LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only infinity
-
-# The kind of data that a tag holds, by the field of Summary.Value it is stored in,
-# or by the name of the TensorBoard plugin that its metadata names.
-KIND_OF_FIELD = {2: "scalar", 4: "image", 5: "histogram", 6: "audio"}
-KIND_OF_PLUGIN = {"scalars": "scalar", "images": "image", "histograms": "histogram"}
-
 
 Parts = tuple[bytes, ...]  # to be joined
 
@@ -161,104 +155,3 @@ def text_value(tag: str, text: str) -> Parts:
 def plugin(name: str, content: bytes = b"") -> bytes:
     """The metadata that hands a value to one of TensorBoard's plugins."""
     return bytes_field(1, text_field(1, name) + bytes_field(2, content))
-
-
-# -- reading back ----------------------------------------------------------------
-
-
-def read(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the events of a file up to its end, or up to where it is damaged."""
-    while True:
-        head = stream.read(12)
-        if len(head) < 12 or UINT32.unpack(head[8:])[0] != mask(crc32c(head[:8])):
-            return
-        length = UINT64.unpack(head[:8])[0]
-        data = stream.read(length + 4)
-        event = data[:length]
-        if len(data) < length + 4 or UINT32.unpack(data[length:])[0] != mask(
-            crc32c(event)
-        ):
-            return
-        yield event
-
-
-def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the number and the raw value of each field of a protobuf message.
-
-    Raises
-    ------
-    ValueError
-        If `message` is no protobuf message.
-    """
-    at, end = 0, len(message)
-
-    def read_varint() -> int:
-        nonlocal at
-        number = shift = 0
-        while at < end and shift < 70:
-            byte = message[at]
-            at += 1
-            number |= (byte & 127) << shift
-            if byte < 128:
-                return number
-            shift += 7
-        raise ValueError("not a protobuf message")
-
-    while at < end:
-        key = read_varint()
-        wire = key & 7
-        if wire == VARINT:
-            yield key >> 3, read_varint()
-            continue
-        if wire == BYTES:
-            size = read_varint()
-        elif wire in (FIXED64, FIXED32):
-            size = 8 if wire == FIXED64 else 4
-        else:
-            raise ValueError("not a protobuf message")
-        if at + size > end:
-            raise ValueError("not a protobuf message")
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _field(message: bytes, number: int) -> bytes:
-    """Return the last field of that number, or nothing."""
-    found: Sequence[bytes] = [
-        raw
-        for field, raw in fields(message)
-        if field == number and isinstance(raw, bytes)
-    ]
-    return found[-1] if found else b""
-
-
-def wall_time(event: bytes) -> float:
-    """Return the wall time of a serialized event, in seconds since 1970."""
-    raw = _field(event, 1)
-    return float(DOUBLE.unpack(raw)[0]) if raw else 0.0
-
-
-def contents(event: bytes) -> Iterator[tuple[str, str, int]]:
-    """Yield the tag, the kind and the step of every value in a serialized event.
-
-    The kind is ``""`` where the value does not say it (a tensor without metadata).
-    """
-    step = 0
-    values: list[bytes] = []
-    for field, raw in fields(event):
-        if field == 2 and isinstance(raw, int):
-            step = raw - (1 << 64) if raw >> 63 else raw
-        elif field == 5 and isinstance(raw, bytes):
-            values += (v for f, v in fields(raw) if f == 1 and isinstance(v, bytes))
-    for message in values:
-        tag = kind = ""
-        for field, raw in fields(message):
-            if field in KIND_OF_FIELD:
-                kind = KIND_OF_FIELD[field]
-            elif isinstance(raw, bytes):
-                if field == 1:
-                    tag = raw.decode(errors="replace")
-                elif field == 9 and not kind:
-                    name = _field(_field(raw, 1), 1).decode(errors="replace")
-                    kind = KIND_OF_PLUGIN.get(name, name)
-        yield tag, kind, step

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from time import time as now
 from typing import NamedTuple
 
-from annarchy_tb import names, records
+from annarchy_tb import names
 from annarchy_tb.backlog import Backlog
 from annarchy_tb.events import EventFile, event_files
-from annarchy_tb.ledger import Ledger, Series
+from annarchy_tb.ledger import History, Ledger, Series
 from annarchy_tb.messages import warn
 from annarchy_tb.scalars import EventRecords, ScalarRecords
+from annarchy_tb.scan import Scan
+
+Counters = dict[str, dict[str, tuple[str, int]]]  # "" is the run itself
 
 STAY_OPEN = 31  # curves; the files of further ones are opened for each record
 
@@ -65,12 +67,19 @@ class RunDirectory:
         An absolute path; the directory of a curve is made at its first record.
     backlog, stay_open
         See `EventFile`.
+    counters
+        What `counters` returned earlier, where the files need not be read for it.
     """
 
     def __init__(
-        self, path: Path, backlog: Backlog | None = None, stay_open: bool = True
+        self,
+        path: Path,
+        backlog: Backlog | None = None,
+        stay_open: bool = True,
+        counters: Counters | None = None,
     ) -> None:
         self.path = path
+        self._counters = counters or {}
         self.backlog = Backlog() if backlog is None else backlog
         self._earlier = event_files(path) if path.exists() else []
         self.file = EventFile(path, self.backlog, stay_open)
@@ -98,35 +107,43 @@ class RunDirectory:
         curve = self.curves.get(key)
         if curve is None:
             path, stay_open = self.path / names.curve(key), len(self.curves) < STAY_OPEN
-            curve = RunDirectory(path, self.backlog, stay_open)
+            mine = {k: v for k, v in self._counters.items() if k == key}
+            counters = {"": mine[key]} if mine else None
+            curve = RunDirectory(path, self.backlog, stay_open, counters)
             curve = self.curves.setdefault(key, curve)
         return curve
 
-    def plot(
-        self, method: str, tag: str, keys: tuple[str, ...], count_on: bool
-    ) -> list[Curve]:
+    def plot(self, method: str, tag: str, keys: tuple[str, ...]) -> list[Curve]:
         """Return what is needed to write a value to each of several curves."""
-        found = []
-        for curve in map(self.curve, keys):
-            if count_on:
-                curve.ledger.read_history()
-            found.append(Curve(curve.file, *curve.scalar(method, tag)))
+        curves = [self.curve(key) for key in keys]
+        found = [Curve(curve.file, *curve.scalar(method, tag)) for curve in curves]
         return self.plots.setdefault((tag, keys), found)
 
     @cached_property
     def started(self) -> float:
         """When the run first began, in seconds since 1970."""
-        for path in event_files(self.path):
-            with path.open("rb") as stream:
-                for event in records.read(stream):
-                    return records.wall_time(event)
+        for block in Scan().files(event_files(self.path)):
+            for _, event in block.others:  # every file begins with one
+                return event.wall_time
         return now()  # somebody took the files away
 
-    def _history(self) -> Iterator[tuple[str, str, int]]:
-        for path in self._earlier:
-            with path.open("rb") as stream:
-                for event in records.read(stream):
-                    yield from records.contents(event)
+    def counters(self) -> Counters:
+        """Return the kinds and the last steps of all tags, by curve."""
+        curves = {key: curve.ledger.entries() for key, curve in self.curves.items()}
+        return {**self._counters, **curves, "": self.ledger.entries()}
+
+    def _history(self) -> History:
+        if "" in self._counters:
+            for tag, (kind, step) in self._counters[""].items():
+                yield tag, kind, step
+            return
+        for block in Scan().files(self._earlier):
+            for columns in block.columns:
+                for tag in columns.tags:
+                    yield tag, "scalar", int(columns.steps.max())
+            for _, event in block.others:
+                for value in event.values:
+                    yield value.tag, value.kind, event.step
 
     def _all(self) -> list[RunDirectory]:
         return [self, *self.curves.values()]

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -27,6 +26,7 @@ from google_crc32c import value as crc32c
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.arrays import numbers
+from annarchy_tb.checksums import changes, masked
 from annarchy_tb.records import (
     LARGEST,
     UINT32,
@@ -289,7 +289,7 @@ class _Rows:
             crcs = self._checksums_at_once(number, len(wall_times) == 1)
         else:
             crcs = self._checksums_by_row(number)
-        self._column(number, self.length - 4, "<u4")[:] = _masked(crcs)
+        self._column(number, self.length - 4, "<u4")[:] = masked(crcs)
         return self._table[:number].reshape(-1)
 
     def _checksums_by_row(self, number: int) -> NDArray[np.uint32]:
@@ -306,9 +306,8 @@ class _Rows:
     def _checksums_at_once(self, number: int, one_time: bool) -> NDArray[np.uint32]:
         """Return the checksums of all rows, by lookup.
 
-        A CRC is linear: that of a row is that of a row in which all that changes is
-        zero, XOR what each two bytes of the row change about it, which depends only on
-        how many bytes follow them.
+        That of a row is that of a row in which all that changes is zero, XOR what each
+        two bytes of the row change about it.
         """
         end = self.length - 4
         time = self._step - 10  # where the key of the wall time stands
@@ -322,30 +321,7 @@ class _Rows:
             number, crc32c_extend(self._crc, base[self._tail :].tobytes()), np.uint32
         )
         for place in pairs:
-            crcs ^= _changes(end - 2 - place).take(self._column(number, place, "<u2"))
+            crcs ^= changes(end - 2 - place).take(self._column(number, place, "<u2"))
         if (end - start) % 2:
-            crcs ^= _changes(-1).take(self._table[:number, end - 1])
+            crcs ^= changes(-1).take(self._table[:number, end - 1])
         return crcs
-
-
-@lru_cache(maxsize=64)  # 16 MiB
-def _changes(follow: int) -> NDArray[np.uint32]:
-    """Return by what two bytes change a checksum if `follow` bytes stand behind them.
-
-    Shape ``(65536,)``, by the two bytes as a little-endian number. With `follow` -1 it
-    is one byte, the last: the upper one lies outside.
-    """
-    length = 2 + follow
-    zero = crc32c(bytes(length))
-    table = np.zeros(1 << 8 * min(2, length), np.uint32)
-    for bit in range(8 * min(2, length)):
-        message = bytearray(length)
-        message[bit // 8] = 1 << bit % 8
-        change = np.uint32(crc32c(bytes(message)) ^ zero)
-        table[1 << bit : 2 << bit] = table[: 1 << bit] ^ change
-    return table
-
-
-def _masked(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return `records.mask` of all of them."""
-    return (crcs >> np.uint32(15) | crcs << np.uint32(17)) + np.uint32(0xA282EAD8)

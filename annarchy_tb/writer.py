@@ -21,6 +21,7 @@ from tensorboardX.summary import scalar
 
 from annarchy_tb import hparams, names, records
 from annarchy_tb.ledger import NEVER
+from annarchy_tb.parsing import parse
 from annarchy_tb.runs import RunDirectory, absolute, claim
 
 
@@ -41,10 +42,11 @@ class _EventWriter:
     def add_event(self, event: Event) -> None:
         data = event.SerializeToString()
         ledger = self._directory.ledger
-        for tag, kind, step in records.contents(data):
+        found = parse(data)
+        for value in found.values:
             if self._checked:
-                ledger.series("logger.writer", tag, kind)
-            ledger.note(tag, kind, step)
+                ledger.series("logger.writer", value.tag, value.kind)
+            ledger.note(value.tag, value.kind, found.step)
         self._directory.file.append(records.record(data))
 
     def flush(self) -> None:
@@ -267,7 +269,6 @@ def _write_hparams(
     step: int | None,
 ) -> None:
     ledger = directory.ledger
-    ledger.read_history()
     numbers = {tag: float(value) for tag, value in metrics.items()}
     for tag in numbers:
         ledger.check("add_hparams", tag, "scalar")

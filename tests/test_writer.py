@@ -11,13 +11,16 @@ import tensorboardX
 import tensorboardX.writer
 from conftest import load, points, scalars
 from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_file_loader import (
+    LegacyEventFileLoader,
+)
 from tensorboard.compat.proto.config_pb2 import RunMetadata
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.graph_pb2 import GraphDef
 from tensorboardX.proto.node_def_pb2 import NodeDef
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
-from annarchy_tb import Logger, SummaryWriter, hparams, records
+from annarchy_tb import Logger, SummaryWriter, hparams
 from annarchy_tb.events import event_files
 
 
@@ -25,8 +28,8 @@ def events(run: Path) -> list[Event]:
     """Return all events of a run but the file versions, parsed."""
     found = []
     for path in event_files(run):
-        with path.open("rb") as stream:
-            found += [Event.FromString(event) for event in records.read(stream)]
+        loaded = LegacyEventFileLoader(str(path)).Load()
+        found += [Event.FromString(event.SerializeToString()) for event in loaded]
     return [event for event in found if not event.file_version]
 
 
