@@ -12,31 +12,41 @@ system's hands: there is no thread and no queue in between::
             logger.add_scalar("Accuracy", accuracy, trial)
             logger.add_image("Population/Rate", pop.r, trial, equalize=True)
 
-and then, in a terminal: ``tensorboard --logdir runs``.
+and then, in a terminal: ``tensorboard --logdir runs``. What was logged can be read
+back, and ``annarchy-tb ls`` lists the runs::
+
+    from annarchy_tb import find_runs
+
+    for run in find_runs("runs", status="finished"):
+        steps, accuracy, _ = run.scalars("Accuracy")
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from annarchy_tb.logger import Logger
 
 if TYPE_CHECKING:
+    from annarchy_tb.find import find_runs
+    from annarchy_tb.reader import Run
     from annarchy_tb.writer import SummaryWriter
 
 __version__ = "0.1.0"
 
-__all__ = ["Logger", "SummaryWriter"]
+__all__ = ["Logger", "Run", "SummaryWriter", "find_runs"]
+
+# Who only logs need not wait for them. (tensorboardX and protobuf, and torch where it
+# is installed, take long to import.)
+_LATER = {"Run": "reader", "SummaryWriter": "writer", "find_runs": "find"}
 
 
 def __getattr__(name: str) -> object:
-    # tensorboardX and protobuf (and torch, where it is installed) take long to import.
-    if name == "SummaryWriter":
-        from annarchy_tb.writer import SummaryWriter
-
-        return SummaryWriter
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "SummaryWriter"])
+    return sorted({*globals(), *_LATER})

@@ -14,21 +14,19 @@ just what they showed when the checkpoint was saved. What is cut off is kept in
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from annarchy_tb.atomic import remove_leftovers, replacing, sync_directory
 from annarchy_tb.events import event_files
 from annarchy_tb.messages import warn
-from annarchy_tb.names import CHECKPOINTS, harmless
-from annarchy_tb.runinfo import NAME as RUN_JSON
+from annarchy_tb.names import CHECKPOINTS, RUN_JSON, harmless
+from annarchy_tb.runs import directories
 
-RUN, STATE = "run.json", "state.pickle"
+STATE = "state.pickle"
 
 
 class Checkpoint(NamedTuple):
@@ -44,16 +42,6 @@ class Checkpoint(NamedTuple):
     counters: dict[str, dict[str, tuple[str, int]]]
     params: dict[str, Any] | None
     metrics: dict[str, Any]
-
-
-def directories(run: Path) -> Iterator[Path]:
-    """Yield the directories whose event files are the run's: its own, its curves'."""
-    yield run
-    with os.scandir(run) as entries:
-        inside = sorted(e.path for e in entries if e.is_dir(follow_symlinks=False))
-    for path in map(Path, inside):
-        if path.name != CHECKPOINTS and not (path / RUN_JSON).exists():
-            yield from directories(path)
 
 
 def sizes(run: Path) -> dict[str, int]:
@@ -81,7 +69,7 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     number = int(earlier[-1].stem) + 1 if earlier else 1
     path = folder / f"{number:06d}.zip"
     with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr(RUN, json.dumps(checkpoint._asdict()))
+        archive.writestr(RUN_JSON, json.dumps(checkpoint._asdict()))
         with archive.open(STATE, "w", force_zip64=True) as member:
             pickle.dump(state, member, pickle.HIGHEST_PROTOCOL)
     for old in [*earlier, path][:-keep]:
@@ -122,7 +110,7 @@ def _last(run: Path) -> Path | None:
 
 def _read(path: Path) -> Checkpoint:
     with zipfile.ZipFile(path) as archive:
-        found = Checkpoint(**json.loads(archive.read(RUN)))
+        found = Checkpoint(**json.loads(archive.read(RUN_JSON)))
     counters = {
         curve: {tag: (kind, step) for tag, (kind, step) in tags.items()}
         for curve, tags in found.counters.items()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import re
 import weakref
 from os import write
 from pathlib import Path
@@ -38,9 +37,8 @@ def _create(directory: Path) -> tuple[Path, int]:
     comes back to one, so a new name must sort last even where the clock stepped back.
     """
     directory.mkdir(exist_ok=True)
-    names_there = (path.name for path in event_files(directory))
-    found = (re.search(r"tfevents\.(\d+)", name) for name in names_there)
-    second = max([int(now()), *(int(match[1]) + 1 for match in found if match)])
+    found = (names.second(path.name) for path in event_files(directory))
+    second = max([int(now()), *(there + 1 for there in found if there is not None)])
     while True:
         tail = f"{names.host()}.{os.getpid()}.{next(_count):04d}"
         path = directory / f"events.out.tfevents.{second:010d}.{tail}"

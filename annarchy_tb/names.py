@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 
-CHECKPOINTS = "checkpoints"
-RESERVED = frozenset({"run.json", CHECKPOINTS})
+RUN_JSON, CHECKPOINTS = "run.json", "checkpoints"
+RESERVED = frozenset({RUN_JSON, CHECKPOINTS})
 LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
 
 
@@ -16,6 +16,12 @@ def harmless(name: str) -> str:
     It takes whatever has "tfevents" in its name.
     """
     return re.sub("tfevents", "tf_events", name, flags=re.IGNORECASE)
+
+
+def second(name: str) -> int | None:
+    """Return the second since 1970 that an event file's name says, if it says one."""
+    found = re.search(r"tfevents\.(\d+)", name)
+    return int(found[1]) if found else None
 
 
 def host() -> str:

@@ -14,8 +14,8 @@ from typing import Any
 from annarchy_tb import provenance
 from annarchy_tb.atomic import replacing
 from annarchy_tb.messages import warn
+from annarchy_tb.names import RUN_JSON
 
-NAME = "run.json"
 RUNNING, FINISHED, FAILED, KILLED, UNKNOWN = STATUSES = (
     *("running", "finished", "failed"),
     "killed",  # as a reader finds it
@@ -45,7 +45,7 @@ def as_json(given: Any) -> Any:
 def read(run: Path) -> dict[str, Any]:
     """Return the record of a run; it is empty where there is none."""
     try:
-        info = json.loads((run / NAME).read_text(encoding="utf-8"))
+        info = json.loads((run / RUN_JSON).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return info if isinstance(info, dict) else {}
@@ -90,6 +90,8 @@ class RunInfo:
         self._run = run
         self._session = os.urandom(8).hex()
         self._failed = False
+        self._changes: dict[str, Any] = {}  # that are not in the file yet
+        self._metrics: dict[str, Any] = {}
         self.info: dict[str, Any] = {}
 
     def begin(self, started: float, **changes: Any) -> None:
@@ -114,12 +116,13 @@ class RunInfo:
 
     def update(self, metrics: Mapping[str, Any] | None = None, **changes: Any) -> None:
         """Enter changes, and metrics beside those that are there."""
+        self._changes |= changes
+        self._metrics |= metrics or {}
         there = read(self._run)
         if there and there.get("session") != self._session:
             return  # another Logger has opened the run since
-        self.info = {**(there or self.info), **changes}
-        if metrics:
-            self.info["metrics"] = {**self.info.get("metrics", {}), **metrics}
+        self.info = {**(there or self.info), **self._changes}
+        self.info["metrics"] = {**(self.info.get("metrics") or {}), **self._metrics}
         self._write()
 
     def end(self, changes: Mapping[str, Any]) -> None:
@@ -142,15 +145,17 @@ class RunInfo:
     def _write(self) -> None:
         text = json.dumps(as_json(self.info), indent=2, ensure_ascii=False)
         try:
-            with replacing(self._run / NAME) as stream:
+            with replacing(self._run / RUN_JSON) as stream:
                 # A lone surrogate is escaped as JSON does it.
                 stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
         except OSError as error:  # a full disk stops no simulation
-            if not self._failed:
+            if not self._failed and self._run.exists():
                 self._failed = True
-                warn(f"{self._run / NAME} can't be written: {error}")
+                warn(f"{self._run / RUN_JSON} can't be written: {error}")
         else:
             self._failed = False
+            self._changes.clear()
+            self._metrics.clear()
 
 
 def ending(error: BaseException | None) -> dict[str, Any]:

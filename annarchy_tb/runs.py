@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from time import time as now
@@ -45,6 +46,16 @@ def claim(parent: Path, name: str) -> Path:
             return directory
         except FileExistsError:
             clash += 1
+
+
+def directories(run: Path) -> Iterator[Path]:
+    """Yield the directories whose event files are the run's: its own, its curves'."""
+    yield run
+    with os.scandir(run) as entries:
+        inside = sorted(e.path for e in entries if e.is_dir(follow_symlinks=False))
+    for path in map(Path, inside):
+        if path.name != names.CHECKPOINTS and not (path / names.RUN_JSON).exists():
+            yield from directories(path)
 
 
 class Curve(NamedTuple):

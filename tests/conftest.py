@@ -93,7 +93,20 @@ class Point:
 
 
 def load(directory: Path) -> list[Point]:
-    """Read a run with TensorBoard's Python loader, which checks every checksum."""
+    """Read a run with TensorBoard's Python loader, which checks every checksum.
+
+    The run's own table is left out: see `tables`.
+    """
+    return [point for point in _load(directory) if point.tag != "run"]
+
+
+def tables(directory: Path) -> list[str]:
+    """Return the tables that a run has of itself, the last one last."""
+    found = [point for point in _load(directory) if point.tag == "run"]
+    return [point.array.item().decode() for point in found]
+
+
+def _load(directory: Path) -> list[Point]:
     points = []
     for path in sorted(directory.glob("*tfevents*")):
         for event in EventFileLoader(str(path)).Load():

@@ -189,19 +189,22 @@ def test_without_parameters_there_is_no_end(logdir: Path) -> None:
 
 
 def test_a_reused_run_keeps_its_first_parameters(logdir: Path) -> None:
-    """TensorBoard shows the first ones, so the second Logger is warned."""
+    """TensorBoard shows the first ones, so others are warned of and not written."""
     with Logger(logdir, "run") as logger:
-        logger.add_parameters({"a": 1})
+        logger.add_parameters({"a": 1, "b": np.nan})
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1.0, "b": None})  # the same, to the table
     with (
         Logger(logdir, "run") as logger,
         pytest.warns(UserWarning, match="earlier Log"),
     ):
         logger.add_parameters({"a": 2})
-    assert [p.tag for p in load(logdir / "run")].count(hparams.START_TAG) == 2
+    assert [p.tag for p in load(logdir / "run")].count(hparams.START_TAG) == 1
+    assert row(logdir / "run") == {"a": 1.0}
 
 
 def test_there_is_no_experiment_record_and_no_subrun(logger: Logger) -> None:
     """One run is one row: start and end in its own file, and nothing else."""
     logger.add_parameters({"a": 1}, {"b": 2})
     assert not points(logger.run_dir, "_hparams_/experiment")
-    assert [path.is_file() for path in logger.run_dir.iterdir()] == [True]
+    assert all(path.is_file() for path in logger.run_dir.iterdir())

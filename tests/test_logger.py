@@ -92,7 +92,7 @@ def test_what_is_no_tag_is_refused(
     with pytest.raises(error, match=rf"^{method}.*{message}"):
         getattr(logger, method)(tag, CALLS[method])
     assert not load(logger.run_dir)
-    assert len(list(logger.run_dir.iterdir())) == 1
+    assert len(list(logger.run_dir.iterdir())) == 2  # with run.json
 
 
 @pytest.mark.parametrize("first", CALLS)
@@ -187,7 +187,7 @@ def test_what_is_no_number_is_refused(logger: Logger, value: Any, came: str) -> 
     with pytest.raises(TypeError, match=r"^add_metrics\('b'\): value must"):
         logger.add_metrics({"a": 1, "b": value})
     assert [point.tag for point in load(logger.run_dir)] == ["old", "old"]
-    assert len(list(logger.run_dir.iterdir())) == 1
+    assert len(list(logger.run_dir.iterdir())) == 2  # with run.json
     logger.add_image("new", [[1.0]])  # a refused call does not take the tag
 
 
@@ -305,7 +305,7 @@ def test_what_is_no_step_is_refused(
     with pytest.raises(error, match=rf"^{method}\('tag'\): .*{message}"):
         getattr(logger, method)("tag", CALLS[method], step)
     assert not load(logger.run_dir)
-    assert len(list(logger.run_dir.iterdir())) == 1
+    assert len(list(logger.run_dir.iterdir())) == 2  # with run.json
     logger.add_text("tag", "a refused call does not take the tag")
 
 

@@ -87,16 +87,33 @@ def test_steps_left_out_go_on_in_a_reused_run(logdir: Path) -> None:
     assert [step for step, _ in scalars(run / "b", "curves")] == [0, 1]
 
 
-def test_a_reused_run_is_read_only_when_needed(logdir: Path) -> None:
-    """With explicit steps, the earlier files of a run are not opened."""
+def test_a_reused_run_warns_of_steps_that_hide_points(logdir: Path) -> None:
+    """Steps that are given are held against what the run has, for every kind."""
+    for step in (5, 3):
+        with Logger(logdir, "run") as logger:
+            for method, value in (
+                (logger.add_scalar, 1),
+                (logger.add_image, [[1.0]]),
+                (logger.add_text, "text"),
+                (logger.add_scalars, {"curve": 1}),
+                (logger.add_series, [1.0, 2.0]),
+            ):
+                steps = [step, step + 1] if method == logger.add_series else step
+                if step == 5:
+                    method(method.__name__, value, steps)
+                else:
+                    with pytest.warns(
+                        UserWarning, match="step 3 comes after step [56]"
+                    ):
+                        method(method.__name__, value, steps)
+
+
+def test_a_reused_run_keeps_the_kinds_of_its_tags(logdir: Path) -> None:
+    """A tag of another kind is refused, whichever Logger wrote it."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1, 1)
-    earlier = event_files(logdir / "run")[0]
-    earlier.write_bytes(b"")  # whoever reads now finds nothing
-    with Logger(logdir, "run") as logger:
-        logger.add_scalar("a", 1, 2)
-        logger.add_scalar("b", 1)
-    assert scalars(logdir / "run", "a") == [(2, 1)]
+    with Logger(logdir, "run") as logger, pytest.raises(ValueError, match="'scalar'"):
+        logger.add_text("a", "text", 2)
 
 
 def test_a_torn_earlier_file_does_not_stop_a_reused_run(logdir: Path) -> None:
@@ -104,8 +121,8 @@ def test_a_torn_earlier_file_does_not_stop_a_reused_run(logdir: Path) -> None:
     with Logger(logdir, "run") as logger:
         for step in range(3):
             logger.add_scalar("a", 1, step)
-    earlier = event_files(logdir / "run")[0]
-    earlier.write_bytes(earlier.read_bytes()[:-5])
+        torn = logger._file.path.read_bytes()[:-5]
+    event_files(logdir / "run")[0].write_bytes(torn)
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1)
     assert [step for step, _ in scalars(logdir / "run", "a")] == [0, 1, 2]

@@ -1,0 +1,309 @@
+"""The command line: ``annarchy-tb ls``, ``show``, ``export``, ``prune``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import annarchy_tb
+from annarchy_tb import contents, names, runinfo
+from annarchy_tb.find import Runs, find_runs
+from annarchy_tb.reader import Run
+
+COLOURS = {
+    runinfo.RUNNING: "cyan",
+    runinfo.FINISHED: "green",
+    runinfo.FAILED: "red",
+    runinfo.KILLED: "magenta",
+}
+
+logdir_argument = click.argument(
+    "logdir", default="runs", type=click.Path(exists=True, file_okay=False)
+)
+
+
+class Command(click.Command):
+    """A command that says errors and warnings in a line, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always")
+                warnings.showwarning = lambda message, *_: click.echo(message, err=True)
+                return super().invoke(context)
+        except BrokenPipeError:
+            raise
+        except (OSError, ImportError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+class Group(click.Group):
+    command_class = Command
+
+
+@click.group(cls=Group)
+@click.version_option(annarchy_tb.__version__, package_name="annarchy-tb")
+def main() -> None:
+    """Look at runs, without TensorBoard."""
+
+
+@main.command()
+@logdir_argument
+@click.option(
+    "--status",
+    multiple=True,
+    type=click.Choice(runinfo.STATUSES),
+    help="Only runs of this status; may be given several times.",
+)
+@click.option(
+    "--sort",
+    default="started",
+    show_default=True,
+    help="run, status, started, duration, or the name of a parameter or a metric.",
+)
+@click.option("--reverse", is_flag=True, help="Turn the order round.")
+def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
+    """List the runs below LOGDIR (by default: runs), newest first."""
+    found = find_runs(logdir, status=status or None)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("run", "status", "started", "duration", "params", "metrics"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
+    for run in _sorted(found, sort, reverse):
+        table.add_row(*_row(found.logdir, run))
+    _console().print(table)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False))
+def show(run: str) -> None:
+    """Say all that is known of RUN, a directory, and what it has logged."""
+    found = Run(run)
+    info = found.info
+    table = Table(box=box.SIMPLE_HEAD, show_header=False)
+    table.add_row("run", Text(str(found.path)))
+    table.add_row("status", _status(info))
+    for name, value in info.items():
+        if name not in ("status", "process", "session") and value not in (None, {}):
+            table.add_row(name, Text(_plain(value)))
+    _console().print(table)
+    table = Table("tag", "curve", "kind", "points", "last step", "last value")
+    table.box = box.SIMPLE_HEAD
+    for tag, curve, points in found.points():
+        step, value = int(points.steps[-1]), float(points.values[-1])
+        cells = (tag, curve, "scalar", str(len(points.steps)), str(step), f"{value:g}")
+        table.add_row(*map(Text, cells))
+    for tag, kind in found.tags().items():
+        if kind != "scalar":
+            table.add_row(*map(Text, (tag, "", kind)))
+    _console().print(table)
+
+
+@main.command()
+@click.argument(
+    "runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False)
+)
+@click.option(
+    "--format",
+    "kind",
+    required=True,
+    type=click.Choice(["csv", "parquet", "json"]),
+    help="parquet needs pandas and pyarrow: pip install 'annarchy-tb[pandas]'.",
+)
+@click.option(
+    "--output",
+    "-o",
+    default="-",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="The file to write; by default standard output.",
+)
+def export(runs: Sequence[str], kind: str, output: str) -> None:
+    """Write all scalars of one or several RUNS, directories, to one file.
+
+    csv and parquet have the columns run, tag, curve, step, value, wall_time. json also
+    has what run.json says.
+    """
+    found = [Run(run) for run in runs]
+    if kind == "parquet":
+        if output == "-":
+            raise click.UsageError("parquet is no text: name a file with --output")
+        pandas = contents.pandas("annarchy-tb export --format parquet")
+        tables = [run.to_pandas().assign(run=str(run.path)) for run in found]
+        columns = ["run", "tag", "curve", "step", "value", "wall_time"]
+        pandas.concat(tables, ignore_index=True)[columns].to_parquet(output)
+        return
+    with _written(output) as stream:
+        if kind == "json":
+            json.dump([_as_json(run) for run in found], stream, allow_nan=False)
+            stream.write("\n")
+            return
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["run", "tag", "curve", "step", "value", "wall_time"])
+        for run in found:
+            for tag, curve, points in run.points():
+                rows = zip(*(column.tolist() for column in points), strict=True)
+                writer.writerows([run.path, tag, curve, *row] for row in rows)
+
+
+@main.command()
+@logdir_argument
+@click.option("--yes", is_flag=True, help="Remove them, with all their files.")
+def prune(logdir: str, yes: bool) -> None:
+    """List the runs below LOGDIR that failed or are empty, or remove them.
+
+    A run is empty if nothing was logged: no data, no checkpoint, no file of its own.
+    Never removed are runs that go on, or may go on on another host, and those of other
+    writers.
+    """
+    found = find_runs(logdir)
+    doomed = [(run, why) for run in found if (why := _useless(run))]
+    table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
+    for run, why in doomed:
+        name, _, begun, _, _, metrics = _row(found.logdir, run)
+        table.add_row(name, why, begun, metrics)
+    _console().print(table)
+    if not doomed:
+        click.echo("There is nothing to remove.")
+    elif not yes:
+        click.echo("To remove them with all their files, say --yes.")
+    else:
+        for run, _ in doomed:
+            if run.status != runinfo.RUNNING:  # by now
+                shutil.rmtree(run.path)
+        click.echo(f"{len(doomed)} removed.")
+
+
+def _useless(run: Run) -> str:
+    """Return why a run may be removed; nothing if it may not."""
+    status = run.status
+    if status in (runinfo.RUNNING, runinfo.UNKNOWN) or _holds_runs(run):
+        return ""
+    if status == runinfo.FAILED:
+        error = run.info.get("error") or {}
+        return f"failed: {error.get('type')}"
+    return "empty" if _is_empty(run) else ""
+
+
+def _holds_runs(run: Run) -> bool:
+    return len(find_runs(run.path)) > 1
+
+
+def _is_empty(run: Run) -> bool:
+    own = all(
+        path.name == names.RUN_JSON or "tfevents" in path.name
+        for path in run.path.iterdir()
+    )
+    return own and not run.tags() and not run.params and not run.metrics
+
+
+# -- how runs are shown ----------------------------------------------------------------
+
+
+def _console() -> Console:
+    # Where nobody looks at it, lines are as long as they have to be.
+    return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+
+
+def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text]:
+    info, begun = run.info, run.started
+    name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
+    return (
+        Text(str(name)),
+        _status(info),
+        Text(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
+        Text(_duration(run.duration)),
+        Text(_plain(info.get("params") or {})),
+        Text(_plain(info.get("metrics") or {})),
+    )
+
+
+def _status(info: dict[str, Any]) -> Text:
+    status = runinfo.status(info)
+    return Text(status, style=COLOURS.get(status, ""))
+
+
+def _duration(duration: timedelta | None) -> str:
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _plain(value: Any) -> str:
+    """Return a value of run.json as a short text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_plain(inner)}" for name, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
+    """Return runs in the order of a column; those without a value come last."""
+
+    def key(run: Run) -> Any:
+        info = run.info
+        own = {
+            "run": str(run.path),
+            "status": runinfo.status(info),
+            "started": run.started and -run.started.timestamp(),
+            "duration": run.duration and run.duration.total_seconds(),
+        }
+        for kind in ("params", "metrics"):
+            for name, value in (info.get(kind) or {}).items():
+                own.setdefault(name, value)
+                own.setdefault(f"{kind}.{name}", value)
+        return own.get(sort)
+
+    keys = [(run, key(run)) for run in runs]
+    there = [(run, value) for run, value in keys if value is not None]
+    if runs and not there:
+        raise click.BadParameter(f"no run has a {sort!r}", param_hint="--sort")
+    texts = any(isinstance(value, str) for _, value in there)
+    there.sort(key=lambda item: str(item[1]) if texts else item[1], reverse=reverse)
+    return [run for run, _ in there] + [run for run, value in keys if value is None]
+
+
+# -- export ----------------------------------------------------------------------------
+
+
+@contextmanager
+def _written(output: str) -> Iterator[IO[str]]:
+    if output == "-":
+        yield sys.stdout
+    else:
+        with open(output, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    return {
+        "run": str(run.path),
+        "status": run.status,
+        "info": run.info,
+        "scalars": [
+            {
+                "tag": tag,
+                "curve": curve,
+                "steps": points.steps.tolist(),
+                "values": runinfo.as_json(points.values.tolist()),
+                "wall_times": points.times.tolist(),
+            }
+            for tag, curve, points in run.points()
+        ],
+    }

@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorboard.summary
+import tensorboardX
+from conftest import Point, load
+
+from annarchy_tb import Logger, Run, SummaryWriter
+from annarchy_tb.events import event_files
+
+DATA = Path(__file__).parent / "data"
+
+
+def equal_to_tensorboard(run: Path) -> int:
+    """Hold what a run's own files give against TensorBoard; return how much it is."""
+    shown: dict[str, list[Point]] = {}
+    for point in load(run):
+        shown.setdefault(point.tag, []).append(point)
+    ours, number = Run(run), 0
+    read: dict[str, Callable[[str], Any]] = {
+        "scalars": ours.scalars,
+        "histograms": ours.histograms,
+        "text": ours.text,
+    }
+    for tag, points in shown.items():
+        plugin = points[0].plugin  # tensors say it in their first event only
+        if plugin not in read:
+            continue
+        steps, contents, times = read[plugin](tag)
+        assert steps.tolist() == [point.step for point in points]
+        assert times.tolist() == [point.time for point in points]
+        if plugin == "text":
+            assert contents == [point.array.item().decode() for point in points]
+        else:
+            for content, point in zip(contents, points, strict=True):
+                np.testing.assert_equal(
+                    np.asarray(content, point.array.dtype), point.array
+                )
+        number += len(points)
+    return number
+
+
+# -- what was logged -------------------------------------------------------------------
+
+
+def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
+    """Steps, values and times of every kind, in the order of writing."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    with Logger(logdir, "run", time_unit="s") as logger:
+        for step in (3, 1, 2):
+            if step == 1:
+                with pytest.warns(UserWarning, match="comes after"):
+                    logger.add_scalar("scalar", step / 4, step, time=step)
+            else:
+                logger.add_scalar("scalar", step / 4, step, time=step)
+        logger.log({"x": 1, "y": np.nan}, 5)
+        logger.add_series("series", np.arange(50_000), np.arange(50_000) * 3)
+        logger.add_image("image", pixels, 4)
+        logger.add_image("grey", pixels[..., 0], 4)
+        logger.add_histogram("histogram", [1.0, 2.0, 2.0], 6)
+        logger.add_text("text", "Ein *Text* µ", 7)
+        logger.add_scalars("curves", {"a": 1, "b/c": 2}, 8)
+        begun = logger._directory.started
+    run = Run(logdir / "run")
+    steps, values, times = run.scalars("scalar")
+    assert (steps.dtype, values.dtype, times.dtype) == (
+        np.int64,
+        np.float64,
+        np.float64,
+    )
+    assert (steps.tolist(), values.tolist()) == ([3, 1, 2], [0.75, 0.25, 0.5])
+    assert times.tolist() == [begun + 3, begun + 1, begun + 2]
+    np.testing.assert_equal(run.scalars("y").values, [np.nan])
+    steps, values, _ = run.scalars("series")
+    np.testing.assert_array_equal(steps, np.arange(50_000) * 3)
+    np.testing.assert_array_equal(values, np.arange(50_000))
+    [image], [grey] = run.images("image").images, run.images("grey").images
+    np.testing.assert_array_equal(image, pixels)
+    np.testing.assert_array_equal(grey, pixels[..., :1])
+    assert run.images("image").steps.tolist() == [4]
+    [buckets] = run.histograms("histogram").histograms
+    assert buckets[:, 2].sum() == 3
+    assert (buckets[0, 0], buckets[-1, 1]) == (1.0, 2.0)
+    assert run.text("text").texts == ["Ein *Text* µ"]
+    curves = run.curves("curves")
+    assert [key.split("-")[0] for key in curves] == ["a", "b_c"]
+    assert [points.values.tolist() for points in curves.values()] == [[1.0], [2.0]]
+    kinds = run.tags()
+    assert list(kinds) == [
+        *("scalar", "x", "y", "series", "image", "grey", "histogram", "text")
+    ]
+    assert list(kinds.values()) == [
+        *["scalar"] * 4,
+        "image",
+        "image",
+        "histogram",
+        "text",
+    ]
+    assert equal_to_tensorboard(logdir / "run") > 50_000
+
+
+def test_one_pass_gives_several_tags(logdir: Path) -> None:
+    """all_scalars gives those asked for, or all."""
+    with Logger(logdir, "run") as logger:
+        for step in range(100):
+            logger.log({"a": step, "b": -step})
+            logger.add_scalar("c", step)
+    run = Run(logdir / "run")
+    assert list(run.all_scalars()) == ["a", "b", "c"]
+    assert list(run.all_scalars("c", "a", "nothing")) == ["a", "c"]
+    assert run.all_scalars("b")["b"].values.tolist() == [-float(i) for i in range(100)]
+
+
+@pytest.mark.parametrize(
+    "method", ["scalars", "images", "histograms", "text", "curves"]
+)
+def test_a_tag_that_is_not_there_is_a_key_error(logdir: Path, method: str) -> None:
+    """The error says what there is."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("there", 1)
+    run = Run(logdir / "run")
+    message = "no curves" if method == "curves" else r"'nothing' in .*run; there is"
+    with pytest.raises(KeyError, match=message):
+        getattr(run, method)("nothing")
+    with pytest.raises(KeyError, match=r"there is 'there'"):
+        run.scalars("nothing")
+
+
+def test_several_files_of_a_run_are_one(logdir: Path) -> None:
+    """What Loggers and forked processes wrote to files of their own is one run."""
+    for part in range(3):
+        with Logger(logdir, "run") as logger:
+            for _ in range(30):
+                logger.add_scalar("a", part)
+                logger.add_scalars("plot", {"curve": part})
+    assert len(event_files(logdir / "run")) == 3
+    run = Run(logdir / "run")
+    assert run.scalars("a").steps.tolist() == list(range(90))
+    assert run.curves("plot")["curve"].values.tolist() == [
+        *[0.0] * 30,
+        *[1.0] * 30,
+        *[2.0] * 30,
+    ]
+
+
+def test_a_path_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    """The error says what is missing, and how to find runs."""
+    with pytest.raises(FileNotFoundError, match="no directory"):
+        Run(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="find_runs"):
+        Run(tmp_path)
+
+
+# -- other writers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("writer", [tensorboardX.SummaryWriter, SummaryWriter])
+def test_a_run_of_tensorboardx_reads_as_tensorboard_reads_it(
+    tmp_path: Path, writer: Any
+) -> None:
+    """All kinds, and the curves of add_scalars under their keys."""
+    with writer(str(tmp_path / "run")) as theirs:
+        for step in range(200):
+            theirs.add_scalar("a", step / 3, step)
+            theirs.add_scalar("long name", -step, step, display_name="shown")
+        for step in range(20):
+            theirs.add_scalars("plot", {"train": step, "test": 2 * step}, step)
+        theirs.add_histogram("h", np.random.default_rng(0).normal(size=1000), 1)
+        theirs.add_image("i", np.zeros((3, 4, 5), np.uint8), 1)
+        theirs.add_text("t", "text", 1)
+    assert equal_to_tensorboard(tmp_path / "run") == 400 + 2
+    run = Run(tmp_path / "run")
+    curves = run.curves("plot")
+    assert {key: points.values.sum() for key, points in curves.items()} == {
+        "train": 190.0,
+        "test": 380.0,
+    }
+    assert run.images("i").images[0].shape == (4, 5, 3)
+    assert (run.info, run.params, run.metrics) == ({}, {}, {})
+    assert run.status == "unknown"
+    assert run.started is not None
+
+
+def test_a_run_of_torch_reads_as_tensorboard_reads_it() -> None:
+    """The files in tests/data are torch's: see tests/data/torch_run.py."""
+    assert equal_to_tensorboard(DATA / "torch") == 300 + 20 + 20 + 1 + 1
+    run = Run(DATA / "torch")
+    steps, values, times = run.scalars("loss")
+    np.testing.assert_array_equal(steps, np.arange(300))
+    np.testing.assert_array_equal(values, np.arange(300) / 8)
+    np.testing.assert_array_equal(times, 1.7e9 + np.arange(300))
+    np.testing.assert_array_equal(run.scalars("double").values, np.arange(20) / 3)
+    assert set(run.curves("curves")) == {"train", "a/b"}
+    [image] = run.images("image").images
+    np.testing.assert_array_equal(image.reshape(-1), np.arange(12))
+    [buckets] = run.histograms("histogram").histograms
+    assert buckets[:, 2].tolist() == [25, 25, 50]
+    assert run.text("text/text_summary").texts == ["Some *words*."]
+    assert not run.damage()
+
+
+def test_a_run_of_tensorflow_reads_as_tensorboard_reads_it(tmp_path: Path) -> None:
+    """Scalars that are tensors, whose kind stands in their first event only."""
+    writer = tensorboard.summary.Writer(str(tmp_path))
+    for step in range(100):
+        writer.add_scalar("a", step / 3, step)
+        writer.add_scalar("b", step * 2, step)
+    writer.flush()
+    writer.close()
+    assert equal_to_tensorboard(tmp_path) == 200
+    assert Run(tmp_path).tags() == {"a": "scalar", "b": "scalar"}
+
+
+# -- while it is written, and damaged --------------------------------------------------
+
+
+def test_a_run_is_read_while_it_is_written(logger: Logger) -> None:
+    """Each call gives what is there by then, also where the last record is torn."""
+    run = Run(logger.run_dir)
+    for step in range(3):
+        logger.add_scalar("a", step, step)
+        assert run.scalars("a").values.tolist() == list(range(step + 1))
+    assert run.status == "running"
+    with logger._file.path.open("ab") as stream:
+        stream.write(b"\x20\0\0")
+    assert run.scalars("a").values.tolist() == [0, 1, 2]  # and no warning
+    [torn] = run.damage()
+    assert torn.reason == "the file ends within a record"
+
+
+def test_a_damaged_place_is_told(logdir: Path) -> None:
+    """The reader warns with file and byte, and gives the records around it."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 0, 0)
+        before = logger._file.path.stat().st_size
+        logger.add_scalar("a", 1, 1)
+        logger.add_scalar("a", 2, 2)
+    [path] = event_files(logdir / "run")
+    data = bytearray(path.read_bytes())
+    data[before + 20] ^= 1
+    path.write_bytes(data)
+    run = Run(logdir / "run")
+    with pytest.warns(
+        UserWarning, match=rf"tfevents.*damaged at byte {before}: the check"
+    ):
+        assert run.scalars("a").values.tolist() == [0, 2]
+    assert run.damage() == [(path, before, "the checksum of a record is wrong")]
+
+
+def test_a_million_scalars_take_the_memory_of_their_arrays(logdir: Path) -> None:
+    """Reading holds the result, twice while it is put together, and a few blocks."""
+    number = 1_000_000
+    with Logger(logdir, "run") as logger:
+        logger.add_series("a", np.arange(number), np.arange(number))
+    run = Run(logdir / "run")
+    run.tags()  # imports, tables
+    tracemalloc.start()
+    points = run.scalars("a")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(points.steps) == number
+    assert peak < 2 * 24 * number + (40 << 20)
+
+
+# -- what run.json says ----------------------------------------------------------------
+
+
+def test_a_run_tells_its_parameters_results_and_dates(logdir: Path) -> None:
+    """Nothing that JSON can't hold: NaN is None."""
+    before = datetime.now(timezone.utc)
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters(
+            {"tau": 10.0, "rule": None, "nan": np.nan, "n": np.int64(3)}
+        )
+        logger.add_metrics({"accuracy": 0.5})
+        logger.add_metrics({"loss": np.inf})
+        run = Run(logger.run_dir)
+        assert run.status == "running"
+        assert run.metrics == {"accuracy": 0.5, "loss": None}
+        assert run.duration is not None
+    assert run.status == "finished"
+    assert run.params == {"tau": 10.0, "rule": None, "nan": None, "n": 3}
+    assert run.started is not None
+    assert before <= run.started <= run.started + run.duration
+    assert "finished" in repr(run)
+
+
+def test_a_run_without_a_readable_record_is_still_read(logdir: Path) -> None:
+    """A run.json that somebody spoilt leaves the data readable."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+    for text in (
+        "",
+        "[]",
+        "{",
+        '{"status": 3, "started": "yesterday", "params": null}',
+    ):
+        (logdir / "run" / "run.json").write_text(text)
+        run = Run(logdir / "run")
+        assert (run.status, run.params) == ("unknown", {})
+        assert run.scalars("a").values.tolist() == [1.0]
+        assert run.started is not None
+        assert run.duration is not None
+
+
+# -- pandas ----------------------------------------------------------------------------
+
+
+def test_scalars_become_a_table(logdir: Path) -> None:
+    """A row a point, curves beside the run's own."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_scalar("a", step / 2)
+            logger.add_scalars("plot", {"train": step, "test": -step})
+    run = Run(logdir / "run")
+    table = run.to_pandas()
+    assert list(table.columns) == ["tag", "curve", "step", "value", "wall_time"]
+    assert table[["tag", "curve"]].drop_duplicates().to_numpy().tolist() == [
+        ["a", ""],
+        ["plot", "test"],
+        ["plot", "train"],
+    ]
+    assert table[table.curve == "test"].value.tolist() == [0, -1, -2]
+    assert run.scalars("a").to_pandas().value.tolist() == [0, 0.5, 1]
+    with Logger(logdir, "empty"):
+        pass
+    assert len(Run(logdir / "empty").to_pandas()) == 0
+
+
+def test_without_pandas_the_error_names_what_to_install(logdir: Path) -> None:
+    """Only what needs pandas misses it."""
+    code = f"""
+import sys
+sys.modules["pandas"] = None
+from annarchy_tb import Logger, Run, find_runs
+with Logger({str(logdir)!r}, "run") as logger:
+    logger.add_scalar("a", 1)
+run = Run({str(logdir / "run")!r})
+print(run.scalars("a").values)
+runs = find_runs({str(logdir)!r})
+for what in (run, run.scalars("a"), runs):
+    try:
+        what.to_pandas()
+    except ImportError as error:
+        print(error)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.count("pip install 'annarchy-tb[pandas]'") == 3
+
+
+def test_reading_imports_neither_tensorboard_nor_protobuf(logdir: Path) -> None:
+    """What this package wrote is read with NumPy alone (images: Pillow)."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        logger.add_text("b", "text")
+        logger.add_histogram("c", [1, 2])
+    code = f"""
+import sys
+from annarchy_tb import Run
+run = Run({str(logdir / "run")!r})
+run.scalars("a"), run.text("b"), run.histograms("c"), run.tags(), run.info
+heavy = {{"tensorboard", "tensorboardX", "google.protobuf", "matplotlib", "pandas"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_load_sees_what_the_reader_sees(logger: Logger) -> None:
+    """The reader and TensorBoard's Python loader give the same points."""
+    for step in range(100):
+        logger.add_scalar("a", step / 7)
+    shown = [(p.step, float(p.array)) for p in load(logger.run_dir)]
+    steps, values, _ = Run(logger.run_dir).scalars("a")
+    assert list(zip(steps.tolist(), values.tolist(), strict=True)) == shown

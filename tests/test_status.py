@@ -1,0 +1,475 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Server, load, tables
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+import annarchy_tb
+from annarchy_tb import Logger, Run, SummaryWriter, find_runs, provenance, runinfo
+
+# How a process ends: the code after the first call, the signal it gets, the status in
+# run.json, and the one in TensorBoard's HPARAMS tab (0 unknown, 1 success, 2 failure).
+ENDS: dict[str, tuple[str, int | None, str, int]] = {
+    "returns": ("pass", None, "finished", 1),
+    "raises": ("raise ValueError('diverged | here')", None, "failed", 2),
+    "exits 0": ("sys.exit(0)", None, "finished", 1),
+    "exits 3": ("sys.exit(3)", None, "failed", 2),
+    "Ctrl-C": ("wait()", signal.SIGINT, "failed", 2),
+    "SIGTERM": ("wait()", signal.SIGTERM, "killed", 0),
+    "kill -9": ("wait()", signal.SIGKILL, "killed", 0),
+    "os._exit": ("os._exit(0)", None, "killed", 0),
+}
+
+
+def run_process(logdir: Path, name: str) -> None:
+    """Run a process that ends in one of these ways."""
+    code, number, *_ = ENDS[name]
+    script = f"""
+import os, sys, time
+from annarchy_tb import Logger
+
+def wait():
+    print("logged", flush=True)
+    while True:
+        time.sleep(0.01)
+
+with Logger({str(logdir)!r}, {name!r}) as logger:
+    logger.add_parameters({{"name": {name!r}}}, {{"accuracy": 0.5}})
+    logger.add_scalar("a", 1.0)
+    {code}
+"""
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if number is not None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"logged\n"
+        assert Run(logdir / name).status == "running"
+        process.send_signal(number)
+    process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with a run for each way to end."""
+    logdir = tmp_path_factory.mktemp("status") / "runs"
+    for name in ENDS:
+        run_process(logdir, name)
+    return logdir
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_end_leaves_its_status(ended: Path, name: str) -> None:
+    """In run.json, in what the reader says, and in the HPARAMS record."""
+    _, _, status, shown = ENDS[name]
+    run = Run(ended / name)
+    assert run.status == status
+    assert run.info["status"] == ("running" if status == "killed" else status)
+    assert (run.info["ended"] is None) == (status == "killed")
+    data = [
+        HParamsPluginData.FromString(point.proto.metadata.plugin_data.content)
+        for point in load(ended / name)
+        if point.plugin == "hparams"
+    ]
+    assert [message.session_end_info.status for message in data[1:]] == (
+        [shown] if shown else []
+    )
+    assert tables(ended / name)[-1].splitlines()[2] == (
+        f"| status | {run.info['status']} |"
+    )
+    assert [p.step for p in load(ended / name) if p.tag == "a"] == [0]
+
+
+def test_a_failure_says_what_and_where(ended: Path) -> None:
+    """The type, the message, and the line of the user's code."""
+    assert Run(ended / "raises").info["error"] == {
+        "type": "ValueError",
+        "message": "diverged | here",
+        "where": "<string>:13 in <module>",
+    }
+    assert Run(ended / "Ctrl-C").info["error"]["type"] == "KeyboardInterrupt"
+    assert "in wait" in Run(ended / "Ctrl-C").info["error"]["where"]
+    assert Run(ended / "exits 3").info["error"]["message"] == "3"
+    assert Run(ended / "returns").info["error"] is None
+    assert r"ValueError: diverged \| here |" in tables(ended / "raises")[-1]
+
+
+def test_ls_lists_every_end(ended: Path) -> None:
+    """`annarchy-tb ls` says the same, and selects by it."""
+    listed = annarchy_tb_ls(ended)
+    for name, (_, _, status, _) in ENDS.items():
+        [line] = [line for line in listed if line.startswith(f"{name} ")]
+        assert line.removeprefix(name).split()[0] == status
+        assert f"name={name}" in line
+        assert "accuracy=0.5" in line
+    killed = annarchy_tb_ls(ended, "--status", "killed")
+    assert len(killed) == sum(status == "killed" for _, _, status, _ in ENDS.values())
+
+
+def annarchy_tb_ls(logdir: Path, *arguments: str) -> list[str]:
+    """Return the lines of the table, without its head."""
+    script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
+    command = [str(script), "ls", str(logdir), *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[2:]
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["rust", "python"])
+def test_tensorboard_shows_every_end(ended: Path, fast: bool) -> None:
+    """The HPARAMS tab has a row with the status a run, the TEXT tab its table."""
+    server = Server(ended, fast)
+    try:
+        server.start()
+        body = {
+            "experimentName": "",
+            "colParams": [],
+            "allowedStatuses": [
+                *("STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"),
+                "STATUS_UNKNOWN",
+            ],
+            "sliceSize": 100,
+        }
+        answer = server.until(
+            lambda a: len(a["sessionGroups"]) == len(ENDS),
+            "plugin/hparams/session_groups",
+            body,
+        )
+        shown = {
+            group["hparams"]["name"]: group["sessions"][0].get("status")
+            for group in answer["sessionGroups"]
+        }
+        words = {0: (None, "STATUS_UNKNOWN"), 1: "STATUS_SUCCESS", 2: "STATUS_FAILURE"}
+        for name, (_, _, status, number) in ENDS.items():
+            assert shown[name] in words[number]
+            table = server.until(
+                lambda a, status=status: (
+                    (
+                        a
+                        and f"<td>{status}</td>"
+                        in a[-1]["text"].replace("killed", "running")
+                    )
+                    or status == "killed"
+                ),
+                "plugin/text/text",
+                run=name,
+                tag="run",
+            )
+            assert "<table>" in table[-1]["text"]
+            if fast:  # each table takes the place of the one before
+                assert len(table) == 1
+    finally:
+        server.stop()
+
+
+# -- run.json --------------------------------------------------------------------------
+
+
+def read(run: Path) -> dict[str, Any]:
+    """Return run.json as any JSON reader gives it."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (run / "run.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    return found
+
+
+def test_the_record_says_where_the_run_comes_from(logger: Logger) -> None:
+    """It is there from the start, with all that a reader asks for."""
+    info = read(logger.run_dir)
+    assert info["status"] == "running"
+    assert info["started"].endswith("+00:00")
+    assert (info["ended"], info["error"], info["params"]) == (None, None, None)
+    assert info["experiment"] == "run"
+    assert info["host"] == socket.gethostname()
+    assert info["pid"] == os.getpid()
+    assert info["user"]
+    assert info["cwd"] == os.getcwd()
+    assert info["python"] == sys.version.split()[0]
+    assert "pytest" in info["command"]
+    assert info["versions"]["annarchy_tb"] == annarchy_tb.__version__
+    assert info["versions"]["numpy"] == np.__version__
+    assert info["versions"]["tensorboardX"]
+
+
+def test_the_record_follows_the_run(logger: Logger) -> None:
+    """Parameters and metrics stand in it when the call returns."""
+    logger.add_parameters(
+        {"tau": 10.0, "none": None, "nan": np.nan, "text": "\udcff µ"}
+    )
+    params = {"tau": 10.0, "none": None, "nan": None, "text": "\udcff µ"}
+    assert read(logger.run_dir)["params"] == params
+    logger.add_metrics({"a": np.float32(0.5)})
+    logger.add_metrics({"b": np.inf})
+    assert read(logger.run_dir)["metrics"] == {"a": 0.5, "b": None}
+    table = tables(logger.run_dir)[-1]
+    assert "| params: **tau** | 10.0 |" in table
+    assert "| params: **none** | None |" in table
+    assert "| params: **nan** | nan |" in table
+    logger.close()
+    assert "| metrics: **a** | 0.5 |" in tables(logger.run_dir)[-1]
+
+
+def test_what_comes_through_the_writer_stands_there_too(logger: Logger) -> None:
+    """add_hparams of the SummaryWriter gives the run its parameters and metrics."""
+    logger.writer.add_hparams({"tau": 10.0}, {"loss": 0.25})
+    info = read(logger.run_dir)
+    assert (info["params"], info["metrics"]) == ({"tau": 10.0}, {"loss": 0.25})
+
+
+def test_simulators_in_use_have_their_versions(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they are imported after the Logger was made."""
+    with Logger(logdir, "run") as logger:
+        assert "nengo" not in read(logger.run_dir)["versions"]
+        provenance._version.cache_clear()
+        module = type(sys)("nengo")
+        module.__version__ = "4.2.0"  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "nengo", module)
+    assert read(logdir / "run")["versions"]["nengo"] == "4.2.0"
+    provenance._version.cache_clear()
+
+
+def test_a_job_of_slurm_is_known(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its id and those of an array."""
+    monkeypatch.setenv("SLURM_JOB_ID", "123")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "7")
+    with Logger(logdir, "run"):
+        pass
+    assert read(logdir / "run")["slurm"] == {"job_id": "123", "array_task_id": "7"}
+
+
+def test_the_commit_of_the_code_is_known(tmp_path: Path) -> None:
+    """It is that of the script's repository, with a flag where tracked files differ."""
+    repository = tmp_path / "code"
+    repository.mkdir()
+    script = repository / "sim.py"
+    script.write_text(
+        "import sys\nfrom annarchy_tb import Logger\nLogger(*sys.argv[1:]).close()"
+    )
+
+    def git(*arguments: str) -> str:
+        command = [
+            "git",
+            "-C",
+            str(repository),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=b",
+        ]
+        return subprocess.check_output([*command, *arguments], text=True).strip()
+
+    def recorded(name: str, environment: dict[str, str] | None = None) -> Any:
+        command = [sys.executable, str(script), str(tmp_path / "runs"), name]
+        subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+        return read(tmp_path / "runs" / name)["git"]
+
+    assert recorded("outside") is None
+    git("init", "-q")
+    assert recorded("no commit") == {"commit": None, "dirty": False}
+    git("add", "sim.py")
+    git("commit", "-q", "-m", "first")
+    assert recorded("clean") == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    script.write_text(script.read_text() + "\n")
+    assert recorded("dirty") == {"commit": git("rev-parse", "HEAD"), "dirty": True}
+    without = {**os.environ, "PATH": str(tmp_path)}
+    assert recorded("without git", without) is None
+    assert not (repository / ".git" / "index.lock").exists()
+
+
+def test_a_git_that_hangs_does_not_stop_the_run(tmp_path: Path) -> None:
+    """A repository on a dead file system costs a second, and no more."""
+    (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "git").chmod(0o755)
+    code = f"""
+from annarchy_tb import Logger
+with Logger({str(tmp_path)!r}, "run") as logger:
+    logger.add_scalar("a", 1)
+"""
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment, timeout=60
+    )
+    assert read(tmp_path / "run")["git"] is None
+
+
+def test_a_record_that_cannot_be_written_stops_nothing(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning, and what is logged is logged; later it is tried again."""
+    with Logger(logdir, "run") as logger:
+        with monkeypatch.context() as patch:
+
+            def refuse(*_: object) -> None:
+                raise OSError(28, "No space left on device")
+
+            patch.setattr(os, "fsync", refuse)
+            with pytest.warns(UserWarning, match=r"run\.json can't be written") as told:
+                logger.add_metrics({"a": 1})
+                logger.add_metrics({"b": 1})
+            assert len(told) == 1
+        logger.add_scalar("c", 1)
+    assert read(logdir / "run")["metrics"] == {"a": 1.0, "b": 1.0}
+    assert [path.name for path in (logdir / "run").glob(".*")] == []
+
+
+def test_who_reads_never_sees_half_a_record(logger: Logger) -> None:
+    """While it is replaced, a reader finds the old one or the new one."""
+    done = threading.Event()
+    seen: list[int] = []
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(len(read(logger.run_dir)["metrics"]))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for number in range(50):
+        logger.add_metrics({f"metric {number}": number})
+    done.set()
+    watcher.join()
+    assert seen == sorted(seen)
+
+
+def test_a_later_logger_takes_the_record_over(logdir: Path) -> None:
+    """Two Loggers of one run at once: the status is that of the one opened last."""
+    with Logger(logdir, "run") as first:
+        first.add_parameters({"a": 1})
+        second = Logger(logdir, "run")
+        first.add_metrics({"lost in run.json": 1})
+    assert Run(logdir / "run").status == "running"
+    second.add_metrics({"b": 2})
+    second.close()
+    info = read(logdir / "run")
+    assert (info["status"], info["params"]) == ("finished", {"a": 1})
+    assert info["metrics"] == {"b": 2.0}
+
+
+def test_an_appended_run_keeps_its_start_and_parameters(logdir: Path) -> None:
+    """The second Logger's status counts; the error of the first is gone."""
+    with pytest.raises(ZeroDivisionError), Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1}, {"b": 2})
+        started = read(logdir / "run")["started"]
+        raise ZeroDivisionError
+    with Logger(logdir, "run") as logger:
+        assert read(logdir / "run")["error"] is None
+    info = read(logdir / "run")
+    assert (info["started"], info["status"]) == (started, "finished")
+    assert (info["params"], info["metrics"]) == ({"a": 1}, {"b": 2.0})
+    assert info["restarts"] == 0
+
+
+def test_a_copy_in_another_process_enters_its_results(logdir: Path) -> None:
+    """Parameters and metrics of a pickled Logger are in the run's record."""
+    import multiprocessing
+
+    with Logger(logdir, "run") as logger:
+        worker = multiprocessing.get_context("spawn").Process(
+            target=work, args=(logger,)
+        )
+        worker.start()
+        worker.join()
+        assert worker.exitcode == 0
+        logger.add_metrics({"own": 1})
+    info = read(logdir / "run")
+    assert (info["status"], info["params"]) == ("finished", {"tau": 10.0})
+    assert info["metrics"] == {"worker": 2.0, "own": 1.0}
+
+
+def work(logger: Logger) -> None:
+    with logger:
+        logger.add_parameters({"tau": 10.0})
+        logger.add_metrics({"worker": 2})
+
+
+def test_a_summary_writer_makes_no_record(tmp_path: Path) -> None:
+    """The drop-in writes what tensorboardX writes."""
+    with SummaryWriter(str(tmp_path / "run")) as writer:
+        writer.add_scalar("a", 1)
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_the_tag_of_the_table_is_refused(logger: Logger) -> None:
+    """The error says what to do."""
+    for call in (logger.add_scalar, logger.add_text):
+        with pytest.raises(ValueError, match=r"\('run'\): .*such as 'Run'"):
+            call("run", 1)  # type: ignore[operator]
+    with pytest.raises(ValueError, match=r"log\('run'\)"):
+        logger.log({"run": 1})
+
+
+def test_the_table_shows_texts_as_they_are(logger: Logger) -> None:
+    """Markdown and HTML in a parameter change nothing but their cell."""
+    logger.add_parameters({"a|b": "x | *y*\n<b>`z`</b> # & _", "long": "x" * 1000})
+    lines = tables(logger.run_dir)[-1].splitlines()
+    [line] = [line for line in lines if line.startswith(r"| params: **a\|b**")]
+    assert line.endswith(r"| x \| \*y\* &lt;b&gt;\`z\`&lt;/b&gt; \# &amp; \_ |")
+    assert max(map(len, lines)) < 400
+
+
+# -- alive or not ----------------------------------------------------------------------
+
+
+def test_a_reused_process_number_is_no_life(logger: Logger) -> None:
+    """Another process with the same number is told from the one that wrote."""
+    info = read(logger.run_dir)
+    assert runinfo.status(info) == "running"
+    info["process"]["start"] -= 1
+    assert runinfo.status(info) == "killed"
+    if (other := os.getppid()) > 1:
+        info["pid"] = other  # alive, but not the one
+        assert runinfo.status(info) == "killed"
+
+
+def test_what_can_not_be_known_reads_running(logger: Logger) -> None:
+    """On another host, or from within another container, nobody is declared dead."""
+    info = read(logger.run_dir)
+    for change in (
+        {"host": "elsewhere"},
+        {"process": {**info["process"], "namespace": "pid:[1]"}, "pid": 2**22 - 1},
+        {"pid": None},
+    ):
+        assert runinfo.status({**info, **change}) == "running"
+    booted = {**info, "process": {**info["process"], "boot": "before the last boot"}}
+    assert runinfo.status(booted) == "killed"
+    assert runinfo.status({**info, "process": None}) == "running"
+    assert runinfo.status({**info, "process": None, "pid": 2**22 - 1}) == "killed"
+
+
+def test_a_process_that_nobody_waited_for_is_dead(logdir: Path) -> None:
+    """A zombie writes no more."""
+    code = f"""
+import os
+from annarchy_tb import Logger
+logger = Logger({str(logdir)!r}, "run")
+os._exit(0)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert Run(logdir / "run").status == "killed"
+    process.wait()
+    assert Run(logdir / "run").status == "killed"
+
+
+def test_a_forgotten_logger_reads_killed_in_its_own_process(logdir: Path) -> None:
+    """In a notebook, whose process goes on, the run of a lost Logger does not."""
+    logger = Logger(logdir, "run")
+    assert find_runs(logdir)[0].status == "running"
+    with pytest.warns(ResourceWarning):
+        del logger
+    assert find_runs(logdir)[0].status == "killed"
