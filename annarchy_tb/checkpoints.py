@@ -147,7 +147,9 @@ def rewind(run: Path, kept: dict[str, int], number: int) -> bool:
         Whether anything was cut off.
     """
     cut = False
-    for directory in [*directories(run), run / CHECKPOINTS]:
+    own = run / CHECKPOINTS
+    inside = [path for path in own.rglob("*") if path.is_dir()]
+    for directory in [*directories(run), own, *inside]:
         remove_leftovers(directory)
     for name, size in sizes(run).items():
         path, keep = run / name, kept.get(name, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -106,9 +107,10 @@ def find_runs(
         if (wanted is None or runinfo.status(info) in wanted) and all(
             name in its and its[name] == value for name, value in values.items()
         ):
-            begun = started(path, info)
-            found.append((begun.timestamp() if begun else 0.0, str(path)))
-    return Runs(root, [Run(path) for _, path in sorted(found, reverse=True)])
+            with contextlib.suppress(FileNotFoundError):  # removed by now
+                begun, run = started(path, info), Run(path)
+                found.append((begun.timestamp() if begun else 0.0, str(path), run))
+    return Runs(root, [run for *_, run in sorted(found, reverse=True)])
 
 
 def _directories(directory: Path) -> Iterator[Path]:
@@ -116,8 +118,11 @@ def _directories(directory: Path) -> Iterator[Path]:
     waiting, seen = [(os.fspath(directory), False)], set()
     while waiting:
         path, inside = waiting.pop()
-        with os.scandir(path) as entries:
-            there = list(entries)
+        try:
+            with os.scandir(path) as entries:
+                there = list(entries)
+        except (PermissionError, FileNotFoundError):  # somebody else's, or gone
+            continue
         own = any(entry.name == names.RUN_JSON for entry in there)
         if own or (not inside and any("tfevents" in entry.name for entry in there)):
             yield Path(path)

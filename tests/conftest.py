@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -27,6 +28,12 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util import tensor_util
 
 from annarchy_tb import Logger
+
+# Where TensorBoard has its fast loader, a data server written in Rust.
+HAS_RUST = (platform.system(), platform.machine()) in (
+    ("Linux", "x86_64"),
+    ("Darwin", "x86_64"),
+)
 
 settings.register_profile("any machine", deadline=None)  # no test depends on timing
 settings.load_profile("any machine")

@@ -10,7 +10,6 @@ import io
 import itertools
 import math
 import os
-import platform
 import signal
 import struct
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Server
+from conftest import HAS_RUST, Server
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -27,11 +26,6 @@ from test_events import in_child, killed_in_a_large_write, opened
 
 from annarchy_tb import Logger
 from annarchy_tb.scalars import ScalarRecords
-
-HAS_RUST = (platform.system(), platform.machine()) in (
-    ("Linux", "x86_64"),
-    ("Darwin", "x86_64"),
-)
 
 _number = itertools.count()
 
@@ -356,3 +350,43 @@ def test_records_behind_a_torn_end_are_in_the_next_file(
     with Logger(served, name) as logger:
         logger.add_scalar("a", 1)
     assert numbers(server, name, "a", 2) == [[0, 0], [1, 1]]
+
+
+def test_a_resumed_run_shows_what_its_checkpoint_had(
+    server: Server, served: Path, tmp_path: Path
+) -> None:
+    """What was logged after the checkpoint is gone, in the run and in its curves.
+
+    A TensorBoard that is running has to be started again to see that, so the run is
+    moved to where it looks when all is done.
+    """
+    with pytest.raises(ZeroDivisionError), Logger(tmp_path, "run") as logger:
+        logger.add_parameters({"seed": 3})
+        for step in range(6):
+            logger.add_scalar("a", step, 10 * step)
+            logger.add_scalars("plot", {"train": step}, step)
+            if step == 3:
+                logger.save_checkpoint("state", step)
+        logger.add_scalars("plot", {"late": 1}, 1)
+        raise ZeroDivisionError
+    with Logger(tmp_path, "run", resume=True) as logger:
+        logger.add_parameters({"seed": 3})
+        logger.add_scalar("a", -1, 35)
+        logger.add_scalars("plot", {"train": -1})
+    name = f"run{next(_number)}"
+    (tmp_path / "run").rename(served / name)
+    assert numbers(server, name, "a", 5) == [
+        [0, 0],
+        [10, 1],
+        [20, 2],
+        [30, 3],
+        [35, -1],
+    ]
+    shown = numbers(server, f"{name}/train", "plot", 5)
+    assert shown == [[0, 0], [1, 1], [2, 2], [3, 3], [4, -1]]
+    found = session(server, name)
+    assert found["hparams"] == {"seed": 3.0}
+    assert found["sessions"][0]["status"] == "STATUS_SUCCESS"
+    runs = server.json("runs")
+    assert f"{name}/late" not in runs
+    assert not [run for run in runs if "checkpoints" in run]

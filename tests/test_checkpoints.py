@@ -1,0 +1,550 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load, scalars, tables
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from annarchy_tb import Logger, Run, checkpoints, names
+from annarchy_tb.events import event_files
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Do something in a forked process; return its status."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        except BaseException as error:
+            os.write(2, repr(error).encode())
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+# -- save and load ---------------------------------------------------------------------
+
+
+def test_a_state_comes_back_as_it_was(logger: Logger) -> None:
+    """Any object that pickle takes, with its step."""
+    state = {"weights": np.arange(6.0).reshape(2, 3), "rule": "oja", "history": [1, 2]}
+    logger.save_checkpoint(state, 7)
+    found, step = logger.load_checkpoint()
+    assert step == 7
+    np.testing.assert_array_equal(found["weights"], state["weights"])
+    assert (found["rule"], found["history"]) == ("oja", [1, 2])
+    assert Run(logger.run_dir).info["checkpoint"] == 7
+
+
+def test_without_a_checkpoint_there_is_the_default(logger: Logger) -> None:
+    """None, or what the user gives."""
+    assert logger.load_checkpoint() is None
+    state, step = logger.load_checkpoint(({"fresh": True}, 0))
+    assert (state, step) == ({"fresh": True}, 0)
+
+
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_the_last_checkpoints_are_kept(logger: Logger, keep: int) -> None:
+    """Older ones are removed, whatever their steps."""
+    for step in (5, 3, 8, 1):
+        logger.save_checkpoint(step, step, keep=keep)
+    left = sorted((logger.run_dir / "checkpoints").iterdir())
+    assert len(left) == min(keep, 4)
+    assert logger.load_checkpoint() == (1, 1)
+
+
+def test_a_state_that_can_not_be_pickled_changes_nothing(logger: Logger) -> None:
+    """The error is pickle's, and the checkpoint before stands."""
+    logger.save_checkpoint("good", 1)
+    with pytest.raises(Exception, match="pickle|lambda"):
+        logger.save_checkpoint(lambda: None, 2)
+    assert logger.load_checkpoint() == ("good", 1)
+    assert [p.name for p in (logger.run_dir / "checkpoints").iterdir()] == [
+        "000001.zip"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"step": 0.5}, ValueError, "step must be a whole number"),
+        ({"step": None}, TypeError, "step must be a whole number"),
+        ({"step": 1, "keep": 0}, ValueError, "keep must be 1 or more, got 0"),
+    ],
+)
+def test_wrong_arguments_save_nothing(
+    logger: Logger, arguments: Any, error: type[Exception], message: str
+) -> None:
+    """The error names the method and the rule."""
+    with pytest.raises(error, match=f"^save_checkpoint: {message}"):
+        logger.save_checkpoint({}, **arguments)
+    assert not (logger.run_dir / "checkpoints").exists()
+
+
+def test_only_its_own_process_saves_a_run(logdir: Path) -> None:
+    """A forked process, or a copy, does not know how far the run is."""
+    with Logger(logdir, "run") as logger:
+
+        def save() -> None:
+            with pytest.raises(RuntimeError, match="only the process that made"):
+                logger.save_checkpoint({}, 1)
+
+        assert in_child(save) == 0
+        assert logger.load_checkpoint() is None
+
+
+def test_a_closed_logger_saves_nothing(logdir: Path) -> None:
+    """The error is that of every method."""
+    with Logger(logdir, "run") as logger:
+        pass
+    for call in (lambda: logger.save_checkpoint({}, 1), logger.load_checkpoint):
+        with pytest.raises(ValueError, match="Logger is closed"):
+            call()
+
+
+def test_a_damaged_checkpoint_is_passed_over(logdir: Path) -> None:
+    """The one before it is taken, to load and to resume, and a warning says so."""
+    with Logger(logdir, "run") as logger:
+        for step in range(1, 4):
+            logger.add_scalar("a", step, step)
+            logger.save_checkpoint(f"state {step}", step)
+    path = logdir / "run" / "checkpoints" / "000003.zip"
+    data = path.read_bytes()
+    for spoilt in (data[:-50], data.replace(b"state 3", b"state 4"), b""):
+        path.write_bytes(spoilt)
+        with pytest.warns(UserWarning, match=r"000003\.zip is damaged"):
+            logger = Logger(logdir, "run", resume=True)
+        with pytest.warns(UserWarning, match="the one before it"):
+            assert logger.load_checkpoint() == ("state 2", 2)
+        logger.close()
+        assert [step for step, _ in scalars(logdir / "run", "a")] == [1, 2]
+
+
+# -- paths in the run ------------------------------------------------------------------
+
+
+def test_a_path_of_the_run_is_ready_to_be_written(logger: Logger) -> None:
+    """Directories are made; the file is the user's."""
+    path = logger.path("weights/trial3.npy")
+    assert path == logger.run_dir / "weights" / "trial3.npy"
+    np.save(path, np.arange(3))
+    assert logger.path(Path("a/../net.npz")) == logger.run_dir / "net.npz"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "../x", "a/../../x", "/etc/x", "run.json", "checkpoints/x"),
+        "events.out.tfevents.1",
+        "tfevents/x",
+    ],
+)
+def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:
+    """Nor to what the run needs itself."""
+    with pytest.raises(ValueError, match=r"^path: "):
+        logger.path(name)
+    assert {path.name for path in logger.run_dir.parent.iterdir()} == {"run"}
+
+
+# -- resume ----------------------------------------------------------------------------
+
+
+def trials(logdir: Path, last: int, die: bool) -> None:
+    """Run trials 0 to `last`, a checkpoint every third, as a user would write it."""
+    with Logger(logdir, "trial1", resume=True) as logger:
+        logger.add_parameters({"seed": 3})
+        total, first = logger.load_checkpoint(default=(0, 0))
+        for trial in range(first, last):
+            total += trial
+            logger.add_scalar("total", total, trial)
+            logger.add_scalar("solver", total, trial * 1000)
+            logger.add_scalar("counted", total)
+            logger.add_scalars("plot", {"train": total, "test": -total})
+            logger.add_histogram("h", [trial, total])
+            if trial % 3 == 2:
+                logger.save_checkpoint(total, trial + 1)
+        if die:
+            os.kill(os.getpid(), signal.SIGKILL)
+        logger.add_metrics({"result": total})
+
+
+def test_an_interrupted_run_ends_as_if_nothing_had_happened(logdir: Path) -> None:
+    """Killed twice, it has just the points of a run that was never killed."""
+    trials(logdir / "whole", 12, die=False)
+    for last in (5, 10):
+        assert in_child(lambda last=last: trials(logdir / "torn", last, die=True)) == 9
+        assert Run(logdir / "torn" / "trial1").status == "killed"
+    trials(logdir / "torn", 12, die=False)
+    whole, torn = (Run(logdir / name / "trial1") for name in ("whole", "torn"))
+    for tag in ("total", "solver", "counted", "result"):
+        ours, theirs = torn.scalars(tag), whole.scalars(tag)
+        np.testing.assert_array_equal(ours.steps, theirs.steps)
+        np.testing.assert_array_equal(ours.values, theirs.values)
+    for key in ("train", "test"):
+        ours, theirs = torn.curves("plot")[key], whole.curves("plot")[key]
+        np.testing.assert_array_equal(ours.steps, theirs.steps)
+        np.testing.assert_array_equal(ours.values, theirs.values)
+    assert torn.histograms("h").steps.tolist() == list(range(12))
+    shown = [(p.tag, p.step) for p in load(torn.path) if p.plugin == "scalars"]
+    assert sorted(shown) == sorted(
+        (p.tag, p.step) for p in load(whole.path) if p.plugin == "scalars"
+    )
+    assert torn.status == "finished"
+    assert (torn.info["restarts"], whole.info["restarts"]) == (2, 0)
+    assert torn.params == {"seed": 3}
+    assert torn.metrics == whole.metrics == {"result": 66.0}
+    assert not torn.damage()
+
+
+def statuses(run: Path) -> list[int]:
+    """Return the ends that the HPARAMS records of a run say, in order."""
+    data = [
+        HParamsPluginData.FromString(point.proto.metadata.plugin_data.content)
+        for point in load(run)
+        if point.plugin == "hparams"
+    ]
+    return [d.session_end_info.status for d in data if d.HasField("session_end_info")]
+
+
+def test_the_old_end_is_dropped(logdir: Path) -> None:
+    """TensorBoard shows the first end it finds, so it must be the last."""
+    with pytest.raises(ZeroDivisionError), Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+        logger.save_checkpoint({}, 1)
+        logger.add_metrics({"late": 1})
+        raise ZeroDivisionError
+    assert statuses(logdir / "run") == [2]
+    with Logger(logdir, "run", resume=True) as logger:
+        assert Run(logger.run_dir).info["error"] is None
+        assert Run(logger.run_dir).metrics == {}
+        logger.add_parameters({"a": 1})
+    assert statuses(logdir / "run") == [1]
+    assert "| restarts | 1 |" in tables(logdir / "run")[-1]
+
+
+def test_nothing_that_was_cut_off_is_lost(logdir: Path) -> None:
+    """What a resume takes away lies beside, where TensorBoard does not look."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1, 1)
+        logger.save_checkpoint({}, 1)
+        logger.add_scalar("a", 2, 2)
+        logger.add_scalars("plot", {"curve": 3})
+    before = b"".join(p.read_bytes() for p in (logdir / "run").rglob("*tfevents*"))
+    with Logger(logdir, "run", resume=True):
+        pass
+    run = logdir / "run"
+    aside = run / "checkpoints" / "cut-1"
+    kept = sorted(path for path in aside.rglob("*") if path.is_file())
+    assert [
+        re.sub(r"\d+", "N", path.relative_to(aside).as_posix()) for path in kept
+    ] == [
+        f"curve/events.out.tf_events.N.{names.host()}.N.N",
+        f"events.out.tf_events.N.{names.host()}.N.N.from-N",
+    ]
+    old = event_files(run)[0].read_bytes() + b"".join(
+        path.read_bytes() for path in kept[::-1]
+    )
+    assert sorted(old) == sorted(before)
+    assert scalars(run, "a") == [(1, 1)]
+
+
+def test_a_run_without_a_checkpoint_begins_anew(logdir: Path) -> None:
+    """What it had logged is kept aside, and a warning says where."""
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+        logger.add_scalar("b", 1, 5)
+    with (
+        pytest.warns(UserWarning, match=r"no checkpoint in .*run: .*cut-1"),
+        Logger(logdir, "run", resume=True) as logger,
+    ):
+        assert logger.load_checkpoint() is None
+        logger.add_parameters({"a": 2})
+        logger.add_scalar("b", 2)
+    run = Run(logdir / "run")
+    assert (run.params, run.info["restarts"]) == ({"a": 2}, 1)
+    assert scalars(run.path, "b") == [(0, 2)]
+    [kept] = (run.path / "checkpoints" / "cut-1").iterdir()
+    assert b"brain.Event:2" in kept.read_bytes()
+
+
+def test_a_run_that_is_not_there_begins(logdir: Path) -> None:
+    """The same script starts a run and resumes it."""
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalar("a", 1)
+    assert Run(logdir / "run").info["restarts"] == 0
+
+
+def test_resume_needs_a_name(logdir: Path) -> None:
+    """A new name can't be resumed."""
+    with pytest.raises(ValueError, match="resume needs the name of the run"):
+        Logger(logdir, resume=True)
+    assert not logdir.exists()
+
+
+def test_a_run_that_goes_on_is_not_resumed(logdir: Path) -> None:
+    """While its process lives, whether that is this one or another."""
+    with Logger(logdir, "run") as logger:
+        logger.save_checkpoint({}, 1)
+        logger.add_scalar("a", 1)
+        with pytest.raises(
+            RuntimeError, match=f"process {os.getpid()} .*still writing"
+        ):
+            Logger(logdir, "run", resume=True)
+        assert scalars(logdir / "run", "a") == [(0, 1)]
+    code = f"""
+import time
+from annarchy_tb import Logger
+logger = Logger({str(logdir)!r}, "other")
+print("ready", flush=True)
+time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    with pytest.raises(RuntimeError, match=f"process {process.pid} of this host"):
+        Logger(logdir, "other", resume=True)
+    process.kill()
+    process.communicate()
+    with pytest.warns(UserWarning, match="begins anew"):
+        Logger(logdir, "other", resume=True).close()
+
+
+def test_curves_go_on_from_their_own_steps(logdir: Path) -> None:
+    """Steps left out count on from the checkpoint, also in curves that are new."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalars("plot", {"old": 1})
+    with Logger(logdir, "run") as logger:
+        for _ in range(3):
+            logger.add_scalars("plot", {"new": 1})
+            logger.log({"x": 1, "y": 2})
+        logger.save_checkpoint({}, 3)
+        logger.add_scalars("plot", {"old": 1, "new": 1})
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalars("plot", {"new": 2})
+        logger.add_scalars("plot", {"old": 2})
+        logger.log({"x": 3, "y": 4})
+        with pytest.raises(ValueError, match="already holds data of kind 'scalar'"):
+            logger.add_text("x", "another kind")
+    run = logdir / "run"
+    assert [step for step, _ in scalars(run / "new", "plot")] == [0, 1, 2, 3]
+    assert [step for step, _ in scalars(run / "old", "plot")] == [0, 1]
+    assert [step for step, _ in scalars(run, "x")] == [0, 1, 2, 3]
+
+
+def test_a_run_inside_another_is_left_alone(logdir: Path) -> None:
+    """Experiments may be nested; each is cut on its own."""
+    with Logger(logdir, "a/b") as inner, Logger(logdir, "a") as outer:
+        outer.save_checkpoint({}, 1)
+        inner.add_scalar("x", 1)
+        outer.add_scalar("x", 1)
+    Logger(logdir, "a", resume=True).close()
+    assert scalars(logdir / "a" / "b", "x") == [(0, 1)]
+    assert scalars(logdir / "a", "x") == []
+
+
+def test_a_forked_process_that_lives_on_is_cut_off(logdir: Path) -> None:
+    """What it writes after the resume goes to the old file, which nobody reads."""
+    go, done = os.pipe(), os.pipe()
+
+    def parent() -> None:
+        logger = Logger(logdir, "run")
+        if os.fork() == 0:
+            logger.add_scalar("child", 0, 0)
+            os.write(done[1], b"x")
+            os.read(go[0], 1)
+            logger.add_scalar("child", 2, 2)
+            os.write(done[1], b"x")
+            os._exit(0)
+        os.read(done[0], 1)
+        logger.save_checkpoint({}, 1)
+        os.write(done[1], b"x")
+        os._exit(0)
+
+    assert in_child(parent) == 0
+    os.read(done[0], 1)
+    for path in (logdir / "run").glob("*tfevents*"):
+        with path.open("ab") as stream:
+            stream.write(b"more")  # of both files, so that both are cut
+    with Logger(logdir, "run", resume=True):
+        os.write(go[1], b"x")
+        os.read(done[0], 1)
+    for descriptor in (*go, *done):
+        os.close(descriptor)
+    assert scalars(logdir / "run", "child") == [(0, 0)]
+
+
+def test_a_full_disk_saves_no_half_checkpoint(
+    logger: Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is raised, and the checkpoint before stands."""
+    logger.save_checkpoint("good", 1)
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.pickle, "dump", refuse)
+        with pytest.raises(OSError, match="No space"):
+            logger.save_checkpoint("bad", 2)
+    assert logger.load_checkpoint() == ("good", 1)
+
+
+# -- killed at any instant -------------------------------------------------------------
+
+
+def kill_before(number: int, inside: Path) -> None:
+    """Have this process killed before its file operation of that number in a directory.
+
+    Those are all that Python's audit events tell (opening, renaming, removing, making
+    directories), and every fsync.
+    """
+    left = number
+
+    def count() -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.link") and str(
+            arguments[0]
+        ).startswith(str(inside)):
+            count()
+
+    fsync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        count()
+        fsync(descriptor)
+
+    os.fsync = counted
+    sys.addaudithook(hook)
+
+
+def died(work: Callable[[], None]) -> bool:
+    """Do something in a forked process; return whether it was killed."""
+    status = in_child(work)
+    assert os.WIFSIGNALED(status) or status == 0
+    return os.WIFSIGNALED(status)
+
+
+def killed_run(logdir: Path) -> Path:
+    """Leave a run that was killed after a checkpoint, with files of all sorts."""
+
+    def work() -> None:
+        logger = Logger(logdir, "run")
+        for step in range(5):
+            logger.add_scalar("a", step)
+            logger.add_scalars("plot", {"grown": step})
+        logger.add_scalars("plot", {"same": 1})
+        logger.save_checkpoint({"first": True}, 3)
+        logger.save_checkpoint({"state": 5}, 5)
+        for step in range(5):
+            logger.add_scalar("a", -step)
+            logger.add_scalars("plot", {"grown": -step, "new": -step})
+        if os.fork() == 0:
+            logger.add_scalar("child", 1)
+            os._exit(0)
+        os.wait()
+        os._exit(0)
+
+    assert in_child(work) == 0
+    return logdir / "run"
+
+
+def as_at_the_checkpoint(run: Path) -> None:
+    """Hold that a run shows what it had at its checkpoint, and nothing else."""
+    assert scalars(run, "a") == [(i, i) for i in range(5)]
+    assert scalars(run / "grown", "plot") == [(i, i) for i in range(5)]
+    assert scalars(run / "same", "plot") == [(0, 1)]
+    assert scalars(run, "child") == []
+    assert not list((run / "new").glob("*tfevents*"))
+    assert not Run(run).damage()
+
+
+def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
+    logdir: Path, tmp_path: Path
+) -> None:
+    """At every instant all that was logged before the checkpoint is in its place."""
+    run = killed_run(logdir)
+    recorded = checkpoints.last(run)
+    assert recorded is not None
+    whole = {name: (run / name).read_bytes() for name in checkpoints.sizes(run)}
+    number, killed = 0, True
+    while killed:
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(run, copy / "run")
+
+        def resume(copy: Path = copy, number: int = number) -> None:
+            kill_before(number, copy)
+            Logger(copy, "run", resume=True).close()
+
+        killed = died(resume)
+        for name, size in recorded.files.items():
+            there = (copy / "run" / name).read_bytes()
+            assert there[:size] == whole[name][:size]
+        with Logger(copy, "run", resume=True) as logger:
+            as_at_the_checkpoint(copy / "run")
+            assert logger.load_checkpoint() == ({"state": 5}, 5)
+            logger.add_scalar("a", 9)
+        assert scalars(copy / "run", "a")[-1] == (5, 9)
+        assert Run(copy / "run").info["restarts"] in (1, 2)
+        assert not list((copy / "run").rglob(".*.tmp"))
+        shutil.rmtree(copy)
+        number += 1
+    assert number > 30
+
+
+def test_a_save_that_is_killed_anywhere_leaves_a_checkpoint(
+    logdir: Path, tmp_path: Path
+) -> None:
+    """The one before, or the new one, and the run can be resumed from it."""
+    number, killed = 0, True
+    while killed:
+        copy = tmp_path / f"copy{number}"
+
+        def save(copy: Path = copy, number: int = number) -> None:
+            logger = Logger(copy, "run")
+            for step in range(3):
+                logger.add_scalar("a", step)
+                logger.save_checkpoint(step, step, keep=1)
+            logger.add_scalar("a", 3)
+            kill_before(number, copy)
+            logger.save_checkpoint(3, 3, keep=1)
+            os._exit(0)
+
+        killed = died(save)
+        with Logger(copy, "run", resume=True) as logger:
+            state, step = logger.load_checkpoint()
+            assert state == step
+            assert step in (2, 3)
+            assert killed or step == 3
+            assert scalars(copy / "run", "a") == [(i, i) for i in range(step + 1)]
+        shutil.rmtree(copy)
+        number += 1
+    assert number > 8
+
+
+def test_a_checkpoint_is_a_zip_archive(logger: Logger) -> None:
+    """It can be looked into without running what is pickled."""
+    logger.add_scalar("a", 1, 5)
+    logger.save_checkpoint({}, 1)
+    [path] = (logger.run_dir / "checkpoints").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["run.json", "state.pickle"]
+    saved = checkpoints.last(logger.run_dir)
+    assert saved is not None
+    assert saved.counters[""]["a"] == ("scalar", 5)
+    assert saved.files == checkpoints.sizes(logger.run_dir)

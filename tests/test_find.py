@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorboardX
+
+from annarchy_tb import Logger, SummaryWriter, find_runs
+from annarchy_tb.events import event_files
+
+
+def finished(logdir: Path, name: str, **params: Any) -> None:
+    with Logger(logdir, name) as logger:
+        logger.add_parameters(params, {"loss": params.get("tau", 0) / 2})
+
+
+def found(logdir: Path, **filters: Any) -> list[str]:
+    """Return the names of runs, sorted."""
+    return sorted(run.path.name for run in find_runs(logdir, **filters))
+
+
+def test_runs_are_found_newest_first(logdir: Path) -> None:
+    """At any depth; a curve is no run, a run inside a run is one."""
+    for name in ("b", "sweep/a", "sweep/deep/c", "b/nested"):
+        with Logger(logdir, name) as logger:
+            logger.add_scalars("plot", {"curve": 1})
+            logger.save_checkpoint({}, 1)
+    names = [run.path.relative_to(logdir).as_posix() for run in find_runs(logdir)]
+    assert names == ["b/nested", "sweep/deep/c", "sweep/a", "b"]
+    assert [run.path.name for run in find_runs(logdir / "b")] == ["nested", "b"]
+
+
+def test_runs_are_found_by_status_and_parameters(logdir: Path) -> None:
+    """Equal values are equal, whether int, float or NumPy's; None finds NaN."""
+    finished(logdir, "one", tau=10, net={"rate": 5.0}, seed=None)
+    finished(logdir, "two", tau=10.0, seed=np.nan)
+    finished(logdir, "three", tau=20.0)
+    with pytest.raises(ZeroDivisionError), Logger(logdir, "four") as logger:
+        logger.add_parameters({"tau": 10.0})
+        raise ZeroDivisionError
+    with Logger(logdir, "five"):
+        assert found(logdir, status="running") == ["five"]
+    assert found(logdir, status="finished") == ["five", "one", "three", "two"]
+    assert found(logdir, status=["failed", "running"]) == ["four"]
+    assert found(logdir, params={"tau": 10.0}) == ["four", "one", "two"]
+    assert found(logdir, params={"tau": np.float32(10)}, status="failed") == ["four"]
+    assert found(logdir, params={"net": {"rate": 5}}) == ["one"]
+    assert found(logdir, params={"seed": None}) == ["one", "two"]
+    assert found(logdir, params={"nothing": 1}) == []
+
+
+def test_runs_of_other_writers_are_found(logdir: Path) -> None:
+    """By their event files; their status is unknown."""
+    with tensorboardX.SummaryWriter(str(logdir / "theirs")) as theirs:
+        theirs.add_scalar("a", 1, 1)
+    SummaryWriter(str(logdir / "ours")).close()
+    runs = find_runs(logdir, status="unknown")
+    assert sorted(run.path.name for run in runs) == ["ours", "theirs"]
+    assert all(run.started is not None for run in runs)
+
+
+def test_links_that_lead_in_a_circle_end(logdir: Path) -> None:
+    """A directory is looked into once."""
+    finished(logdir, "one", tau=1)
+    (logdir / "again").symlink_to(logdir)
+    assert found(logdir) == ["one"]
+
+
+def test_event_files_are_not_read(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding and filtering a thousand runs opens nothing but their run.json."""
+    finished(logdir, "run", tau=1)
+    for path in event_files(logdir / "run"):
+        path.write_bytes(b"spoilt")
+    opened: list[str] = []
+    path_open = Path.open
+
+    def watched(path: Path, *arguments: Any, **named: Any) -> Any:
+        opened.append(path.name)
+        return path_open(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", watched)
+    assert found(logdir, status="finished", params={"tau": 1}) == ["run"]
+    assert not [name for name in opened if "tfevents" in name]
+
+
+def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
+    """A status that is none, and a directory that is not there."""
+    with pytest.raises(ValueError, match="status must be one of 'running'.*got 'done'"):
+        find_runs(tmp_path, status="done")
+    with pytest.raises(FileNotFoundError, match="no directory"):
+        find_runs(tmp_path / "nowhere")
+    with pytest.raises(TypeError, match="params must be a dict"):
+        find_runs(tmp_path, params=[("a", 1)])  # type: ignore[arg-type]
+    assert list(find_runs(tmp_path)) == []
+
+
+def test_a_run_that_nobody_else_may_read_is_passed_over(logdir: Path) -> None:
+    """What a colleague keeps to themselves stops no search."""
+    finished(logdir, "one", tau=1)
+    (logdir / "locked").mkdir()
+    (logdir / "locked").chmod(0)
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        if os.getuid() == 0:
+            for path in logdir.parents:
+                if "pytest" in path.name:
+                    path.chmod(0o755)
+            os.setuid(65534)
+        try:
+            os.write(writer, ",".join(found(logdir)).encode())
+        except BaseException as error:
+            os.write(writer, repr(error).encode())
+        os._exit(0)
+    os.wait()
+    said = os.read(reader, 1000)
+    os.close(reader)
+    os.close(writer)
+    (logdir / "locked").chmod(0o755)
+    assert said == b"one"
+
+
+def test_runs_become_one_table(logdir: Path) -> None:
+    """A row a run, with the parameters and results of any of them."""
+    finished(logdir, "one", tau=10.0, rule="oja")
+    finished(logdir, "sweep/two", tau=20.0)
+    Logger(logdir, "three").close()
+    table = find_runs(logdir).to_pandas()
+    assert list(table.index) == ["three", "sweep/two", "one"]
+    assert list(table.columns) == [
+        *("status", "started", "duration", "params.tau", "params.rule"),
+        "metrics.loss",
+    ]
+    row = table.loc["one"]
+    assert (row["params.rule"], row["metrics.loss"]) == ("oja", 5.0)
+    assert row["duration"] >= 0
+    assert table["params.tau"].isna().tolist() == [True, False, False]
+    assert list(find_runs(logdir, status="failed").to_pandas().columns) == [
+        *("status", "started", "duration")
+    ]
