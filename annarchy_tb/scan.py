@@ -33,6 +33,7 @@ from annarchy_tb.records import BYTES, FIXED32, FIXED64, UINT32, UINT64, VARINT,
 
 BLOCK = 1 << 20  # bytes that are read at a time
 FEW = 16  # records of one length that are parsed one by one
+STREAK = 16  # records of one length, after which more are looked for at once
 LONGEST = 1 << 14  # bytes of an event that may be scalars laid out alike
 HEAD, TAIL = 12, 4  # bytes of a record before and behind its event
 DTYPES = {1: "<f4", 2: "<f8"}  # of TensorFlow's DT_FLOAT and DT_DOUBLE
@@ -124,7 +125,7 @@ class Scan:
                 more = stream.read(max(BLOCK, missing))
                 data += more
                 starts, end, reason = _split(data, sizes)
-                yield self._block(path, offset, data, starts)
+                yield self._block(path, offset, data, starts, end)
                 data, offset = data[end:], offset + end
                 if not more and data and not reason:
                     reason = "the file ends within a record"
@@ -134,12 +135,13 @@ class Scan:
                     return
                 missing = sizes.get(data[:HEAD], 0) + HEAD + TAIL - len(data)
 
-    def _block(self, path: Path, offset: int, data: bytes, starts: list[int]) -> Block:
-        """Return what the records that begin at `starts` hold."""
+    def _block(
+        self, path: Path, offset: int, data: bytes, starts: list[int], behind: int
+    ) -> Block:
+        """Return what records hold that stand one behind the other."""
         block = Block([], [])
         begins = np.array(starts, np.intp)
-        # As _split found them, records stand one behind the other.
-        sizes = np.array([UINT64.unpack_from(data, start)[0] for start in starts])
+        sizes = np.diff(begins, append=behind) - HEAD - TAIL
         buffer = np.frombuffer(data, np.uint8)
         bad: list[int] = []
         singles: list[int] = []
@@ -291,6 +293,7 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
     """
     starts: list[int] = []
     at, end = 0, len(data)
+    before, streak = b"", 0
     while at + HEAD <= end:
         head = data[at : at + HEAD]
         size = sizes.get(head)
@@ -302,8 +305,23 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
         if behind > end:
             break
         starts.append(at)
+        streak = streak + 1 if head == before else 0
+        before = head
+        if streak == STREAK:
+            after = behind + _alike(data, behind, behind - at, head)
+            starts += range(behind, after, behind - at)
+            behind, streak = after, 0
         at = behind
     return starts, at, ""
+
+
+def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
+    """Return how many bytes the whole records take that follow with the same head."""
+    words = np.frombuffer(head, "<u4")
+    number = min((len(data) - at) // step, 64 * STREAK)
+    heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))
+    differ = np.flatnonzero((heads != words).any(axis=1))
+    return step * (int(differ[0]) if len(differ) else number)
 
 
 def _number(event: bytes, at: int, end: int) -> tuple[int, str]:

@@ -9,6 +9,7 @@ event file of this package: no queue, no thread, no buffer. Two methods go round
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -90,7 +91,6 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
       ``<logdir>/hparams``, ``<logdir>/hparams_1`` and so on, named ones to
       ``<logdir>/<name>``, made a safe name for a directory. NumPy values, lists and
       dicts are kept.
-    - `export_scalars_to_json` is not there, for values are not kept in memory.
     - `max_queue`, `flush_secs` and `filename_suffix` have no effect.
 
     Parameters
@@ -217,11 +217,25 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         self._get_comet_logger().log_parameters(params, step=global_step)
 
     def export_scalars_to_json(self, path: str) -> None:
-        """Refuse: tensorboardX keeps every value in memory for this."""
-        raise NotImplementedError(
-            "annarchy_tb keeps no values in memory; the curves of add_scalars are in "
-            f"the event files below {self.logdir}"
-        )
+        """Write the curves of `add_scalars` as JSON, as the event files hold them.
+
+        Parameters
+        ----------
+        path
+            The file to write: ``{"<logdir>/<tag>/<key>": [[wall time, step, value]]}``.
+        """
+        from annarchy_tb.reader import Run
+        from annarchy_tb.runinfo import as_json
+
+        points = Run(self.logdir).points() if self._write_to_disk else ()
+        curves = {
+            f"{self.logdir}/{tag}/{curve}": list(
+                zip(times.tolist(), steps.tolist(), values.tolist(), strict=True)
+            )
+            for tag, curve, (steps, values, times) in points
+            if curve
+        }
+        Path(path).write_text(json.dumps(as_json(curves)))
 
 
 class LoggerWriter(SummaryWriter):

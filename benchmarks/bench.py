@@ -1,4 +1,7 @@
-"""Measure this package beside tensorboardX, torch where it is installed, and the limit.
+"""Measure this package beside its peers and the limit.
+
+The peer is tensorboardX, and where reading is measured TensorBoard's EventAccumulator;
+torch comes beside it where it is installed.
 
     python benchmarks/bench.py                # all cases, 5 rounds
     python benchmarks/bench.py --rounds 3 add_scalar
@@ -23,7 +26,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cases import CASES, LIMIT, OURS, TENSORBOARDX, TORCH
+from cases import CASES, LIMIT, OURS, TENSORBOARD, TENSORBOARDX, TORCH
 
 HERE = Path(__file__).parent
 
@@ -58,7 +61,7 @@ def main() -> None:
     has_torch = importlib.util.find_spec("torch") is not None
     results = {}
     columns = "{:32} {:>26} {:>10} {:>9} {:>9}"
-    header = ["case", "annarchy_tb (min .. max)", "tX", "tX/ours", "ours/limit"]
+    header = ["case", "annarchy_tb (min .. max)", "peer", "peer/ours", "ours/limit"]
     if has_torch:
         columns += " {:>10}"
         header.append("torch/ours")
@@ -76,13 +79,14 @@ def main() -> None:
                 return None
             return statistics.median(found[over] / found[under] for found in rounds)
 
+        peer = TENSORBOARD if TENSORBOARD in writers else TENSORBOARDX
         ratios = {
-            "tensorboardX/ours": ratio(TENSORBOARDX, OURS),
+            f"{peer}/ours": ratio(peer, OURS),
             "ours/limit": ratio(OURS, LIMIT),
             "torch/ours": ratio(TORCH, OURS),
         }
         results[case] = {"seconds": rounds, "ratios": ratios}
-        theirs = [found[TENSORBOARDX] for found in rounds if TENSORBOARDX in found]
+        theirs = [found[peer] for found in rounds if peer in found]
         median = shown(statistics.median(ours))
         cells = [
             case,

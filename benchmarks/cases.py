@@ -17,6 +17,7 @@ from typing import Any
 Measured = tuple[float, int]  # seconds, units
 
 OURS, TENSORBOARDX, TORCH, LIMIT = "annarchy_tb", "tensorboardX", "torch", "limit"
+TENSORBOARD = "TensorBoard"  # where reading is measured
 
 CASES: dict[str, dict[str, Callable[[], Measured]]] = {}
 
@@ -314,6 +315,73 @@ def main() -> None:
         seconds, units = CASES[name][writer]()
         os.chdir(home)
     print(seconds / units)
+
+
+# -- runs, and reading them back -------------------------------------------------------
+
+
+def runs(writer: str, number: int) -> Measured:
+    """Time runs that log nothing but their parameters."""
+    start = None
+    for count in range(number + 3):
+        if count == 3:
+            start = time.perf_counter()
+        opened = open_writer(writer)
+        if writer == OURS:
+            opened.add_parameters({"tau": 10.0, "rule": "oja"})
+        else:
+            opened.add_hparams({"tau": 10.0, "rule": "oja"}, {})
+        opened.close()
+    assert start is not None
+    return time.perf_counter() - start, number
+
+
+for name in (OURS, TENSORBOARDX, TORCH):
+    case("a run with parameters", name)(lambda w=name: runs(w, 100))
+
+
+def million() -> Path:
+    """Return a run of 1M scalars."""
+    import numpy as np
+
+    with open_writer(OURS) as logger:
+        logger.add_series("Accuracy", np.arange(1_000_000), np.arange(1_000_000))
+    return Path(logger.run_dir)
+
+
+@case("reading 1M scalars, a point", OURS)
+def _() -> Measured:
+    from annarchy_tb import Run
+
+    run = million()
+    start = time.perf_counter()
+    assert len(Run(run).scalars("Accuracy").steps) == 1_000_000
+    return time.perf_counter() - start, 1_000_000
+
+
+@case("reading 1M scalars, a point", TENSORBOARD)
+def _() -> Measured:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = million()
+    start = time.perf_counter()
+    accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    accumulator.Reload()
+    assert len(accumulator.Scalars("Accuracy")) == 1_000_000
+    return time.perf_counter() - start, 1_000_000
+
+
+@case("find_runs, 1000 runs", OURS)
+def _() -> Measured:
+    from annarchy_tb import Logger, find_runs
+
+    logdir = tempfile.mkdtemp(dir=".")
+    for number in range(1000):
+        with Logger(logdir, f"trial{number}") as logger:
+            logger.add_parameters({"tau": number % 10})
+    start = time.perf_counter()
+    assert len(find_runs(logdir, status="finished", params={"tau": 3})) == 100
+    return time.perf_counter() - start, 1
 
 
 if __name__ == "__main__":

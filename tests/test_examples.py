@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import load, points
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,6 +69,34 @@ def test_the_drop_in_of_the_docs_runs(
     [block] = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)
     exec(inspect.cleandoc(block), {})
     assert len(points(tmp_path / "runs" / "trial1", "Accuracy")) == 1
+
+
+def test_the_code_about_runs_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/runs.rst shows works as it stands, and so does the README's part."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "runs.rst").read_text()
+    handler, resume, read = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)[:3]
+    exec(inspect.cleandoc(resume), {})
+    assert len(points(tmp_path / "runs" / "trial1", "Weights")) == 100
+    exec(inspect.cleandoc(resume), {})  # goes on from the end
+    assert len(points(tmp_path / "runs" / "trial1", "Weights")) == 100
+    exec(inspect.cleandoc(read), {})
+    with Logger(experiment="trial1") as logger:
+        logger.add_scalar("Accuracy", 0.5)
+    exec(python_blocks()[2], {})
+    code = f"""
+import os, signal, sys, time
+{inspect.cleandoc(handler)}
+from annarchy_tb import Logger, Run
+with Logger(experiment="job"):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+"""
+    job = subprocess.run([sys.executable, "-c", code])
+    assert job.returncode == 143
+    assert Run("runs/job").status == "failed"
 
 
 def test_the_readme_gives_the_signatures_as_they_are() -> None:

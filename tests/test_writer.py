@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -258,13 +259,35 @@ def test_add_scalars_makes_one_run_a_key(tmp_path: Path) -> None:
             writer.add_scalars("loss", {"train": step, "test": -step}, step)
             writer.add_scalars("error", {"train": step, "test": -step}, step)
         assert not writer.scalar_dict
-        with pytest.raises(NotImplementedError, match="keeps no values"):
-            writer.export_scalars_to_json("scalars.json")
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {
         "train",
         "test",
     }
     assert scalars(tmp_path / "test", "error") == [(0, 0), (1, -1), (2, -2)]
+
+
+def test_the_curves_are_exported_as_tensorboardx_does(tmp_path: Path) -> None:
+    """The same paths, times, steps and values, of all kept in the files."""
+    found = []
+    for kind in (SummaryWriter, tensorboardX.SummaryWriter):
+        path = tmp_path / "scalars.json"
+        with kind(str(tmp_path / kind.__module__.split(".")[0])) as writer:
+            writer.add_scalar("alone", 1, 1)
+            for step in range(3):
+                values = {"train": step / 2, "test": -step}
+                writer.add_scalars("loss", values, step, walltime=1e9 + step)
+            writer.export_scalars_to_json(str(path))
+        curves = json.loads(path.read_text())
+        found.append({tuple(key.split("/")[-2:]): curves[key] for key in curves})
+    assert found[0] == found[1]
+    assert found[0]["loss", "train"] == [
+        [1e9, 0, 0],
+        [1e9 + 1, 1, 0.5],
+        [1e9 + 2, 2, 1],
+    ]
+    with SummaryWriter(write_to_disk=False) as writer:
+        writer.export_scalars_to_json(str(path))
+    assert json.loads(path.read_text()) == {}
 
 
 def test_add_hparams_may_be_repeated(tmp_path: Path) -> None:
