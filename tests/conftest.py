@@ -52,6 +52,7 @@ def open_descriptors() -> set[str]:
 def no_leak() -> Iterator[None]:
     """Fail a test that leaves a descriptor, a thread or a figure open."""
     gc.collect()
+    gc.freeze()  # what is there already need not be looked through again
     descriptors, threads = open_descriptors(), set(threading.enumerate())
     yield
     gc.collect()
