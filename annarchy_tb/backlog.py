@@ -5,14 +5,22 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from annarchy_tb.messages import warn
 
-if TYPE_CHECKING:
-    from annarchy_tb.events import EventFile
-
 LIMIT = 64 << 20  # bytes
+
+
+class Writable(Protocol):
+    """What records are written to: see `EventFile`."""
+
+    path: Path
+
+    def write_on(self, record: bytes, done: int) -> int: ...
+
+    def resume(self, nothing_waits: bool) -> None: ...
 
 
 class Backlog:
@@ -44,7 +52,7 @@ class Backlog:
         self._size = 0
         self.dropped = 0
         # The file, the record, and how many of its bytes are written already.
-        self._waiting: deque[tuple[EventFile, bytes, int]] = deque()
+        self._waiting: deque[tuple[Writable, bytes, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -52,7 +60,7 @@ class Backlog:
     def __reduce__(self) -> tuple[type[Backlog], tuple[int]]:
         return Backlog, (self._limit,)
 
-    def add(self, file: EventFile, record: bytes, done: int) -> None:
+    def add(self, file: Writable, record: bytes, done: int) -> None:
         """Write a record, of which `done` bytes are written, behind all that waits.
 
         What the disk does not take is kept.
@@ -103,7 +111,7 @@ class Backlog:
             finally:
                 self._draining = False
 
-    def _keep(self, file: EventFile, record: bytes, done: int) -> None:
+    def _keep(self, file: Writable, record: bytes, done: int) -> None:
         if done and not self._draining:  # the rest of it has to follow at once
             self._waiting.appendleft((file, record, done))
         else:

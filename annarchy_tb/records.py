@@ -37,6 +37,7 @@ DOUBLE = struct.Struct("<d")
 FLOAT = struct.Struct("<f")
 MOMENTS = struct.Struct("<" + "Bd" * 5)
 
+HEAD, TAIL = 12, 4  # bytes of a record before and behind its event
 DT_STRING = 7
 LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only infinity
 
