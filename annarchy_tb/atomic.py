@@ -1,13 +1,14 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced whole or not at all, and by one process at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from annarchy_tb.names import harmless
 
@@ -32,6 +33,53 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path, patience: float) -> Iterator[bool]:
+    """Keep all others out who ask for the same directory, threads or processes.
+
+    Parameters
+    ----------
+    directory
+        An existing directory. Nothing is written to it.
+    patience
+        The seconds to wait for somebody else.
+
+    Yields
+    ------
+    bool
+        False if somebody else is still there. Where the file system has no locks (as
+        some of clusters), or the directory is gone, True.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(directory, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield True
+        return
+    try:
+        yield _lock(fcntl, descriptor, time.monotonic() + patience)
+    finally:
+        with contextlib.suppress(OSError):
+            # A process forked meanwhile has the descriptor too, so that closing it
+            # would not do.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _lock(fcntl: Any, descriptor: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
+        except OSError:
+            return True
 
 
 def sync_directory(path: Path) -> None:

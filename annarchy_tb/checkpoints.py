@@ -2,8 +2,8 @@
 
 A checkpoint is a zip archive in ``<run>/checkpoints``::
 
-    run.json       how far the run was: the size of every event file, the last step of
-                   every tag, the parameters and the metrics
+    run.json       how far the run was: the size of every event file, the parameters
+                   and the metrics
     state.pickle   what the simulation gave
 
 To go back, what was logged since is cut off: both of TensorBoard's loaders then show
@@ -13,6 +13,8 @@ just what they showed when the checkpoint was saved. What is cut off is kept in
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import pickle
 import shutil
@@ -32,25 +34,24 @@ STATE = "state.pickle"
 class Checkpoint(NamedTuple):
     """How far a run was at a checkpoint.
 
-    ``files`` are the sizes of the event files by their paths within the run;
-    ``counters`` the kinds and the last steps of all tags, by the curve (``""`` is the
-    run itself).
+    ``files`` are the sizes of the event files by their paths within the run. With them
+    goes where the steps of each tag stood: it is read from the files.
     """
 
     step: int
     files: dict[str, int]
-    counters: dict[str, dict[str, tuple[str, int]]]
     params: dict[str, Any] | None
     metrics: dict[str, Any]
 
 
 def sizes(run: Path) -> dict[str, int]:
     """Return the size of every event file of a run, by its path within the run."""
-    return {
-        path.relative_to(run).as_posix(): path.stat().st_size
-        for directory in directories(run)
-        for path in event_files(directory)
-    }
+    found = {}
+    for directory in directories(run):
+        with contextlib.suppress(FileNotFoundError):  # somebody's, and gone by now
+            for path in event_files(directory):
+                found[path.relative_to(run).as_posix()] = path.stat().st_size
+    return found
 
 
 def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
@@ -85,14 +86,11 @@ def load(run: Path) -> tuple[Any, int] | None:
         return pickle.load(member), _read(path).step
 
 
-def last(run: Path) -> Checkpoint | None:
-    """Return how far the run was at its last whole checkpoint, if there is one."""
-    path = _last(run)
-    return None if path is None else _read(path)
-
-
 def _archives(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.zip") if path.stem.isdecimal())
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.glob("*.zip") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem))
 
 
 def _last(run: Path) -> Path | None:
@@ -100,8 +98,14 @@ def _last(run: Path) -> Path | None:
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()
-        except (OSError, zipfile.BadZipFile) as error:
-            bad = str(error)
+                archive.getinfo(STATE)
+            _read(path)
+        except Exception as error:  # whatever zipfile and zlib say of damage
+            # A place before the file's begin is damage. Other errors of the system are
+            # not: then nothing must be done without this checkpoint.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            bad = f"{type(error).__name__}: {error}"
         if bad is None:
             return path
         warn(f"the checkpoint {path} is damaged ({bad}); the one before it is taken")
@@ -110,12 +114,7 @@ def _last(run: Path) -> Path | None:
 
 def _read(path: Path) -> Checkpoint:
     with zipfile.ZipFile(path) as archive:
-        found = Checkpoint(**json.loads(archive.read(RUN_JSON)))
-    counters = {
-        curve: {tag: (kind, step) for tag, (kind, step) in tags.items()}
-        for curve, tags in found.counters.items()
-    }
-    return found._replace(counters=counters)
+        return Checkpoint(**json.loads(archive.read(RUN_JSON)))
 
 
 # -- going back ------------------------------------------------------------------------
@@ -126,62 +125,87 @@ def aside(run: Path, number: int) -> Path:
     return run / CHECKPOINTS / f"cut-{number}"
 
 
-def rewind(run: Path, kept: dict[str, int], number: int) -> bool:
-    """Take the event files of a run back to the sizes `kept`.
+def rewind(run: Path, number: int) -> Checkpoint | None:
+    """Take the event files of a run back to its last whole checkpoint.
 
     Whatever instant this is interrupted at, doing it again completes it, and nothing is
-    lost: what is cut off is copied before it is, and moved files are renamed.
+    lost: what is cut off is copied before it is.
 
     Parameters
     ----------
     run
         The run's directory.
-    kept
-        The sizes by the paths within the run; a file without one is moved away whole.
     number
         Tells the directory of what is cut off from earlier ones.
 
     Returns
     -------
-    bool
-        Whether anything was cut off.
+    Checkpoint or None
+        The checkpoint. If there is none, all event files are moved away.
     """
-    cut = False
+    there = sizes(run)
+    path = _last(run)
+    found = None if path is None else _read(path)
+    kept = found.files if found else {}
+    if found is None and there:
+        warn(
+            f"there is no checkpoint in {run}: the run begins anew, and what it had "
+            f"logged is kept in {_aside(run, number)}"
+        )
     own = run / CHECKPOINTS
     inside = [path for path in own.rglob("*") if path.is_dir()]
     for directory in [*directories(run), own, *inside]:
         remove_leftovers(directory)
-    for name, size in sizes(run).items():
-        path, keep = run / name, kept.get(name, 0)
-        if size < keep:
-            warn(f"{path} is shorter than it was when the checkpoint was saved")
-        if size <= keep:
-            continue
-        cut = True
-        away = aside(run, number) / harmless(name)
-        away.parent.mkdir(parents=True, exist_ok=True)
+    for name in kept:
+        if there.get(name, -1) < kept[name]:
+            warn(f"{run / name} is shorter than at the checkpoint, or missing")
+    for name, size in there.items():
         if name not in kept:
-            while away.exists():
-                away = away.with_name(f"{away.name}_1")
-            path.rename(away)
-            sync_directory(away.parent)
-            sync_directory(path.parent)
-            continue
-        with path.open("rb") as source:
-            source.seek(keep)
-            with replacing(away.with_name(f"{away.name}.from-{keep}")) as copy:
-                shutil.copyfileobj(source, copy, 1 << 20)
-            source.seek(0)
-            # A process that outlived its parent may still write to the old file.
-            with replacing(path) as copy:
-                _copy(source, copy, keep)
-    return cut
+            _move(run / name, _aside(run, number) / harmless(name))
+        elif size > kept[name]:
+            _cut(run / name, kept[name], _aside(run, number) / harmless(name))
+    # Checkpoints after this one, all damaged, tell of files that are no more.
+    for archive in reversed(_archives(own)):
+        if archive == path:
+            break
+        _move(archive, _aside(run, number) / archive.name)
+    return found
 
 
-def _copy(source: Any, target: Any, size: int) -> None:
-    while size:
-        part = source.read(min(size, 1 << 20))
-        if not part:
-            raise OSError("the file became shorter while it was copied")
-        target.write(part)
-        size -= len(part)
+def _aside(run: Path, number: int) -> Path:
+    """Return where what is cut off for the restart of that number is kept."""
+    return run / CHECKPOINTS / f"cut-{number}"
+
+
+def _move(path: Path, away: Path) -> None:
+    away.parent.mkdir(parents=True, exist_ok=True)
+    while away.exists():
+        away = away.with_name(f"{away.name}_1")
+    try:
+        path.rename(away)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # checkpoints may be on another disk
+            raise
+        with path.open("rb") as source, replacing(away) as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        path.unlink()
+    sync_directory(away.parent)
+    sync_directory(path.parent)
+
+
+def _cut(path: Path, size: int, away: Path) -> None:
+    """Replace a file by a copy of its first bytes; keep the others."""
+    away.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("rb") as source:
+        source.seek(size)
+        with replacing(away.with_name(f"{away.name}.from-{size}")) as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        source.seek(0)
+        # A process that outlived its parent may still write to the old file.
+        with replacing(path) as copy:
+            while size:
+                part = source.read(min(size, 1 << 20))
+                if not part:
+                    raise OSError(f"{path} became shorter while it was copied")
+                copy.write(part)
+                size -= len(part)

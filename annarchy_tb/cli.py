@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -83,8 +83,12 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     for name in ("run", "status", "started", "duration", "params", "metrics"):
         table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
     for run in _sorted(found, sort, reverse):
-        table.add_row(*_row(found.logdir, run))
-    _console().print(table)
+        with contextlib.suppress(FileNotFoundError):  # removed by now
+            table.add_row(*_row(found.logdir, run))
+    if found:
+        _console().print(table)
+    else:
+        click.echo("There are no such runs.")
 
 
 @main.command()
@@ -161,44 +165,58 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
 @main.command()
 @logdir_argument
 @click.option("--yes", is_flag=True, help="Remove them, with all their files.")
-def prune(logdir: str, yes: bool) -> None:
+@click.option(
+    "--with-checkpoints",
+    is_flag=True,
+    help="Failed runs too that could be resumed from a checkpoint.",
+)
+def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
     """List the runs below LOGDIR that failed or are empty, or remove them.
 
-    A run is empty if nothing was logged: no data, no checkpoint, no file of its own.
-    Never removed are runs that go on, or may go on on another host, and those of other
-    writers.
+    A run is empty if nothing was logged: no data, no parameters, no checkpoint, no file
+    of its own. Never removed are runs that go on, or may go on on another host; runs of
+    other writers, and runs that hold others; and what a link leads to.
     """
     found = find_runs(logdir)
-    doomed = [(run, why) for run in found if (why := _useless(run))]
+    doomed = [
+        (run, why) for run in found if (why := _useless(run, found, with_checkpoints))
+    ]
+    if not doomed:
+        click.echo("There is nothing to remove.")
+        return
     table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
     for run, why in doomed:
         name, _, begun, _, _, metrics = _row(found.logdir, run)
         table.add_row(name, why, begun, metrics)
     _console().print(table)
-    if not doomed:
-        click.echo("There is nothing to remove.")
-    elif not yes:
+    if not yes:
         click.echo("To remove them with all their files, say --yes.")
-    else:
-        for run, _ in doomed:
-            if run.status != runinfo.RUNNING:  # by now
-                shutil.rmtree(run.path)
-        click.echo(f"{len(doomed)} removed.")
+        return
+    removed = 0
+    for run, _ in doomed:
+        if _useless(run, found, with_checkpoints):  # still
+            shutil.rmtree(run.path)
+            removed += 1
+    click.echo(f"{removed} removed.")
 
 
-def _useless(run: Run) -> str:
+def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
     """Return why a run may be removed; nothing if it may not."""
-    status = run.status
-    if status in (runinfo.RUNNING, runinfo.UNKNOWN) or _holds_runs(run):
+    info = run.info
+    status = runinfo.status(info)
+    if (
+        status not in (runinfo.FINISHED, runinfo.FAILED, runinfo.KILLED)
+        or "session" not in info  # somebody else's run.json
+        or run.path.resolve()
+        != found.logdir.resolve() / run.path.relative_to(found.logdir)
+        or len(find_runs(run.path)) > 1
+    ):
         return ""
     if status == runinfo.FAILED:
-        error = run.info.get("error") or {}
-        return f"failed: {error.get('type')}"
+        if info.get("checkpoint") is not None and not with_checkpoints:
+            return ""
+        return f"failed: {(info.get('error') or {}).get('type')}"
     return "empty" if _is_empty(run) else ""
-
-
-def _holds_runs(run: Run) -> bool:
-    return len(find_runs(run.path)) > 1
 
 
 def _is_empty(run: Run) -> bool:
@@ -206,7 +224,8 @@ def _is_empty(run: Run) -> bool:
         path.name == names.RUN_JSON or "tfevents" in path.name
         for path in run.path.iterdir()
     )
-    return own and not run.tags() and not run.params and not run.metrics
+    said = own and (run.params or run.metrics or run.tags() or run.damage())
+    return own and not said
 
 
 # -- how runs are shown ----------------------------------------------------------------
@@ -270,7 +289,10 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
                 own.setdefault(f"{kind}.{name}", value)
         return own.get(sort)
 
-    keys = [(run, key(run)) for run in runs]
+    keys = []
+    for run in runs:
+        with contextlib.suppress(FileNotFoundError):
+            keys.append((run, key(run)))
     there = [(run, value) for run, value in keys if value is not None]
     if runs and not there:
         raise click.BadParameter(f"no run has a {sort!r}", param_hint="--sort")
@@ -282,7 +304,7 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
 # -- export ----------------------------------------------------------------------------
 
 
-@contextmanager
+@contextlib.contextmanager
 def _written(output: str) -> Iterator[IO[str]]:
     if output == "-":
         yield sys.stdout
@@ -295,14 +317,14 @@ def _as_json(run: Run) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "status": run.status,
-        "info": run.info,
+        "info": runinfo.as_json(run.info),
         "scalars": [
             {
                 "tag": tag,
                 "curve": curve,
                 "steps": points.steps.tolist(),
                 "values": runinfo.as_json(points.values.tolist()),
-                "wall_times": points.times.tolist(),
+                "wall_times": runinfo.as_json(points.times.tolist()),
             }
             for tag, curve, points in run.points()
         ],

@@ -40,8 +40,7 @@ def _create(directory: Path) -> tuple[Path, int]:
     found = (names.second(path.name) for path in event_files(directory))
     second = max([int(now()), *(there + 1 for there in found if there is not None)])
     while True:
-        tail = f"{names.host()}.{os.getpid()}.{next(_count):04d}"
-        path = directory / f"events.out.tfevents.{second:010d}.{tail}"
+        path = directory / names.event_file(second, next(_count))
         try:
             return path, os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:

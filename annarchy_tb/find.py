@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from annarchy_tb import contents, names, runinfo
 from annarchy_tb.hparams import flatten
 from annarchy_tb.reader import Run, started
-from annarchy_tb.runs import absolute
+from annarchy_tb.runs import absolute, is_another_run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,7 +40,10 @@ class Runs(list[Run]):
         pd = contents.pandas("Runs.to_pandas")
         rows = []
         for run in self:
-            info, duration = run.info, run.duration
+            try:
+                info, duration = run.info, run.duration
+            except FileNotFoundError:  # removed by now
+                continue
             row: dict[str, Any] = {
                 "run": str(run.path.relative_to(self.logdir)),
                 "status": runinfo.status(info),
@@ -114,21 +117,32 @@ def find_runs(
 
 
 def _directories(directory: Path) -> Iterator[Path]:
-    """Yield the directories of all runs; the curves of a run are none."""
-    waiting, seen = [(os.fspath(directory), False)], set()
-    while waiting:
-        path, inside = waiting.pop()
+    """Yield the directories of all runs; the curves of a run are none.
+
+    Links are followed last, so that what can be found twice is found by its own name.
+    """
+    waiting: list[tuple[str, bool]] = [(os.fspath(directory), False)]
+    links: list[tuple[str, bool]] = []
+    seen: set[tuple[int, int]] = set()
+    while waiting or links:
+        path, inside = waiting.pop() if waiting else links.pop()
         try:
+            found = os.stat(path)
             with os.scandir(path) as entries:
                 there = list(entries)
-        except (PermissionError, FileNotFoundError):  # somebody else's, or gone
+        except OSError:  # somebody else's, or gone, or a link to itself
             continue
-        own = any(entry.name == names.RUN_JSON for entry in there)
-        if own or (not inside and any("tfevents" in entry.name for entry in there)):
+        if (found.st_dev, found.st_ino) in seen:
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        inside_names = [entry.name for entry in there]
+        events = any("tfevents" in name for name in inside_names)
+        own = names.RUN_JSON in inside_names
+        if own or (events and (not inside or is_another_run(inside_names, True))):
             yield Path(path)
         for entry in there:
-            if entry.name != names.CHECKPOINTS and entry.is_dir():
-                identity = (entry.stat().st_dev, entry.stat().st_ino)
-                if identity not in seen:  # links may lead round in circles
-                    seen.add(identity)
+            if not ((own or inside) and entry.name == names.CHECKPOINTS):
+                if entry.is_symlink():
+                    links.append((entry.path, False))
+                elif entry.is_dir():
                     waiting.append((entry.path, inside or own))

@@ -91,15 +91,6 @@ class Ledger:
             self.warn_order(method, tag, step, last)
         return step
 
-    def entries(self) -> dict[str, tuple[str, int]]:
-        """Return the kind and the last step of every tag that has one."""
-        self._read_history()
-        return {
-            tag: (series.kind, series.last)
-            for tag, series in self._series.items()
-            if series.last != NEVER
-        }
-
     def _gather(self, tags: tuple[str, ...]) -> list[Series]:
         """Return the series of just these tags, parting them from all others."""
         self._read_history()

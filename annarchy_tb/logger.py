@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import time as now
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,20 +28,13 @@ from annarchy_tb import (
 from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step, whole_steps
 from annarchy_tb.ledger import RUN_TABLE, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
-from annarchy_tb.runs import Counters, RunDirectory, absolute, claim
+from annarchy_tb.runs import RunDirectory, absolute, claim
 from annarchy_tb.values import as_number, as_numbers, warn_range
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from annarchy_tb.writer import SummaryWriter
-
-
-class Restored(NamedTuple):
-    """What a resumed run has from its last checkpoint: counters, parts of run.json."""
-
-    counters: Counters
-    info: dict[str, Any]
 
 
 class Logger:
@@ -134,18 +127,32 @@ class Logger:
                 f"experiment must be a name without 'tfevents', or None to be named by "
                 f"time; got {experiment!r}"
             )
-        restored = _go_back(path) if resume else Restored({}, {})
-        self._directory = RunDirectory(path, counters=restored.counters)
+        self._info = RunInfo(path)
+        known = self._info.begin(resume)
+        if resume:
+            self._go_back(path, known)
+        self._directory = RunDirectory(path)
         self._directory.file.open()
         self._has_parameters = False
         self._process: int | None = os.getpid()  # whose run it is
-        self._info = RunInfo(path)
-        self._info.begin(self._directory.started, **restored.info)
         self._look_up()
         self._write_table()
         import logging
 
         logging.getLogger("annarchy_tb").info("logging to %s", path)
+
+    def _go_back(self, path: Path, known: bool) -> None:
+        """Take the run back to its last checkpoint."""
+        from annarchy_tb import checkpoints
+
+        restarts = self._info.info["restarts"] + 1
+        last = checkpoints.rewind(path, restarts)
+        self._info.update(
+            restarts=restarts if known else 0,
+            checkpoint=last.step if last else None,
+            params=last.params if last else None,
+            metrics=last.metrics if last else {},
+        )
 
     def _look_up(self) -> None:
         """Keep at hand what the methods that are called most often need."""
@@ -592,11 +599,13 @@ class Logger:
             plain = hparams.flatten(params)
         results = self._results(method, "metrics", {} if metrics is None else metrics)
         if hparams.START_TAG not in self._ledger:
-            value = hparams.start_value(plain, self._directory.started)
+            value = hparams.start_value(plain, self._info.started)
             self._file.append(records.summary([value], now()))
             self._ledger.note(hparams.START_TAG, "hparams", 0)
             self._info.update(params=plain)
             self._write_table()
+        elif self._info.info["params"] is None:  # somebody took run.json away
+            self._info.update(params=plain)
         elif not self._info.has_params(plain):
             self._ledger.warn(
                 method,
@@ -642,7 +651,11 @@ class Logger:
         first = relative.parts[0] if relative.parts else ""
         if relative.is_absolute() or first in ("", ".."):
             raise ValueError(f"path: name must lead into the run, got {describe(name)}")
-        if first in names.RESERVED or names.harmless(str(relative)) != str(relative):
+        if (
+            first == names.CHECKPOINTS
+            or names.RUN_JSON in relative.parts
+            or names.harmless(str(relative)) != str(relative)
+        ):
             raise ValueError(f"path: the run needs this name itself: {describe(name)}")
         path = self.run_dir / relative
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -658,8 +671,8 @@ class Logger:
         Parameters
         ----------
         state : object
-            Anything that pickle takes. A network that saves itself can be given
-            `path`: ``net.save(str(logger.path(f"net{trial}.npz")))``.
+            Anything that pickle takes, but not the Logger itself. A network that saves
+            itself can be given `path`: ``net.save(str(logger.path("net.npz")))``.
         step : int
             The place in the simulation, given back by `load_checkpoint`: the trial,
             say.
@@ -687,13 +700,9 @@ class Logger:
             if not isinstance(keep, int) or keep < 1:
                 raise ValueError(f"keep must be 1 or more, got {describe(keep)}")
         self._directory.flush()
-        info, counters = self._info.info, self._directory.counters()
+        info, files = self._info.read(), checkpoints.sizes(self.run_dir)
         checkpoint = checkpoints.Checkpoint(
-            whole,
-            checkpoints.sizes(self.run_dir),
-            counters,
-            info["params"],
-            info["metrics"],
+            whole, files, info.get("params"), info.get("metrics") or {}
         )
         checkpoints.save(self.run_dir, checkpoint, state, keep)
         self._info.update(checkpoint=whole)
@@ -759,7 +768,8 @@ class Logger:
         error: BaseException | None,
         __: TracebackType | None,
     ) -> None:
-        left = isinstance(error, SystemExit) and error.code in (None, 0)
+        code = error.code if isinstance(error, SystemExit) else error
+        left = code is None or (isinstance(code, int) and code == 0)
         self._close(None if left else error)
 
     def __getstate__(self) -> dict[str, object]:
@@ -779,8 +789,8 @@ class Logger:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
             self._directory.close()
-            self._info.forget()
             if os.getpid() == self._process:
+                self._info.forget()
                 warnings.warn(
                     f"unclosed <Logger {self.run_dir}>; write 'with Logger() as "
                     f"logger:' or call logger.close()",
@@ -792,40 +802,36 @@ class Logger:
     def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
             return
-        ending: dict[str, Any] = {}
+        # A forked process that ends does not end the run.
+        own = os.getpid() == self._process
         try:
-            # A forked process that ends does not end the run.
-            if os.getpid() == self._process:
-                ending = self._write_end(error)
+            if own:
+                self._info.ending(error)
+                self._write_end(error)
         finally:
             lost = self._directory.close()
-            if ending:
-                self._info.end({**ending, "lost_records": lost} if lost else ending)
+            if own:
+                self._info.end(lost)
         if lost:
             message = f"{lost} records of {self.run_dir} could not be written"
             if error is None:
                 raise OSError(errno.ENOSPC, f"{message}: the disk is full")
             warn(f"{message}: the disk is full")  # the error goes on, and says more
 
-    def _write_end(self, error: BaseException | None) -> dict[str, Any]:
-        """Write how the run ended, and return what run.json is to say of it."""
-        from annarchy_tb.runinfo import ending
-
+    def _write_end(self, error: BaseException | None) -> None:
+        """Write to the event file how the run ended."""
         if hparams.START_TAG in self._ledger:
             status = hparams.SUCCESS if error is None else hparams.FAILURE
             value = hparams.end_value(status, now())
             self._file.append(records.summary([value], now()))
-        said = ending(error)
-        self._write_table(said)
-        return said
+        self._write_table()
 
-    def _write_table(self, changes: Mapping[str, Any] | None = None) -> None:
+    def _write_table(self) -> None:
         """Write run.json as a table. At step 0 again, it takes the earlier one's place.
 
         (So the data server sees it; the slow loader shows all of them.)
         """
-        table = self._info.table(changes or {})
-        value = records.text_value(RUN_TABLE, table)
+        value = records.text_value(RUN_TABLE, self._info.table())
         self._file.append(records.summary([value], now()))
 
     # -- what the methods share ------------------------------------------------------
@@ -847,7 +853,7 @@ class Logger:
             whole = self._clock.step(time) if step is None else whole_step(step)
             if time is None:
                 return whole, now()
-            return whole, self._clock.wall_time(time, self._directory.started)
+            return whole, self._clock.wall_time(time, self._info.started)
 
     def _series_places(
         self, steps: ArrayLike | None, times: ArrayLike | None, number: int
@@ -856,7 +862,7 @@ class Logger:
         whole = None if steps is None else whole_steps(steps)
         wall_times = np.array([now()])
         if times is not None:
-            wall_times = self._clock.wall_times(times, self._directory.started)
+            wall_times = self._clock.wall_times(times, self._info.started)
             whole = self._clock.steps(times) if whole is None else whole
         for name, given in (
             ("steps", whole),
@@ -922,28 +928,3 @@ class Logger:
             value = records.scalar_value(tag, number)
             self._write(method, tag, "scalar", value, None, None)
         self._info.update(metrics)
-
-
-def _go_back(run: Path) -> Restored:
-    """Take a run back to its last checkpoint."""
-    from annarchy_tb import checkpoints, runinfo
-
-    before = runinfo.read(run)
-    if runinfo.is_alive(before):
-        raise RuntimeError(
-            f"the run {run} can't be resumed: process {before['pid']} of this host is "
-            f"still writing it; close its Logger or end it first"
-        )
-    last = checkpoints.last(run)
-    restarts = (before.get("restarts") or 0) + 1
-    cut = checkpoints.rewind(run, last.files if last else {}, restarts)
-    info: dict[str, Any] = {"restarts": restarts if before else 0}
-    if last is not None:
-        info |= {"params": last.params, "metrics": last.metrics}
-        return Restored(last.counters, {**info, "checkpoint": last.step})
-    if cut:
-        warn(
-            f"there is no checkpoint in {run}: the run begins anew, and what it had "
-            f"logged is kept in {checkpoints.aside(run, restarts)}"
-        )
-    return Restored({}, {**info, "params": None, "metrics": {}, "checkpoint": None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 
@@ -16,6 +17,16 @@ def harmless(name: str) -> str:
     It takes whatever has "tfevents" in its name.
     """
     return re.sub("tfevents", "tf_events", name, flags=re.IGNORECASE)
+
+
+def event_file(second: int, count: int) -> str:
+    """Return the name of an event file, made by this process."""
+    return f"events.out.tfevents.{second:010d}.{host()}.{os.getpid()}.{count:04d}"
+
+
+def is_ours(name: str) -> bool:
+    """Return whether `event_file` made a name; other writers leave something out."""
+    return bool(re.fullmatch(r"events\.out\.tfevents\.\d{10}\..+\.\d+\.\d{4,}", name))
 
 
 def second(name: str) -> int | None:

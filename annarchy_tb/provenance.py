@@ -11,8 +11,9 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -33,37 +34,31 @@ SLURM = {
 
 def origin() -> dict[str, Any]:
     """Return all that is known of this process when a run begins."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "process": process(os.getpid()),
-        "user": _user(),
-        "command": shlex.join(sys.orig_argv),
-        "cwd": _working_directory(),
-        "python": sys.version.split()[0],
-        "versions": versions(),
-        "git": git(),
-        "slurm": {
-            name: os.environ[variable]
-            for name, variable in SLURM.items()
-            if variable in os.environ
-        }
-        or None,
+    facts: dict[str, Callable[[], Any]] = {
+        "host": socket.gethostname,
+        "pid": os.getpid,
+        "process": lambda: process(os.getpid()),
+        "user": getpass.getuser,
+        "command": lambda: shlex.join(sys.orig_argv),
+        "cwd": os.getcwd,
+        "python": lambda: sys.version.split()[0],
+        "versions": versions,
+        "git": git,
+        "slurm": slurm,
     }
+    found: dict[str, Any] = {}
+    for name, find in facts.items():
+        try:
+            found[name] = find()
+        except Exception:  # no name for the user, no working directory, ...
+            found[name] = None
+    return found
 
 
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container without an entry for it
-        return str(os.getuid()) if hasattr(os, "getuid") else None
-
-
-def _working_directory() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:  # somebody removed it
-        return None
+def slurm() -> dict[str, str] | None:
+    """Return the ids of the SLURM job that this process belongs to."""
+    there = {name: os.environ.get(variable) for name, variable in SLURM.items()}
+    return {name: value for name, value in there.items() if value} or None
 
 
 def versions() -> dict[str, str]:
@@ -77,15 +72,11 @@ def versions() -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def _version(name: str) -> str | None:
-    version = getattr(sys.modules.get(name), "__version__", None)
-    if version is not None:
-        return str(version)
-    from importlib import metadata
-
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+    except metadata.PackageNotFoundError:  # not installed by a package manager
+        version = getattr(sys.modules.get(name), "__version__", None)
+        return None if version is None else str(version)
 
 
 # -- the code --------------------------------------------------------------------------
@@ -98,13 +89,14 @@ def git() -> dict[str, Any] | None:
     say) that of the working directory.
     """
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    for place in (script and os.path.dirname(os.path.abspath(script)), "."):
-        # Asked again each minute: sweeps start many runs, and notebooks go on while
-        # somebody commits.
-        found = place and _git(os.path.realpath(place), int(monotonic() // 60))
-        if found:
+    places = [os.path.dirname(os.path.abspath(script))] if script else []
+    # Asked again each minute: sweeps start many runs, and notebooks go on while
+    # somebody commits.
+    minute = int(monotonic() // 60)
+    for place in places:
+        if found := _git(os.path.realpath(place), minute):
             return found
-    return None
+    return _git(os.getcwd(), minute)
 
 
 @lru_cache(maxsize=8)
@@ -189,7 +181,7 @@ def is_alive(origin: Mapping[str, Any]) -> bool | None:
             return False  # a zombie
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -18,6 +19,8 @@ from annarchy_tb.scan import Block, Damage, Scan
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+MAX_SECOND = 253402300800  # the year 10000
 
 Found = TypeVar("Found", Images, Histograms, Texts)
 
@@ -100,13 +103,16 @@ class Run:
         A resumed run counts from its first start.
         """
         info = self.info
-        begun, ended = started(self.path, info), _date(info.get("ended"))
+        begun, ended = started(self.path, info), runinfo.date(info.get("ended"))
         if begun is None:
             return None
         if ended is None and runinfo.status(info) == runinfo.RUNNING:
             ended = datetime.now(timezone.utc)
         if ended is None:
-            last = max((p.stat().st_mtime for p in self._files()), default=0.0)
+            last = 0.0
+            for path in self._files():
+                with contextlib.suppress(FileNotFoundError):
+                    last = max(last, path.stat().st_mtime)
             ended = datetime.fromtimestamp(last, timezone.utc)
         return max(ended - begun, timedelta(0))
 
@@ -272,18 +278,10 @@ def _curve_name(directory: str, tag: str) -> str:
 
 def started(run: Path, info: dict[str, Any]) -> datetime | None:
     """Return when a run began: what its record says, or the name of its first file."""
-    begun = _date(info.get("started"))
+    begun = runinfo.date(info.get("started"))
     if begun is None:
         for path in event_files(run):
             second = names.second(path.name)
-            if second is not None:
+            if second is not None and second < MAX_SECOND:
                 return datetime.fromtimestamp(second, timezone.utc)
     return begun
-
-
-def _date(text: object) -> datetime | None:
-    try:
-        date = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

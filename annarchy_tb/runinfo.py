@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,15 +13,17 @@ from time import time as now
 from typing import Any
 
 from annarchy_tb import provenance
-from annarchy_tb.atomic import replacing
+from annarchy_tb.atomic import exclusive, replacing
 from annarchy_tb.messages import warn
 from annarchy_tb.names import RUN_JSON
+from annarchy_tb.runs import first_time
 
 RUNNING, FINISHED, FAILED, KILLED, UNKNOWN = STATUSES = (
     *("running", "finished", "failed"),
     "killed",  # as a reader finds it
     "unknown",  # without a record
 )
+PATIENCE = 5.0  # seconds to wait for others; then it is written all the same
 LONGEST = 2000  # characters of an error's message
 
 _open: set[str] = set()  # the sessions that this process has not closed
@@ -42,13 +45,40 @@ def as_json(given: Any) -> Any:
     return given
 
 
+TYPES: dict[str, type] = {
+    **dict.fromkeys(("status", "started", "ended", "host", "session"), str),
+    **dict.fromkeys(("process", "error", "versions", "git", "slurm"), dict),
+    **dict.fromkeys(("params", "metrics"), dict),
+    **dict.fromkeys(("pid", "restarts", "checkpoint"), int),
+}
+
+
 def read(run: Path) -> dict[str, Any]:
-    """Return the record of a run; it is empty where there is none."""
+    """Return the record of a run; it is empty where there is none.
+
+    What is not of the type it must be is left out, for somebody may have changed it.
+    """
     try:
-        info = json.loads((run / RUN_JSON).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        text = (run / RUN_JSON).read_text(encoding="utf-8", errors="replace")
+        info = json.loads(text, parse_constant=lambda _: None)
+    except (OSError, ValueError, RecursionError):
         return {}
-    return info if isinstance(info, dict) else {}
+    if not isinstance(info, dict):
+        return {}
+    return {
+        name: value
+        for name, value in info.items()
+        if value is None or isinstance(value, TYPES.get(name, object))
+    }
+
+
+def date(text: object) -> datetime | None:
+    """Return a date that `iso` gave, or None."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def status(info: Mapping[str, Any]) -> str:
@@ -60,7 +90,7 @@ def status(info: Mapping[str, Any]) -> str:
     said = info.get("status")
     if said == RUNNING and is_alive(info) is False:
         return KILLED
-    return said if isinstance(said, str) else UNKNOWN
+    return said if said in STATUSES else UNKNOWN
 
 
 def is_alive(info: Mapping[str, Any]) -> bool | None:
@@ -76,59 +106,114 @@ def is_alive(info: Mapping[str, Any]) -> bool | None:
 class RunInfo:
     """The record of one run, as one Logger keeps it.
 
-    The file holds the state: each change is read, made and written back at once, so
-    that a Logger that was sent to another process can enter its share. A Logger that
-    opens the run later takes the record over, and the earlier one leaves it alone.
+    The file holds the state: each change is read, made and written back while all
+    others are kept out, so that threads, forked processes and copies of the Logger can
+    enter their share. A Logger that opens the run later takes the record over; of the
+    earlier one, only parameters and metrics are entered from then on.
 
     Parameters
     ----------
     run
         The run's directory.
+
+    Attributes
+    ----------
+    info : dict
+        The record as it was read or written last.
+    started : float
+        When the run first began, in seconds since 1970.
     """
 
     def __init__(self, run: Path) -> None:
         self._run = run
         self._session = os.urandom(8).hex()
         self._failed = False
-        self._changes: dict[str, Any] = {}  # that are not in the file yet
-        self._metrics: dict[str, Any] = {}
+        self._waiting: list[dict[str, Any]] = []  # changes that are not in the file yet
+        self._busy: tuple[int, int] | None = None  # the process and thread that write
+        self._ending: dict[str, Any] = {}
         self.info: dict[str, Any] = {}
+        self.started = 0.0
 
-    def begin(self, started: float, **changes: Any) -> None:
-        """Write that the run goes on, in this process."""
-        _open.add(self._session)
-        before = read(self._run)
-        self.info = {
-            "status": RUNNING,
-            "started": iso(started),
-            "ended": None,
-            "error": None,
-            "experiment": self._run.name,
-            **provenance.origin(),
-            "params": before.get("params"),
-            "metrics": before.get("metrics") or {},
-            "restarts": before.get("restarts") or 0,
-            "checkpoint": before.get("checkpoint"),
-            "session": self._session,
-            **changes,
+    def begin(self, resume: bool) -> bool:
+        """Write that the run goes on, in this process; return whether it is there.
+
+        Raises
+        ------
+        RuntimeError
+            If it is to be resumed, and somebody still writes it.
+        """
+        with exclusive(self._run, PATIENCE):
+            before = read(self._run)
+            if resume and is_alive(before):
+                raise RuntimeError(
+                    f"the run {self._run} can't be resumed: process {before['pid']} of "
+                    f"this host is still writing it; close its Logger or end it first"
+                )
+            begun = date(before.get("started"))
+            self.started = begun.timestamp() if begun else first_time(self._run)
+            _open.add(self._session)
+            self.info = {
+                "status": RUNNING,
+                "started": iso(self.started),
+                "ended": None,
+                "error": None,
+                "experiment": self._run.name,
+                **provenance.origin(),
+                "params": before.get("params"),
+                "metrics": before.get("metrics") or {},
+                "restarts": before.get("restarts") or 0,
+                "checkpoint": before.get("checkpoint"),
+                "session": self._session,
+            }
+            self._write()
+            return bool(before)
+
+    def update(self, more: Mapping[str, Any] | None = None, **changes: Any) -> None:
+        """Enter changes, and `more` metrics beside those that are there."""
+        self._waiting.append({**changes, "more": dict(more or {})})
+        here = (os.getpid(), threading.get_ident())
+        if self._busy == here:  # a signal handler that interrupted just this
+            self._write_waiting()
+            return
+        with exclusive(self._run, PATIENCE):
+            self._busy = here
+            try:
+                number, written = 0, False
+                while number != len(self._waiting):  # a signal handler added to them
+                    number = len(self._waiting)
+                    written = self._write_waiting()
+                if written:
+                    del self._waiting[:number]
+            finally:
+                self._busy = None
+
+    def _write_waiting(self) -> bool:
+        there = self.read()
+        own = there.get("session") == self._session
+        for changes in list(self._waiting):
+            changes = dict(changes)
+            metrics = {**(there.get("metrics") or {}), **changes.pop("more")}
+            if not own:
+                changes = {"params": there.get("params") or changes.get("params")}
+            there = {**there, "metrics": metrics, **changes}
+        self.info = there
+        return self._write()
+
+    def ending(self, error: BaseException | None) -> None:
+        """Know how the run ends; `end` writes it, when the event files are closed."""
+        self._ending = {
+            "status": FINISHED if error is None else FAILED,
+            "ended": iso(now()),
+            "error": None if error is None else _describe(error),
+            "versions": provenance.versions(),
         }
-        self._write()
 
-    def update(self, metrics: Mapping[str, Any] | None = None, **changes: Any) -> None:
-        """Enter changes, and metrics beside those that are there."""
-        self._changes |= changes
-        self._metrics |= metrics or {}
-        there = read(self._run)
-        if there and there.get("session") != self._session:
-            return  # another Logger has opened the run since
-        self.info = {**(there or self.info), **self._changes}
-        self.info["metrics"] = {**(self.info.get("metrics") or {}), **self._metrics}
-        self._write()
-
-    def end(self, changes: Mapping[str, Any]) -> None:
-        """Enter what `ending` gave, and more."""
+    def end(self, lost: int) -> None:
+        """Write how the run ended, and how many records of it were lost."""
         self.forget()
-        self.update(**changes)
+        if lost:
+            self._ending["lost_records"] = lost
+        self.update(**self._ending)
 
     def forget(self) -> None:
         """Know that the Logger is gone, with or without a close."""
@@ -136,13 +221,17 @@ class RunInfo:
 
     def has_params(self, params: Mapping[str, Any]) -> bool:
         """Return whether these are the parameters of the run."""
-        return bool(self.info["params"] == as_json(params))
+        return bool(as_json(self.info["params"]) == as_json(params))
 
-    def table(self, changes: Mapping[str, Any]) -> str:
-        """Return the record as a Markdown table, with changes that are to come."""
-        return _table({**self.info, **changes})
+    def table(self) -> str:
+        """Return the record as a Markdown table."""
+        return _table({**self.read(), **self._ending})
 
-    def _write(self) -> None:
+    def read(self) -> dict[str, Any]:
+        """Return the record, with what other processes entered."""
+        return read(self._run) or self.info
+
+    def _write(self) -> bool:
         text = json.dumps(as_json(self.info), indent=2, ensure_ascii=False)
         try:
             with replacing(self._run / RUN_JSON) as stream:
@@ -152,26 +241,18 @@ class RunInfo:
             if not self._failed and self._run.exists():
                 self._failed = True
                 warn(f"{self._run / RUN_JSON} can't be written: {error}")
-        else:
-            self._failed = False
-            self._changes.clear()
-            self._metrics.clear()
+            return False
+        self._failed = False
+        return True
 
-
-def ending(error: BaseException | None) -> dict[str, Any]:
-    """Return what there is to say of a run at its end."""
-    return {
-        "status": FINISHED if error is None else FAILED,
-        "ended": iso(now()),
-        "error": None if error is None else _describe(error),
-        "versions": provenance.versions(),
-    }
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_waiting": [], "_busy": None}
 
 
 def _describe(error: BaseException) -> dict[str, Any]:
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "an error that can't be shown"
     return {
         "type": type(error).__qualname__,
@@ -183,15 +264,15 @@ def _describe(error: BaseException) -> dict[str, Any]:
 def _table(info: Mapping[str, Any]) -> str:
     """Return the record as a Markdown table."""
     error, git, slurm = (info.get(name) or {} for name in ("error", "git", "slurm"))
-    commit = git.get("commit") and git["commit"][:12] + (
+    commit = git.get("commit") and str(git["commit"])[:12] + (
         " (modified)" if git.get("dirty") else ""
     )
     rows: dict[str, Any] = {
         name: info.get(name) for name in ("status", "started", "ended")
     }
     if error:
-        rows["error"] = f"{error['type']}: {error['message']}"
-        rows["where"] = error["where"]
+        rows["error"] = f"{error.get('type')}: {error.get('message')}"
+        rows["where"] = error.get("where")
     rows["restarts"] = info.get("restarts") or None
     rows |= {name: info.get(name) for name in ("host", "pid", "user", "command", "cwd")}
     rows["git"] = commit

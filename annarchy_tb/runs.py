@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import time as now
 from typing import NamedTuple
@@ -17,8 +16,6 @@ from annarchy_tb.ledger import History, Ledger, Series
 from annarchy_tb.messages import warn
 from annarchy_tb.scalars import EventRecords, ScalarRecords
 from annarchy_tb.scan import Scan
-
-Counters = dict[str, dict[str, tuple[str, int]]]  # "" is the run itself
 
 STAY_OPEN = 31  # curves; the files of further ones are opened for each record
 
@@ -49,13 +46,47 @@ def claim(parent: Path, name: str) -> Path:
 
 
 def directories(run: Path) -> Iterator[Path]:
-    """Yield the directories whose event files are the run's: its own, its curves'."""
-    yield run
-    with os.scandir(run) as entries:
-        inside = sorted(e.path for e in entries if e.is_dir(follow_symlinks=False))
-    for path in map(Path, inside):
-        if path.name != names.CHECKPOINTS and not (path / names.RUN_JSON).exists():
-            yield from directories(path)
+    """Yield the directories whose event files are the run's: its own, its curves'.
+
+    A directory inside a run of ours is none of it if it has a ``run.json``, or event
+    files of another writer.
+    """
+    own = (run / names.RUN_JSON).exists()
+    waiting = [run]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            with os.scandir(directory) as entries:
+                there = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            if directory == run:
+                raise
+            continue  # somebody's scratch files come and go
+        if directory != run and is_another_run([entry.name for entry in there], own):
+            continue
+        yield directory
+        waiting += (
+            Path(entry.path)
+            for entry in there
+            if entry.name != names.CHECKPOINTS and entry.is_dir(follow_symlinks=False)
+        )
+
+
+def is_another_run(inside: Collection[str], ours: bool) -> bool:
+    """Return whether a directory with these names in it is no curve of the run above.
+
+    `ours` is whether that run is one of this package.
+    """
+    files = [name for name in inside if "tfevents" in name]
+    return names.RUN_JSON in inside or (ours and not all(map(names.is_ours, files)))
+
+
+def first_time(run: Path) -> float:
+    """Return when the first event of a run was written; without one, the time now."""
+    for block in Scan().files(event_files(run)):
+        for _, event in block.others:  # every file begins with one
+            return event.wall_time
+    return now()
 
 
 class Curve(NamedTuple):
@@ -78,19 +109,12 @@ class RunDirectory:
         An absolute path; the directory of a curve is made at its first record.
     backlog, stay_open
         See `EventFile`.
-    counters
-        What `counters` returned earlier, where the files need not be read for it.
     """
 
     def __init__(
-        self,
-        path: Path,
-        backlog: Backlog | None = None,
-        stay_open: bool = True,
-        counters: Counters | None = None,
+        self, path: Path, backlog: Backlog | None = None, stay_open: bool = True
     ) -> None:
         self.path = path
-        self._counters = counters or {}
         self.backlog = Backlog() if backlog is None else backlog
         self._earlier = event_files(path) if path.exists() else []
         self.file = EventFile(path, self.backlog, stay_open)
@@ -118,9 +142,7 @@ class RunDirectory:
         curve = self.curves.get(key)
         if curve is None:
             path, stay_open = self.path / names.curve(key), len(self.curves) < STAY_OPEN
-            mine = {k: v for k, v in self._counters.items() if k == key}
-            counters = {"": mine[key]} if mine else None
-            curve = RunDirectory(path, self.backlog, stay_open, counters)
+            curve = RunDirectory(path, self.backlog, stay_open)
             curve = self.curves.setdefault(key, curve)
         return curve
 
@@ -130,24 +152,7 @@ class RunDirectory:
         found = [Curve(curve.file, *curve.scalar(method, tag)) for curve in curves]
         return self.plots.setdefault((tag, keys), found)
 
-    @cached_property
-    def started(self) -> float:
-        """When the run first began, in seconds since 1970."""
-        for block in Scan().files(event_files(self.path)):
-            for _, event in block.others:  # every file begins with one
-                return event.wall_time
-        return now()  # somebody took the files away
-
-    def counters(self) -> Counters:
-        """Return the kinds and the last steps of all tags, by curve."""
-        curves = {key: curve.ledger.entries() for key, curve in self.curves.items()}
-        return {**self._counters, **curves, "": self.ledger.entries()}
-
     def _history(self) -> History:
-        if "" in self._counters:
-            for tag, (kind, step) in self._counters[""].items():
-                yield tag, kind, step
-            return
         for block in Scan().files(self._earlier):
             for columns in block.columns:
                 for tag in columns.tags:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from google_crc32c import value as crc32c
@@ -67,25 +67,29 @@ class Scan:
     def files(self, paths: Iterable[Path]) -> Iterator[Block]:
         """Yield the blocks of files in their order."""
         for path in paths:
-            yield from self._file(path)
+            try:
+                stream = path.open("rb")
+            except FileNotFoundError:  # a resume took it away meanwhile
+                continue
+            with stream:
+                yield from self._file(path, stream)
 
-    def _file(self, path: Path) -> Iterator[Block]:
+    def _file(self, path: Path, stream: BinaryIO) -> Iterator[Block]:
         sizes: dict[bytes, int] = {}  # of events, by the heads of their records
         data, offset, missing = b"", 0, 0
-        with path.open("rb") as stream:
-            while True:
-                more = stream.read(max(BLOCK, missing))
-                data += more
-                starts, end, reason = _split(data, sizes)
-                yield self._block(path, offset, data, starts, end)
-                data, offset = data[end:], offset + end
-                if not more and data and not reason:
-                    reason = "the file ends within a record"
-                if reason:
-                    self.damage.append(Damage(path, offset, reason))
-                if reason or not more:
-                    return
-                missing = sizes.get(data[:HEAD], 0) + HEAD + TAIL - len(data)
+        while True:
+            more = stream.read(max(BLOCK, missing))
+            data += more
+            starts, end, reason = _split(data, sizes)
+            yield self._block(path, offset, data, starts, end)
+            data, offset = data[end:], offset + end
+            if not more and data and not reason:
+                reason = "the file ends within a record"
+            if reason:
+                self.damage.append(Damage(path, offset, reason))
+            if reason or not more:
+                return
+            missing = sizes.get(data[:HEAD], 0) + HEAD + TAIL - len(data)
 
     def _block(
         self, path: Path, offset: int, data: bytes, starts: list[int], behind: int

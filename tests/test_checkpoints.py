@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import load, scalars, tables
+import tensorboardX
+from conftest import load, scalars, tables, without_rights
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from annarchy_tb import Logger, Run, checkpoints, names
+from annarchy_tb import Logger, Run, checkpoints, find_runs, names
 from annarchy_tb.events import event_files
 
 
@@ -125,9 +128,10 @@ def test_a_damaged_checkpoint_is_passed_over(logdir: Path) -> None:
         path.write_bytes(spoilt)
         with pytest.warns(UserWarning, match=r"000003\.zip is damaged"):
             logger = Logger(logdir, "run", resume=True)
-        with pytest.warns(UserWarning, match="the one before it"):
-            assert logger.load_checkpoint() == ("state 2", 2)
+        assert logger.load_checkpoint() == ("state 2", 2)  # the other is aside
         logger.close()
+        [cut] = (logdir / "run" / "checkpoints").glob("cut-*/*.zip")
+        cut.unlink()
         assert [step for step, _ in scalars(logdir / "run", "a")] == [1, 2]
 
 
@@ -146,8 +150,7 @@ def test_a_path_of_the_run_is_ready_to_be_written(logger: Logger) -> None:
     "name",
     [
         *("", ".", "..", "../x", "a/../../x", "/etc/x", "run.json", "checkpoints/x"),
-        "events.out.tfevents.1",
-        "tfevents/x",
+        *("events.out.tfevents.1", "tfevents/x", "curve/run.json"),
     ],
 )
 def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:
@@ -400,6 +403,151 @@ def test_a_full_disk_saves_no_half_checkpoint(
     assert logger.load_checkpoint() == ("good", 1)
 
 
+def test_only_one_of_several_processes_resumes_a_run(logdir: Path) -> None:
+    """Started at the same moment, as by srun: the others are refused."""
+    for number in range(8):
+        name = f"run{number}"
+
+        def killed(name: str = name) -> None:
+            logger = Logger(logdir, name)
+            for step in range(5):
+                logger.add_scalar("a", step)
+            logger.save_checkpoint({}, 5)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        assert in_child(killed) == signal.SIGKILL
+        go, said = os.pipe(), os.pipe()
+        for _ in range(3):
+            if os.fork() == 0:
+                os.read(go[0], 1)
+                try:
+                    with Logger(logdir, name, resume=True) as logger:
+                        for _ in range(5):
+                            logger.add_scalar("a", -1)
+                        os.write(said[1], b"y")
+                        os.read(go[0], 1)
+                except RuntimeError:
+                    os.write(said[1], b"n")
+                os._exit(0)
+        os.write(go[1], b"xxx")
+        answers = b"".join(os.read(said[0], 1) for _ in range(3))
+        os.write(go[1], b"x")
+        for _ in range(3):
+            os.wait()
+        for descriptor in (*go, *said):
+            os.close(descriptor)
+        assert sorted(answers) == sorted(b"ynn")
+        assert [step for step, _ in scalars(logdir / name, "a")] == list(range(10))
+
+
+def test_what_other_processes_logged_counts_at_a_checkpoint(logdir: Path) -> None:
+    """Their points, their steps and their metrics are there after a resume."""
+    with Logger(logdir, "run") as logger:
+
+        def child() -> None:
+            for step in range(10):
+                logger.add_scalar("child", step)
+            logger.add_metrics({"child's": 5})
+
+        assert in_child(child) == 0
+        logger.save_checkpoint({}, 1)
+        logger.add_metrics({"late": 1})
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalar("child", 10)
+    run = Run(logdir / "run")
+    assert run.scalars("child").steps.tolist() == list(range(11))
+    assert run.metrics == {"child's": 5.0}
+
+
+def test_a_checkpoint_out_of_reach_stops_the_resume(logdir: Path) -> None:
+    """It is not damaged, so the one before it must not be taken."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_scalar("a", step)
+            logger.save_checkpoint(step, step)
+        logger.add_scalar("a", 3)
+    before = {path: path.read_bytes() for path in (logdir / "run").glob("*tfevents*")}
+    folder = logdir / "run" / "checkpoints"
+    for path in (logdir, logdir / "run", folder):
+        path.chmod(0o777)
+    newest = sorted(folder.iterdir())[-1]
+    newest.chmod(0)
+    said = without_rights(logdir, lambda: Logger(logdir, "run", resume=True))
+    assert said.startswith("PermissionError")
+    assert {p: p.read_bytes() for p in (logdir / "run").glob("*tfevents*")} == before
+
+
+def test_every_flipped_bit_of_a_checkpoint_is_noticed(logdir: Path) -> None:
+    """Or it changes nothing: the state is right, or that of the one before."""
+    with Logger(logdir, "run") as logger:
+        logger.save_checkpoint("state 1", 1)
+        logger.save_checkpoint("state 2", 2)
+        newest = sorted((logger.run_dir / "checkpoints").iterdir())[-1]
+        whole = newest.read_bytes()
+        for at in range(len(whole)):
+            newest.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert logger.load_checkpoint() in (("state 1", 1), ("state 2", 2))
+
+
+def test_the_same_parameters_with_nan_are_the_same(logdir: Path) -> None:
+    """No warning, though JSON has no NaN."""
+    for _ in range(3):
+        with Logger(logdir, "run", resume=True) as logger:
+            logger.add_parameters({"a": np.nan, "b": None, "c": 1})
+            logger.save_checkpoint({}, 1)
+
+
+def test_runs_of_other_writers_below_a_run_are_left_alone(logdir: Path) -> None:
+    """A Logger in the directory of many runs takes none of them for its curves."""
+    for name in ("a", "deep/b"):
+        with tensorboardX.SummaryWriter(str(logdir / name)) as theirs:
+            theirs.add_scalar("x", 1, 1)
+    before = {path: path.read_bytes() for path in logdir.rglob("*tfevents*")}
+    for _ in range(2):
+        with (
+            warnings.catch_warnings(),
+            Logger(logdir.parent, "runs", resume=True) as logger,
+        ):
+            logger.add_scalar("own", 1)
+            logger.save_checkpoint({}, 1)
+    assert {path: path.read_bytes() for path in before} == before
+    found = sorted(run.path.name for run in find_runs(logdir))
+    assert found == ["a", "b", "runs"]
+
+
+def test_what_is_missing_at_a_resume_is_told(logdir: Path) -> None:
+    """Somebody deleted a curve that the checkpoint knows."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalars("plot", {"curve": 1})
+        logger.save_checkpoint({}, 1)
+    shutil.rmtree(logdir / "run" / "curve")
+    with pytest.warns(UserWarning, match=r"curve/events.*shorter than .*or missing"):
+        Logger(logdir, "run", resume=True).close()
+
+
+def test_directories_that_come_and_go_stop_no_checkpoint(logger: Logger) -> None:
+    """A simulator's scratch files in the run are somebody else's business."""
+    done = threading.Event()
+
+    def churn() -> None:
+        while not done.is_set():
+            for number in range(20):
+                (logger.run_dir / f"scratch{number}").mkdir()
+            for number in range(20):
+                (logger.run_dir / f"scratch{number}").rmdir()
+
+    churner = threading.Thread(target=churn)
+    churner.start()
+    try:
+        for step in range(50):
+            logger.save_checkpoint({}, step)
+    finally:
+        done.set()
+        churner.join()
+
+
 # -- killed at any instant -------------------------------------------------------------
 
 
@@ -479,8 +627,7 @@ def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
 ) -> None:
     """At every instant all that was logged before the checkpoint is in its place."""
     run = killed_run(logdir)
-    recorded = checkpoints.last(run)
-    assert recorded is not None
+    recorded = checkpoints._read(run / "checkpoints" / "000002.zip")
     whole = {name: (run / name).read_bytes() for name in checkpoints.sizes(run)}
     number, killed = 0, True
     while killed:
@@ -544,7 +691,4 @@ def test_a_checkpoint_is_a_zip_archive(logger: Logger) -> None:
     [path] = (logger.run_dir / "checkpoints").glob("*.zip")
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["run.json", "state.pickle"]
-    saved = checkpoints.last(logger.run_dir)
-    assert saved is not None
-    assert saved.counters[""]["a"] == ("scalar", 5)
-    assert saved.files == checkpoints.sizes(logger.run_dir)
+    assert checkpoints._read(path).files == checkpoints.sizes(logger.run_dir)

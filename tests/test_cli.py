@@ -191,6 +191,38 @@ def test_prune_never_removes_what_may_go_on(logdir: Path) -> None:
     assert (logdir / "outer" / "inner").exists()
 
 
+def test_prune_is_careful(logdir: Path, tmp_path: Path) -> None:
+    """Damage is not emptiness; checkpoints, others' runs and links are kept."""
+    with Logger(logdir, "damaged") as logger:
+        logger.add_series("a", np.arange(1000))
+    [path] = event_files(logdir / "damaged")
+    path.write_bytes(b"\xff" + path.read_bytes()[1:])
+    for name in ("resumable", "holds another", "holds ours"):
+        with pytest.raises(ZeroDivisionError), Logger(logdir, name) as logger:
+            if name == "resumable":
+                logger.save_checkpoint({}, 1)
+            raise ZeroDivisionError
+    with tensorboardX.SummaryWriter(str(logdir / "holds another" / "x")) as theirs:
+        theirs.add_scalar("a", 1, 1)
+    Logger(logdir, "holds ours/y").close()
+    (logdir / "foreign").mkdir()
+    (logdir / "foreign" / "run.json").write_text('{"status": "failed"}')
+    with pytest.raises(ZeroDivisionError), Logger(tmp_path / "other", "run"):
+        raise ZeroDivisionError
+    (logdir / "a link").symlink_to(tmp_path / "other" / "run")
+    (logdir / "links").symlink_to(tmp_path / "other")
+    result = call("prune", logdir, "--yes")
+    assert "3 removed" in result.output  # failed, empty, holds ours/y
+    kept = {path.name for path in logdir.iterdir()}
+    assert kept == {
+        *("one", "two", "three", "damaged", "resumable", "holds another", "foreign"),
+        *("holds ours", "a link", "links"),
+    }
+    assert (tmp_path / "other" / "run").exists()
+    assert "2 removed" in call("prune", logdir, "--yes", "--with-checkpoints").output
+    assert not (logdir / "resumable").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -212,6 +244,13 @@ def test_wrong_arguments_are_a_line(
     monkeypatch.chdir(tmp_path)
     result = call(*arguments)
     assert (result.exit_code, message in result.output) == (code, True)
+
+
+def test_ls_says_that_there_is_nothing(logdir: Path) -> None:
+    """In words, not as an empty table."""
+    assert (
+        call("ls", logdir, "--status", "killed").output == "There are no such runs.\n"
+    )
 
 
 def test_a_sort_that_no_run_has_is_refused(logdir: Path) -> None:

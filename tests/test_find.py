@@ -63,10 +63,31 @@ def test_runs_of_other_writers_are_found(logdir: Path) -> None:
 
 
 def test_links_that_lead_in_a_circle_end(logdir: Path) -> None:
-    """A directory is looked into once."""
+    """A directory is looked into once, and under its own name."""
     finished(logdir, "one", tau=1)
     (logdir / "again").symlink_to(logdir)
+    (logdir / "a link").symlink_to(logdir / "one")
+    (logdir / "itself").symlink_to(logdir / "itself")
+    (logdir / "nowhere").symlink_to(logdir / "nothing")
     assert found(logdir) == ["one"]
+
+
+def test_directories_of_any_name_are_looked_into(logdir: Path) -> None:
+    """Only inside a run, checkpoints are passed over."""
+    finished(logdir, "checkpoints", tau=1)
+    finished(logdir, "a/checkpoints/b", tau=1)
+    assert found(logdir) == ["b", "checkpoints"]
+
+
+def test_odd_names_of_event_files_stop_no_search(logdir: Path) -> None:
+    """A date beyond all dates is none."""
+    finished(logdir, "one", tau=1)
+    for name in ("events.out.tfevents.99999999999999999.h", "tfevents"):
+        (logdir / "odd").mkdir(exist_ok=True)
+        (logdir / "odd" / name).touch()
+    [odd] = find_runs(logdir, status="unknown")
+    assert odd.started is None
+    assert len(find_runs(logdir).to_pandas()) == 2
 
 
 def test_event_files_are_not_read(

@@ -369,7 +369,7 @@ def test_simulated_time_is_drawn_from_the_start(
             logger.add_scalar("a", 1, time=time)
     found = points(logdir / "run", "a")
     assert [point.step for point in found] == [0, 1, 2]
-    past = [point.time - logger._directory.started for point in found]
+    past = [point.time - logger._info.started for point in found]
     assert past == pytest.approx([0, 100 * seconds, 250.5 * seconds], abs=1e-6)
 
 
@@ -380,7 +380,7 @@ def test_every_method_takes_simulated_time(logger: Logger) -> None:
     logger.log({"log": 1}, time=1000.0)
     found = load(logger.run_dir) + load(logger.run_dir / "a")
     assert len(found) == len(CALLS) + 1
-    started = logger._directory.started
+    started = logger._info.started
     assert [p.time - started for p in found] == pytest.approx(
         [1.0] * len(found), abs=1e-6
     )
@@ -401,10 +401,10 @@ def test_time_goes_on_from_the_first_start_in_a_reused_run(logdir: Path) -> None
     """After an append, simulated time is drawn from the run's original start."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1, time=0.0)
-    first = logger._directory.started
+    first = logger._info.started
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1, time=1000.0)
-    assert logger._directory.started == first
+    assert logger._info.started == first
     assert [p.time for p in points(logdir / "run", "a")] == pytest.approx(
         [first, first + 1]
     )

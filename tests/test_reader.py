@@ -70,7 +70,7 @@ def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
         logger.add_histogram("histogram", [1.0, 2.0, 2.0], 6)
         logger.add_text("text", "Ein *Text* µ", 7)
         logger.add_scalars("curves", {"a": 1, "b/c": 2}, 8)
-        begun = logger._directory.started
+        begun = logger._info.started
     run = Run(logdir / "run")
     steps, values, times = run.scalars("scalar")
     assert (steps.dtype, values.dtype, times.dtype) == (

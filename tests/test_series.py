@@ -133,7 +133,7 @@ def test_times_are_drawn_from_the_start(logdir: Path) -> None:
         logger.add_series("b", [1, 2], [7, 8], times=[1.0, 2.0])
     found = points(logdir / "run", "a")
     assert [point.step for point in found] == [0, 200, 501]
-    past = [point.time - logger._directory.started for point in found]
+    past = [point.time - logger._info.started for point in found]
     assert past == pytest.approx([0, 0.1, 0.2505], abs=1e-6)
     assert [point.step for point in points(logdir / "run", "b")] == [7, 8]
 

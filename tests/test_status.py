@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import gc
 import json
 import os
 import signal
@@ -13,11 +15,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import HAS_RUST, Server, load, tables
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import annarchy_tb
-from annarchy_tb import Logger, Run, SummaryWriter, find_runs, provenance, runinfo
+from annarchy_tb import (
+    Logger,
+    Run,
+    SummaryWriter,
+    cli,
+    find_runs,
+    provenance,
+    runinfo,
+)
 
 # How a process ends: the code after the first call, the signal it gets, the status in
 # run.json, and the one in TensorBoard's HPARAMS tab (0 unknown, 1 success, 2 failure).
@@ -220,7 +231,7 @@ def test_the_record_follows_the_run(logger: Logger) -> None:
     table = tables(logger.run_dir)[-1]
     assert "| params: **tau** | 10.0 |" in table
     assert "| params: **none** | None |" in table
-    assert "| params: **nan** | nan |" in table
+    assert "| params: **nan** | None |" in table
     logger.close()
     assert "| metrics: **a** | 0.5 |" in tables(logger.run_dir)[-1]
 
@@ -353,13 +364,13 @@ def test_a_later_logger_takes_the_record_over(logdir: Path) -> None:
     with Logger(logdir, "run") as first:
         first.add_parameters({"a": 1})
         second = Logger(logdir, "run")
-        first.add_metrics({"lost in run.json": 1})
+        first.add_metrics({"a": 1})
     assert Run(logdir / "run").status == "running"
     second.add_metrics({"b": 2})
     second.close()
     info = read(logdir / "run")
     assert (info["status"], info["params"]) == ("finished", {"a": 1})
-    assert info["metrics"] == {"b": 2.0}
+    assert info["metrics"] == {"a": 1.0, "b": 2.0}
 
 
 def test_an_appended_run_keeps_its_start_and_parameters(logdir: Path) -> None:
@@ -399,6 +410,144 @@ def work(logger: Logger) -> None:
         logger.add_metrics({"worker": 2})
 
 
+def test_metrics_of_many_processes_and_threads_are_all_kept(logdir: Path) -> None:
+    """Whoever enters one, and whenever the run is closed meanwhile."""
+    with Logger(logdir, "run") as logger:
+        children = []
+        for number in range(6):
+            child = os.fork()
+            if not child:
+                for part in range(5):
+                    logger.add_metrics({f"{number} {part}": number})
+                os._exit(0)
+            children.append(child)
+        threads = [
+            threading.Thread(target=logger.add_metrics, args=({f"thread {i}": i},))
+            for i in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os.waitpid(children[0], 0)
+    for child in children[1:]:
+        os.waitpid(child, 0)
+    info = read(logdir / "run")
+    assert info["status"] == "finished"
+    assert len(info["metrics"]) == 6 * 5 + 8
+
+
+def test_a_copy_that_goes_does_not_end_the_run(logger: Logger) -> None:
+    """The run is its owner's, whoever else had the Logger."""
+    twin = copy.copy(logger)
+    del twin
+    gc.collect()
+    assert Run(logger.run_dir).status == "running"
+    with pytest.raises(RuntimeError, match="still writing"):
+        Logger(logger.run_dir.parent, "run", resume=True)
+
+
+def test_a_signal_handler_may_add_metrics_in_the_midst_of_it(logdir: Path) -> None:
+    """Interrupted while it writes run.json, a Logger loses neither's."""
+    code = f"""
+import os, signal
+from annarchy_tb import Logger
+with Logger({str(logdir)!r}, "run") as logger:
+    fsync = os.fsync
+    def interrupted(descriptor):
+        os.fsync = fsync
+        os.kill(os.getpid(), signal.SIGUSR1)
+        fsync(descriptor)
+    signal.signal(signal.SIGUSR1, lambda *_: logger.add_metrics({{"handler": 1}}))
+    os.fsync = interrupted
+    logger.add_metrics({{"main": 1}})
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert read(logdir / "run")["metrics"] == {"main": 1.0, "handler": 1.0}
+
+
+def test_where_nothing_can_be_found_out_a_run_is_logged_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """No working directory, no name for the user, no git."""
+    code = f"""
+import os
+os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+import getpass
+getpass.getuser = lambda: 1 / 0
+from annarchy_tb import Logger
+with Logger({str(tmp_path)!r}, "run") as logger:
+    logger.add_scalar("a", 1)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    info = read(tmp_path / "run")
+    assert (info["status"], info["cwd"], info["user"]) == ("finished", None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("null", "[]", "{", "[" * 100_000, '{"params": [1], "metrics": "a"}'),
+        '{"status": "running", "pid": 1e999, "host": "HOST", "restarts": "x"}',
+        '{"status": "running", "pid": 99999999999999999999, "host": "HOST"}',
+        '{"status": "failed", "error": "boom", "git": 3, "slurm": [], "versions": 1}',
+        '{"status": "failed", "error": {}, "git": {"commit": 1}, "process": {"a": 1}}',
+        '{"metrics": {"loss": NaN}, "started": 5, "ended": "2020-01-01"}',
+        '{"status": "perhaps", "experiment": null, "session": 5, "params": {"a": {}}}',
+    ],
+)
+def test_a_record_that_somebody_changed_stops_nothing(logdir: Path, text: str) -> None:
+    """Whatever JSON it is, the run is read, listed, appended to and resumed."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        logger.save_checkpoint({}, 1)
+    record = logdir / "run" / "run.json"
+    for command in (["ls"], ["show", "run"], ["export", "run", "--format", "json"]):
+        record.write_text(text.replace("HOST", socket.gethostname()))
+        where = logdir if command == ["ls"] else logdir / "run"
+        arguments = [command[0], str(where), *command[2:]]
+        result = CliRunner().invoke(cli.main, arguments)
+        assert result.exit_code == 0, result.output
+    run = Run(logdir / "run")
+    assert run.status in runinfo.STATUSES
+    assert run.started is not None
+    run.duration, run.params, run.metrics, repr(run)
+    find_runs(logdir, params={"a": 1})
+    find_runs(logdir).to_pandas()
+    Logger(logdir, "run").close()
+    record.write_text(text)
+    Logger(logdir, "run", resume=True).close()
+    assert run.status == "finished"
+
+
+def test_a_lost_record_is_made_again(logdir: Path) -> None:
+    """Somebody deleted it: parameters given again stand in it, without a warning."""
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+    (logdir / "run" / "run.json").unlink()
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+    assert Run(logdir / "run").params == {"a": 1}
+
+
+class NastyError(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "error", [NastyError(), SystemExit(np.array([1, 2])), SystemExit("text")]
+)
+def test_any_exception_ends_the_run(logdir: Path, error: BaseException) -> None:
+    """Also one that can't be shown; it goes on as it is."""
+    with pytest.raises(type(error)) as caught, Logger(logdir, "run"):
+        raise error
+    assert caught.value is error
+    info = read(logdir / "run")
+    assert info["status"] == "failed"
+    assert info["error"]["type"] == type(error).__name__
+
+
 def test_a_summary_writer_makes_no_record(tmp_path: Path) -> None:
     """The drop-in writes what tensorboardX writes."""
     with SummaryWriter(str(tmp_path / "run")) as writer:
@@ -431,7 +580,7 @@ def test_a_reused_process_number_is_no_life(logger: Logger) -> None:
     """Another process with the same number is told from the one that wrote."""
     info = read(logger.run_dir)
     assert runinfo.status(info) == "running"
-    info["process"]["start"] -= 1
+    info["process"]["start"] = -1
     assert runinfo.status(info) == "killed"
     if (other := os.getppid()) > 1:
         info["pid"] = other  # alive, but not the one
