@@ -18,7 +18,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Give a file to write, which then takes the place of `path`.
 
     Whoever reads `path`, after a crash or a power failure too, finds what was there
-    before or all that was written. Where anything is raised, nothing has changed.
+    before or all that was written. (After a power failure, it may be the former until
+    `sync_directory`.) Where anything is raised, nothing has changed.
     """
     unique = f"{os.getpid()}-{os.urandom(4).hex()}"
     temporary = path.with_name(f".{harmless(path.name)}.{unique}.tmp")
@@ -32,7 +33,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    sync_directory(path.parent)
 
 
 @contextlib.contextmanager

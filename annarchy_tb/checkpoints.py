@@ -73,6 +73,7 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
         archive.writestr(RUN_JSON, json.dumps(checkpoint._asdict()))
         with archive.open(STATE, "w", force_zip64=True) as member:
             pickle.dump(state, member, pickle.HIGHEST_PROTOCOL)
+    sync_directory(folder)
     for old in [*earlier, path][:-keep]:
         old.unlink(missing_ok=True)
 
@@ -200,6 +201,7 @@ def _cut(path: Path, size: int, away: Path) -> None:
         source.seek(size)
         with replacing(away.with_name(f"{away.name}.from-{size}")) as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
+        sync_directory(away.parent)
         source.seek(0)
         # A process that outlived its parent may still write to the old file.
         with replacing(path) as copy:
@@ -209,3 +211,4 @@ def _cut(path: Path, size: int, away: Path) -> None:
                     raise OSError(f"{path} became shorter while it was copied")
                 copy.write(part)
                 size -= len(part)
+    sync_directory(path.parent)

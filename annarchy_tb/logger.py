@@ -927,4 +927,5 @@ class Logger:
         for tag, number in metrics.items():
             value = records.scalar_value(tag, number)
             self._write(method, tag, "scalar", value, None, None)
-        self._info.update(metrics)
+        if metrics:
+            self._info.update(metrics)
