@@ -100,13 +100,15 @@ def _text(given: object) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", str(given))
 
 
-def start_value(params: Mapping[str, Parameter], start: float) -> Parts:
+def start_value(
+    params: Mapping[str, Parameter], start: float, group: str | None = None
+) -> Parts:
     """Return the summary value that gives the run its row and its parameters.
 
     What is None or not finite is left out: one such value would turn the column of
-    every run into text, or break its interval.
+    every run into text, or break its interval. Runs of one group share a row.
     """
-    message = double_field(5, start)
+    message = double_field(5, start) + (text_field(4, group) if group else b"")
     for name, parameter in params.items():
         if isinstance(parameter, bool):
             encoded = varint_field(4, parameter)

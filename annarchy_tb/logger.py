@@ -566,6 +566,8 @@ class Logger:
         self,
         params: Mapping[str, Any],
         metrics: Mapping[str, SupportsFloat] | None = None,
+        *,
+        group: str | None = None,
     ) -> None:
         """Log the parameters of the run, once: its row in the HPARAMS tab.
 
@@ -582,6 +584,9 @@ class Logger:
         metrics : dict of str to float, optional
             The results, if they are known already: see `add_metrics`. In the table,
             every scalar of the run is a metric, with its last value.
+        group : str, optional
+            Runs of one group are one row, with the averages of their metrics and the
+            parameters of one of them: repetitions with other seeds, say.
 
         Raises
         ------
@@ -597,12 +602,14 @@ class Logger:
             )
         with naming(method, "params"):
             plain = hparams.flatten(params)
+        if group is not None and not isinstance(group, str):
+            raise TypeError(f"{method}: group must be a str, got {describe(group)}")
         results = self._results(method, "metrics", {} if metrics is None else metrics)
         if hparams.START_TAG not in self._ledger:
-            value = hparams.start_value(plain, self._info.started)
+            value = hparams.start_value(plain, self._info.started, group)
             self._file.append(records.summary([value], now()))
             self._ledger.note(hparams.START_TAG, "hparams", 0)
-            self._info.update(params=plain)
+            self._info.update(params=plain, group=group)
             self._write_table()
         elif self._info.info["params"] is None:  # somebody took run.json away
             self._info.update(params=plain)

@@ -168,6 +168,10 @@ class RunInfo:
             self._write()
             return bool(before)
 
+    def later(self, **changes: Any) -> None:
+        """Enter changes at the next `update`."""
+        self._waiting.append({**changes, "more": {}})
+
     def update(self, more: Mapping[str, Any] | None = None, **changes: Any) -> None:
         """Enter changes, and `more` metrics beside those that are there."""
         self._waiting.append({**changes, "more": dict(more or {})})
