@@ -149,8 +149,8 @@ class RunInfo:
                     f"the run {self._run} can't be resumed: process {before['pid']} of "
                     f"this host is still writing it; close its Logger or end it first"
                 )
-            begun = date(before.get("started"))
-            self.started = begun.timestamp() if begun else first_time(self._run)
+            begun = date(before.get("started")) or date(iso(first_time(self._run)))
+            self.started = begun.timestamp() if begun else now()
             _open.add(self._session)
             self.info = {
                 "status": RUNNING,

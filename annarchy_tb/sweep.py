@@ -6,9 +6,11 @@ killed, and go on.
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -29,7 +31,7 @@ from tqdm.auto import tqdm
 from annarchy_tb import names
 from annarchy_tb.find import Runs, find_runs
 from annarchy_tb.logger import Logger
-from annarchy_tb.runinfo import FAILED, FINISHED
+from annarchy_tb.runinfo import FAILED, FINISHED, read
 from annarchy_tb.runs import absolute, claim
 
 Params = dict[str, Any]
@@ -411,8 +413,26 @@ def _run_trial(objective: Objective, logdir: Path, trial: _Trial) -> Outcome:
         "repeat": trial.repeat,
         "choices": trial.choices,
     }
+    # An executor may lose a result with its worker, and ask for it again.
+    for info in _earlier(logdir, trial.name):
+        if info.get("trial") == about and info.get("status") == FINISHED:
+            return Outcome(_as_floats(info["metrics"]))
     path = claim(logdir, trial.name)
     return _try(objective, path, trial.params, about, trial.group)
+
+
+def _earlier(logdir: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of the runs that `claim` made for a name."""
+    for number in itertools.count():
+        path = logdir / (f"{name}_{number}" if number else name)
+        if not path.exists():
+            return
+        yield read(path)
+
+
+def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    # JSON has no NaN.
+    return {n: math.nan if v is None else float(v) for n, v in metrics.items()}
 
 
 def _try(
@@ -432,7 +452,7 @@ def _try(
             if "loss" not in metrics:
                 raise ValueError("the objective's metrics have no 'loss'")
             logger.add_metrics(metrics)
-            return Outcome({name: float(value) for name, value in metrics.items()})
+            return Outcome(_as_floats(metrics))
     except (Exception, SystemExit) as error:
         return Outcome(None, f"{type(error).__name__}: {error}")
 
@@ -447,7 +467,11 @@ def _executor(
         return
     # A fork of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context)
+
+    def start() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(workers, context, _end_with_parent)
+
+    pool = start()
 
     def submit(*arguments: Any) -> Future[Outcome]:
         nonlocal pool
@@ -455,10 +479,22 @@ def _executor(
             return pool.submit(*arguments)
         except BrokenExecutor:
             pool.shutdown()
-            pool = ProcessPoolExecutor(workers, context)
+            pool = start()
             return pool.submit(*arguments)
 
     try:
         yield submit
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when the process of the sweep is killed."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

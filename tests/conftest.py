@@ -26,8 +26,11 @@ from hypothesis import settings
 from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
+from tqdm import tqdm
 
 from annarchy_tb import Logger
+
+tqdm.monitor_interval = 0  # its monitor is a thread that goes on
 
 # Where TensorBoard has its fast loader, a data server written in Rust.
 HAS_RUST = (platform.system(), platform.machine()) in (
@@ -214,6 +217,24 @@ class Server:
                 pass  # the run is not there yet
             time.sleep(0.2)
         raise AssertionError(f"{path} {query}: {answer}")
+
+    def rows(self, wanted: Callable[[list[Any]], bool]) -> list[Any]:
+        """Return the rows of the HPARAMS tab, once they are what is wanted."""
+        body = {
+            "experimentName": "",
+            "allowedStatuses": [
+                *("STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"),
+                "STATUS_UNKNOWN",
+            ],
+            "colParams": [],
+            "startIndex": 0,
+            "sliceSize": 1000,
+            "includeMetrics": True,
+        }
+        path = "plugin/hparams/session_groups"
+        answer = self.until(lambda a: wanted(a["sessionGroups"]), path, body)
+        found: list[Any] = answer["sessionGroups"]
+        return found
 
     def stop(self) -> None:
         """End it and wait for its end."""

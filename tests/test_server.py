@@ -98,26 +98,15 @@ def pictures(
 def session(server: Server, run: str) -> dict[str, Any]:
     """Return the row of a run in the HPARAMS tab, once it has ended."""
 
-    def row(answer: Any) -> Any:
-        groups = [g for g in answer["sessionGroups"] if g["sessions"][0]["name"] == run]
-        return groups[0] if groups else None
+    def its(rows: list[Any]) -> list[Any]:
+        return [row for row in rows if row["sessions"][0]["name"] == run]
 
-    body = {
-        "experimentName": "",
-        "allowedStatuses": [f"STATUS_{s}" for s in ("UNKNOWN", "SUCCESS", "FAILURE")],
-        "colParams": [],
-        "startIndex": 0,
-        "sliceSize": 1000,
-        "includeMetrics": True,
-    }
-    answer = server.until(
-        lambda answer: row(answer) and "endTimeSecs" in row(answer)["sessions"][0],
-        "plugin/hparams/session_groups",
-        body,
+    rows = server.rows(
+        lambda rows: its(rows) and "endTimeSecs" in its(rows)[0]["sessions"][0]
     )
-    found: dict[str, Any] = row(answer)
+    [found] = its(rows)
     assert len(found["sessions"]) == 1
-    return found
+    return dict(found)
 
 
 def test_scalars_have_their_steps_and_values(logger: Logger, server: Server) -> None:

@@ -145,23 +145,9 @@ def test_tensorboard_shows_every_end(ended: Path, fast: bool) -> None:
     server = Server(ended, fast)
     try:
         server.start()
-        body = {
-            "experimentName": "",
-            "colParams": [],
-            "allowedStatuses": [
-                *("STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"),
-                "STATUS_UNKNOWN",
-            ],
-            "sliceSize": 100,
-        }
-        answer = server.until(
-            lambda a: len(a["sessionGroups"]) == len(ENDS),
-            "plugin/hparams/session_groups",
-            body,
-        )
+        rows = server.rows(lambda rows: len(rows) == len(ENDS))
         shown = {
-            group["hparams"]["name"]: group["sessions"][0].get("status")
-            for group in answer["sessionGroups"]
+            row["hparams"]["name"]: row["sessions"][0].get("status") for row in rows
         }
         words = {0: (None, "STATUS_UNKNOWN"), 1: "STATUS_SUCCESS", 2: "STATUS_FAILURE"}
         for name, (_, _, status, number) in ENDS.items():

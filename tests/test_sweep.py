@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import collections
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hyperopt
+import numpy as np
+import pytest
+from conftest import HAS_RUST, Server
+from hyperopt import hp
+
+from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb.sweep import Suggestions, logged, sweep
+
+SPACE = {"x": hp.uniform("x", 0.0, 10.0), "rule": hp.choice("rule", ["oja", "hebb"])}
+
+# -- objectives, which workers import --------------------------------------------------
+
+
+def parabola(params: dict[str, Any], logger: Logger) -> float:
+    for step in range(3):
+        logger.add_scalar("x", params["x"], step)
+    return float((params["x"] - 3.0) ** 2)
+
+
+def picky(params: dict[str, Any], logger: Logger) -> dict[str, float]:
+    if params["x"] > 5.0:
+        raise ValueError(f"diverged at {params['x']}")
+    return {"loss": params["x"], "twice": 2 * params["x"]}
+
+
+def noisy(params: dict[str, Any], logger: Logger) -> float:
+    return float(params["seed"])
+
+
+def mortal(params: dict[str, Any], logger: Logger) -> float:
+    """Be killed in every third trial, the first time it is tried."""
+    number = logger.run_dir.name.removeprefix("trial")
+    if "_" not in number and int(number) % 3 == 1:
+        logger.add_scalar("before", 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return parabola(params, logger)
+
+
+def doomed(params: dict[str, Any], logger: Logger) -> float:
+    os._exit(1)
+
+
+def exits(params: dict[str, Any], logger: Logger) -> float:
+    sys.exit(3)
+
+
+def not_a_number(params: dict[str, Any], logger: Logger) -> float:
+    return math.nan if params["x"] > 5 else params["x"]
+
+
+def lossless(params: dict[str, Any], logger: Logger) -> dict[str, float]:
+    return {"error": 1.0}
+
+
+def tenth(params: dict[str, Any], logger: Logger) -> float:
+    time.sleep(0.1)
+    return parabola(params, logger)
+
+
+def statuses(logdir: Path) -> dict[str, int]:
+    return collections.Counter(run.status for run in find_runs(logdir))
+
+
+def script(path: Path, code: str) -> subprocess.Popen[bytes]:
+    """Start a script that can import the objectives of this module."""
+    path.write_text(f"import test_sweep\n{code}")
+    return subprocess.Popen(
+        [sys.executable, str(path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+# -- one machine -----------------------------------------------------------------------
+
+
+def test_every_trial_is_a_run_of_its_own(logdir: Path) -> None:
+    """With its parameters, its metrics and its status; the best one is returned."""
+    found = sweep(parabola, SPACE, 12, logdir, workers=3, progress=False)
+    assert sorted(run.path.name for run in found.runs) == [
+        f"trial{number:04d}" for number in range(12)
+    ]
+    assert statuses(logdir) == {"finished": 12}
+    losses = {run.metrics["loss"]: run for run in found.runs}
+    best = losses[found.loss]
+    assert found.loss == min(losses)
+    assert found.params == best.params
+    assert found.params is not None
+    assert found.loss == pytest.approx((found.params["x"] - 3) ** 2)
+    for run in found.runs:
+        assert run.scalars("x").values.tolist() == [np.float32(run.params["x"])] * 3
+    table = found.runs.to_pandas()
+    assert table["metrics.loss"].min() == found.loss
+    assert set(table["params.rule"]) <= {"oja", "hebb"}
+
+
+def test_what_raises_is_a_failure_and_the_search_goes_on(logdir: Path) -> None:
+    """Other parameters are tried, and all are counted."""
+    found = sweep(picky, SPACE, 12, logdir, workers=2, progress=False)
+    assert set(statuses(logdir)) == {"finished", "failed"}
+    assert len(found.runs) == 12
+    assert found.params is not None
+    assert found.params["x"] <= 5.0
+    failed = find_runs(logdir, status="failed")
+    assert all("diverged" in run.info["error"]["message"] for run in failed)
+    assert all("in picky" in run.info["error"]["where"] for run in failed)
+    good = find_runs(logdir, status="finished")[0]
+    assert good.metrics["twice"] == 2 * good.metrics["loss"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "status"), [(exits, "failed"), (lossless, "failed")]
+)
+def test_a_search_in_which_all_fails_ends(
+    logdir: Path, objective: Any, status: str
+) -> None:
+    """There is no best then."""
+    found = sweep(objective, SPACE, 3, logdir, workers=1, progress=False)
+    assert (found.params, found.loss) == (None, math.inf)
+    assert statuses(logdir) == {status: 3}
+
+
+def test_a_loss_of_nan_is_no_best(logdir: Path) -> None:
+    """The run finished, its parameters failed."""
+    found = sweep(not_a_number, SPACE, 10, logdir, workers=2, progress=False)
+    assert statuses(logdir) == {"finished": 10}
+    assert found.params is not None
+    assert found.params["x"] <= 5
+
+
+def test_a_trial_whose_worker_died_is_tried_again(logdir: Path) -> None:
+    """In a directory of its own; what it had logged before is kept."""
+    found = sweep(mortal, SPACE, 9, logdir, workers=2, progress=False)
+    finished = find_runs(logdir, status="finished")
+    numbers = sorted(run.info["trial"]["number"] for run in finished)
+    assert numbers == list(range(9))
+    killed = find_runs(logdir, status="killed")
+    assert {"trial0001", "trial0004", "trial0007"} <= {run.path.name for run in killed}
+    assert Run(logdir / "trial0001").scalars("before").values.tolist() == [1]
+    assert len(found.runs) == 9 + len(killed)
+
+
+def test_a_trial_that_always_kills_its_worker_ends_the_search(logdir: Path) -> None:
+    """The error says which, and how often."""
+    once = {"workers": 1, "retries": 1, "progress": False}
+    with pytest.raises(RuntimeError, match="worker of trial0000 died 2 times"):
+        sweep(doomed, SPACE, 3, logdir, **once)
+    assert statuses(logdir) == {"killed": 2}
+
+
+# -- stopped, and called again ---------------------------------------------------------
+
+
+def test_a_sweep_goes_on_where_it_was(logdir: Path) -> None:
+    """Finished and failed trials are taken from their run.json; none is repeated."""
+    first = sweep(picky, SPACE, 6, logdir, workers=2, progress=False)
+    before = {run.path: run.info for run in first.runs}
+    again = sweep(picky, SPACE, 6, logdir, workers=2, progress=False)
+    assert {run.path: run.info for run in again.runs} == before
+    assert (again.params, again.loss) == (first.params, first.loss)
+    more = sweep(picky, SPACE, 10, logdir, workers=2, progress=False)
+    assert len(more.runs) == 10
+    assert {path: Run(path).info for path in before} == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_is_stopped_is_resumed(
+    logdir: Path, number: signal.Signals
+) -> None:
+    """By Ctrl-C or kill -9: finished trials count, the others are tried again."""
+    code = f"""
+from annarchy_tb.sweep import sweep
+if __name__ == "__main__":
+    sweep(test_sweep.tenth, test_sweep.SPACE, 40, {str(logdir)!r}, workers=2)
+"""
+    process = script(logdir.parent / "script.py", code)
+    while not logdir.exists() or len(find_runs(logdir, status="finished")) < 6:
+        assert process.poll() is None
+        time.sleep(0.05)
+    if number == signal.SIGINT:  # the terminal sends it to all processes
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    process.wait(60)
+    while find_runs(logdir, status="running"):  # workers end with their parent
+        time.sleep(0.05)
+    before = {run.path: run.info for run in find_runs(logdir, status="finished")}
+    assert 6 <= len(before) < 30
+    found = sweep(tenth, SPACE, 30, logdir, workers=2, progress=False)
+    finished = find_runs(logdir, status="finished")
+    counted = collections.Counter(run.info["trial"]["number"] for run in finished)
+    assert counted == dict.fromkeys(range(30), 1)
+    assert {path: Run(path).info for path in before} == before
+    assert not find_runs(logdir, status="running")
+    assert found.loss == min(run.metrics["loss"] for run in finished)
+
+
+def test_the_suggestions_of_a_resumed_search_are_those_of_a_whole_one() -> None:
+    """They depend on the seed and on what was told, not on who was asked."""
+    space = hp.choice(
+        "model",
+        [
+            {"name": "a", "x": hp.uniform("x", 0, 1)},
+            {
+                "name": "b",
+                "y": hp.quniform("y", 0, 100, 5),
+                "z": hp.loguniform("z", 0, 3),
+            },
+        ],
+    )
+    whole = Suggestions(space, 7)
+    history = []
+    for number in range(40):
+        asked, params, choices = whole.ask()
+        loss = None if number % 7 == 3 else params.get("x", 0.5) + params.get("y", 0)
+        whole.tell(asked, loss)
+        history.append((asked, params, choices, loss))
+    resumed = Suggestions(space, 7)
+    for asked, params, choices, loss in history[:25]:
+        assert resumed.restore(asked, choices) == params
+        resumed.tell(asked, loss)
+    for asked, params, choices, loss in history[25:]:
+        assert resumed.ask() == (asked, params, choices)
+        resumed.tell(asked, loss)
+    assert resumed.best() == whole.best()
+
+
+# -- repetitions, HPARAMS --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["rust", "python"])
+def test_tensorboard_shows_a_row_for_each_trial(logdir: Path, fast: bool) -> None:
+    """Repetitions share one, with the mean of their metrics; every cell is filled."""
+    if fast and not HAS_RUST:
+        pytest.skip("TensorBoard has no data server for this platform; CI runs it")
+    found = sweep(noisy, SPACE, 3, logdir, workers=2, repeats=4, progress=False)
+    assert found.loss == 1.5
+    assert len(found.runs) == 12
+    assert sorted(run.params["seed"] for run in found.runs) == sorted([0, 1, 2, 3] * 3)
+    server = Server(logdir, fast)
+    try:
+        server.start()
+        rows = server.rows(lambda rows: sum(len(r["sessions"]) for r in rows) == 12)
+    finally:
+        server.stop()
+    assert sorted(row["name"] for row in rows) == [f"trial{i:04d}" for i in range(3)]
+    for row in rows:
+        assert len(row["sessions"]) == 4
+        assert set(row["hparams"]) == {"x", "rule", "seed"}
+        metrics = {m["name"]["tag"]: m["value"] for m in row["metricValues"]}
+        assert metrics["loss"] == 1.5
+
+
+# -- other executors -------------------------------------------------------------------
+
+
+def test_a_cluster_of_dask_tries_again_what_was_killed(logdir: Path) -> None:
+    """Several real worker processes, one of which dies now and then."""
+    code = f"""
+from dask.distributed import Client, LocalCluster
+from annarchy_tb.sweep import sweep
+
+if __name__ == "__main__":
+    several = dict(n_workers=3, threads_per_worker=1, dashboard_address=":0")
+    with LocalCluster(**several) as cluster, Client(cluster) as client:
+        sweep(
+            test_sweep.mortal,
+            test_sweep.SPACE,
+            9,
+            {str(logdir)!r},
+            executor=client.get_executor(),
+            workers=3,
+        )
+"""
+    assert script(logdir.parent / "script.py", code).wait(120) == 0
+    finished = find_runs(logdir, status="finished")
+    counted = collections.Counter(run.info["trial"]["number"] for run in finished)
+    assert counted == dict.fromkeys(range(9), 1)
+    assert len({run.info["pid"] for run in finished}) > 2
+    killed = find_runs(logdir, status="killed")
+    assert {"trial0001", "trial0004", "trial0007"} <= {run.path.name for run in killed}
+    assert not find_runs(logdir, status="running")
+
+
+def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
+    """logged() is an objective of fmin, with all that raises as a failure."""
+    trials = hyperopt.Trials()
+    hyperopt.fmin(
+        logged(picky, logdir),
+        SPACE,
+        hyperopt.rand.suggest,
+        max_evals=10,
+        trials=trials,
+        rstate=np.random.default_rng(0),
+        show_progressbar=False,
+    )
+    assert set(statuses(logdir)) == {"finished", "failed"}
+    assert len(find_runs(logdir)) == 10
+    losses = [run.metrics["loss"] for run in find_runs(logdir, status="finished")]
+    assert sorted(losses) == sorted(
+        loss for loss in trials.losses() if loss is not None
+    )
+
+
+def test_without_hyperopt_the_error_names_what_to_install(logdir: Path) -> None:
+    """Only a sweep needs it."""
+    code = """
+import sys
+sys.modules["hyperopt"] = None
+from annarchy_tb.sweep import sweep
+sweep(None, {})
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=logdir.parent
+    )
+    assert "pip install 'annarchy-tb[sweep]'" in run.stderr
+    assert not list(logdir.parent.iterdir())
