@@ -605,14 +605,14 @@ class Logger:
         if group is not None and not isinstance(group, str):
             raise TypeError(f"{method}: group must be a str, got {describe(group)}")
         results = self._results(method, "metrics", {} if metrics is None else metrics)
+        changes: dict[str, Any] = {}
         if hparams.START_TAG not in self._ledger:
             value = hparams.start_value(plain, self._info.started, group)
             self._file.append(records.summary([value], now()))
             self._ledger.note(hparams.START_TAG, "hparams", 0)
-            self._info.update(params=plain, group=group)
-            self._write_table()
+            changes = {"params": plain, "group": group}
         elif self._info.info["params"] is None:  # somebody took run.json away
-            self._info.update(params=plain)
+            changes = {"params": plain}
         elif not self._info.has_params(plain):
             self._ledger.warn(
                 method,
@@ -623,6 +623,9 @@ class Logger:
             )
         self._has_parameters = True
         self._write_metrics(method, results)
+        if changes or results:
+            self._info.update(results, **changes)
+            self._write_table()
 
     def add_metrics(self, metrics: Mapping[str, SupportsFloat]) -> None:
         """Log the results of the run, shown in the HPARAMS tab.
@@ -634,9 +637,7 @@ class Logger:
             after the tag's last one: ``"Result/Accuracy"`` keeps it apart from a curve
             ``"Accuracy"``.
         """
-        self._check_open()
-        results = self._results("add_metrics", None, metrics)
-        self._write_metrics("add_metrics", results)
+        self._info.update(self._metrics_written(metrics))
 
     # -- files, checkpoints ----------------------------------------------------------
 
@@ -930,9 +931,14 @@ class Logger:
             self._ledger.check(method, name, "scalar")
         return results
 
+    def _metrics_written(self, metrics: object) -> dict[str, float]:
+        """Write metrics to the event file, and return what run.json is to say."""
+        self._check_open()
+        results = self._results("add_metrics", None, metrics)
+        self._write_metrics("add_metrics", results)
+        return results
+
     def _write_metrics(self, method: str, metrics: Mapping[str, float]) -> None:
         for tag, number in metrics.items():
             value = records.scalar_value(tag, number)
             self._write(method, tag, "scalar", value, None, None)
-        if metrics:
-            self._info.update(metrics)

@@ -48,7 +48,7 @@ def as_json(given: Any) -> Any:
 TYPES: dict[str, type] = {
     **dict.fromkeys(("status", "started", "ended", "host", "session"), str),
     **dict.fromkeys(("process", "error", "versions", "git", "slurm"), dict),
-    **dict.fromkeys(("params", "metrics"), dict),
+    **dict.fromkeys(("params", "metrics", "trial"), dict),
     **dict.fromkeys(("pid", "restarts", "checkpoint"), int),
 }
 
@@ -163,18 +163,16 @@ class RunInfo:
                 "metrics": before.get("metrics") or {},
                 "restarts": before.get("restarts") or 0,
                 "checkpoint": before.get("checkpoint"),
+                "group": before.get("group"),
+                "trial": before.get("trial"),
                 "session": self._session,
             }
             self._write()
             return bool(before)
 
-    def later(self, **changes: Any) -> None:
-        """Enter changes at the next `update`."""
-        self._waiting.append({**changes, "more": {}})
-
     def update(self, more: Mapping[str, Any] | None = None, **changes: Any) -> None:
         """Enter changes, and `more` metrics beside those that are there."""
-        self._waiting.append({**changes, "more": dict(more or {})})
+        self.later(more, **changes)
         here = (os.getpid(), threading.get_ident())
         if self._busy == here:  # a signal handler that interrupted just this
             self._write_waiting()
@@ -190,6 +188,10 @@ class RunInfo:
                     del self._waiting[:number]
             finally:
                 self._busy = None
+
+    def later(self, more: Mapping[str, Any] | None = None, **changes: Any) -> None:
+        """Do the same at the next `update`."""
+        self._waiting.append({**changes, "more": dict(more or {})})
 
     def _write_waiting(self) -> bool:
         there = self.read()

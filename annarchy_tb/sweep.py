@@ -451,7 +451,8 @@ def _try(
             metrics = dict(found) if isinstance(found, Mapping) else {"loss": found}
             if "loss" not in metrics:
                 raise ValueError("the objective's metrics have no 'loss'")
-            logger.add_metrics(metrics)
+            # The run ends here, so that run.json need not be written twice.
+            logger._info.later(logger._metrics_written(metrics))
             return Outcome(_as_floats(metrics))
     except (Exception, SystemExit) as error:
         return Outcome(None, f"{type(error).__name__}: {error}")
