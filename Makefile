@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo view test lint types bench annarchy clean
+.PHONY: demo view test lint types bench annarchy examples clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -31,6 +31,10 @@ bench: .venv/bench
 annarchy: .venv/annarchy
 	. $(BIN)/activate && python examples/tensorboard/izhikevich.py
 
+# The notebooks and the sweep with ANNarchy, on processes, Dask and Spark (needs Java).
+examples: .venv/test .venv/examples
+	. $(BIN)/activate && python -m pytest tests/test_simulators.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -38,7 +42,7 @@ annarchy: .venv/annarchy
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/test .venv/lint .venv/bench: .venv/%: .venv/demo
+.venv/test .venv/lint .venv/bench .venv/examples: .venv/%: .venv/demo
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
 
