@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import load, points
 
-from annarchy_tb import Logger, Run
+from annarchy_tb import Logger, Run, find_runs
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,7 +89,7 @@ def test_the_code_about_runs_runs(
     code = f"""
 import os, signal, sys, time
 {inspect.cleandoc(handler)}
-from annarchy_tb import Logger, Run
+from annarchy_tb import Logger, Run, find_runs
 with Logger(experiment="job"):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(10)
@@ -97,6 +97,17 @@ with Logger(experiment="job"):
     job = subprocess.run([sys.executable, "-c", code])
     assert job.returncode == 143
     assert Run("runs/job").status == "failed"
+
+
+def test_the_code_about_sweeps_runs(tmp_path: Path) -> None:
+    """The script of docs/sweeps.rst, as a user would save it."""
+    text = (ROOT / "docs" / "sweeps.rst").read_text()
+    block = re.findall(r"::\n\n((?:    .*\n|\n)+)", text)[0]
+    (tmp_path / "script.py").write_text(inspect.cleandoc(block))
+    subprocess.run([sys.executable, "script.py"], check=True, cwd=tmp_path)
+    runs = find_runs(tmp_path / "runs" / "sweep", status="finished")
+    assert len(runs) == 20
+    assert min(run.metrics["loss"] for run in runs) < 3
 
 
 def test_the_readme_gives_the_signatures_as_they_are() -> None:

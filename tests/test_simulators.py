@@ -59,7 +59,7 @@ def run_notebook(name: str, *parameters: str) -> Any:
 
 
 def hparams_rows(logdir: Path, number: int) -> list[Any]:
-    """Return the rows that both loaders of the real TensorBoard show, once all ended."""
+    """Return the rows that both loaders of the real TensorBoard show at the end."""
     shown = []
     for fast in {False, HAS_RUST}:
         server = Server(logdir, fast)
