@@ -7,7 +7,7 @@ is a run in ``runs/sweep``. Stopped or killed, the same command goes on.
     python sweep.py                                # a pool of processes on this machine
     python sweep.py --scheduler tcp://host:8786    # the workers of a Dask cluster
     python sweep.py --spark                        # a Spark cluster, with SparkTrials
-    tensorboard --logdir runs                      # then open HPARAMS
+    tensorboard --logdir runs/sweep                # then open HPARAMS
 
 It needs ``pip install ANNarchy 'annarchy-tb[sweep]'`` in an activated virtual
 environment, g++ and cmake (and ``dask[distributed]`` or ``pyspark``).
