@@ -268,33 +268,37 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
 
 def _table(info: Mapping[str, Any]) -> str:
-    """Return the record as a Markdown table."""
+    """Return the record as a Markdown table: first what differs most between runs."""
     error, git, slurm = (info.get(name) or {} for name in ("error", "git", "slurm"))
-    commit = git.get("commit") and str(git["commit"])[:12] + (
-        " (modified)" if git.get("dirty") else ""
-    )
-    rows: dict[str, Any] = {
-        name: info.get(name) for name in ("status", "started", "ended")
-    }
+    rows: list[tuple[str, Any]] = [("status", info.get("status"))]
     if error:
-        rows["error"] = f"{error.get('type')}: {error.get('message')}"
-        rows["where"] = error.get("where")
-    rows["restarts"] = info.get("restarts") or None
-    rows |= {name: info.get(name) for name in ("host", "pid", "user", "command", "cwd")}
-    rows["git"] = commit
-    rows |= {f"SLURM {name}": value for name, value in slurm.items()}
-    rows["python"] = info.get("python")
-    rows |= info.get("versions") or {}
-    lines = [f"| run | {_cell(info.get('experiment'))} |", "|---|---|"]
-    lines += [
-        f"| {_cell(name)} | {_cell(value)} |"
-        for name, value in rows.items()
-        if value is not None
-    ]
+        rows += [("error", f"{error.get('type')}: {error.get('message')}")]
+        rows += [("where", error.get("where"))]
+    rows += [(name, _readable(info.get(name))) for name in ("started", "ended")]
+    rows += [("restarts", info.get("restarts") or None)]
+    lines = [f"| run | {_cell(info.get('experiment'))} |", "|---|---|", *_lines(rows)]
     for kind in ("params", "metrics"):
         for name, value in (info.get(kind) or {}).items():
             lines.append(f"| {kind}: **{_cell(name)}** | {_cell(value)} |")
-    return "\n".join(lines)
+    rows = [
+        (name, info.get(name)) for name in ("host", "pid", "user", "command", "cwd")
+    ]
+    if git.get("commit"):
+        changed = " (modified)" if git.get("dirty") else ""
+        rows += [("git", f"{str(git['commit'])[:12]}{changed}")]
+    rows += [(f"SLURM {name}", value) for name, value in slurm.items()]
+    rows += [("python", info.get("python")), *(info.get("versions") or {}).items()]
+    return "\n".join([*lines, *_lines(rows)])
+
+
+def _lines(rows: list[tuple[str, Any]]) -> list[str]:
+    return [f"| {_cell(n)} | {_cell(v)} |" for n, v in rows if v is not None]
+
+
+def _readable(moment: object) -> str | None:
+    """Return a date of `iso` as people write it."""
+    found = date(moment)
+    return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else None
 
 
 def _cell(value: Any) -> str:
