@@ -586,7 +586,8 @@ class Logger:
             every scalar of the run is a metric, with its last value.
         group : str, optional
             Runs of one group are one row, with the averages of their metrics and the
-            parameters of one of them: repetitions with other seeds, say.
+            parameters of one of them: repetitions with other seeds, say. TensorBoard
+            looks for a group's runs in all it shows, so its name must be unique there.
 
         Raises
         ------

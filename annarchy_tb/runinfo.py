@@ -210,7 +210,7 @@ class RunInfo:
         self._ending = {
             "status": FINISHED if error is None else FAILED,
             "ended": iso(now()),
-            "error": None if error is None else _describe(error),
+            "error": None if error is None else describe_error(error),
             "versions": provenance.versions(),
         }
 
@@ -255,7 +255,8 @@ class RunInfo:
         return {**self.__dict__, "_waiting": [], "_busy": None}
 
 
-def _describe(error: BaseException) -> dict[str, Any]:
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Return the type, the message and the place of an error, whatever it is."""
     try:
         message = str(error)
     except BaseException:

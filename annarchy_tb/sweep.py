@@ -6,6 +6,7 @@ killed, and go on.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import multiprocessing
@@ -29,15 +30,24 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from annarchy_tb import names
+from annarchy_tb.atomic import exclusive
 from annarchy_tb.find import Runs, find_runs
+from annarchy_tb.hparams import flatten
 from annarchy_tb.logger import Logger
-from annarchy_tb.runinfo import FAILED, FINISHED, read
+from annarchy_tb.messages import warn
+from annarchy_tb.reader import Run
+from annarchy_tb.runinfo import (
+    FAILED,
+    FINISHED,
+    as_json,
+    describe_error,
+    is_alive,
+    read,
+)
 from annarchy_tb.runs import absolute, claim
 
 Params = dict[str, Any]
 Objective = Callable[[Params, Logger], SupportsFloat | Mapping[str, SupportsFloat]]
-
-INTERRUPTED = ("KeyboardInterrupt", "SystemExit")  # of a trial that is tried again
 
 
 class Result(NamedTuple):
@@ -84,8 +94,8 @@ def sweep(
         ``objective(params, logger)`` tries parameters, logs to the run of the trial,
         and returns the loss, or a dict of metrics with a ``"loss"``. It is sent to
         other processes, so it has to stand in a module or a script. What it raises
-        makes the run a failure; the sweep goes on. A loss of NaN is a failure of the
-        parameters too.
+        makes the run a failure; the sweep goes on. A loss that is not finite is a
+        failure of the parameters too.
     space : dict
         The parameters by their names, in hyperopt's terms, such as
         ``{"tau": hyperopt.hp.uniform("tau", 1.0, 100.0)}``.
@@ -121,21 +131,36 @@ def sweep(
     ImportError
         If hyperopt is missing.
     RuntimeError
-        If the worker of a trial died more than `retries` times.
+        If the worker of a trial died more than `retries` times, or if another sweep
+        goes on in `logdir`, or trials of one do.
+    ValueError
+        If `space` is empty, or the sweep in `logdir` was begun with another `space` or `repeats`.
     """
     suggestions = Suggestions(space, seed, algo)
     path = absolute(logdir)
     path.mkdir(parents=True, exist_ok=True)
     workers = workers or os.cpu_count() or 1
-    search = _Search(objective, suggestions, path, repeats, retries)
-    search.restore(find_runs(path))
-    with (
-        _executor(executor, workers) as submit,
-        tqdm(total=max_evals, initial=search.done, disable=not progress) as bar,
-    ):
-        search.run(submit, max_evals, workers, bar)
+    search = _Search(objective, suggestions, path, max_evals, repeats, retries)
+    with exclusive(path, patience=0.0) as alone:
+        if not alone:
+            raise RuntimeError(f"another sweep goes on in {path}")
+        search.restore(_runs(path))
+        with (
+            _executor(executor, workers) as submit,
+            tqdm(total=max_evals, initial=search.done, disable=not progress) as bar,
+        ):
+            search.run(submit, workers, bar)
+    runs = _runs(path)
     params, loss = suggestions.best() or (None, math.inf)
-    return Result(params, loss, find_runs(path))
+    errors = [run.info["error"] for run in runs if run.info.get("error")]
+    if params is None and errors:
+        warn(f"every trial failed, the last one with {errors[0].get('message')!r}")
+    return Result(params, loss, runs)
+
+
+def _runs(logdir: Path) -> Runs:
+    """Return the runs of the sweep in a directory, without those further below."""
+    return Runs(logdir, [run for run in find_runs(logdir) if run.path.parent == logdir])
 
 
 def logged(
@@ -165,7 +190,8 @@ class _Logged:
         outcome = _try(self.objective, path, params)
         if outcome.metrics is None:
             return {"status": "fail", "error": outcome.error}
-        return {"status": "ok", **outcome.metrics}
+        status = "ok" if math.isfinite(outcome.metrics["loss"]) else "fail"
+        return {**outcome.metrics, "status": status}
 
 
 # -- what hyperopt is asked and told ---------------------------------------------------
@@ -190,6 +216,8 @@ class Suggestions:
             raise ImportError(
                 "sweep needs hyperopt: pip install 'annarchy-tb[sweep]'"
             ) from None
+        if isinstance(space, Mapping) and not space:
+            raise ValueError("space must hold parameters, and is empty")
         self._hyperopt = hyperopt
         self._algo = algo or hyperopt.tpe.suggest
         self._space = space
@@ -211,10 +239,16 @@ class Suggestions:
             if len(found)
         }
         self._enter(doc)
-        return number, self._params(choices), choices
+        return number, self.parameters(choices), choices
 
     def restore(self, number: int, choices: dict[str, Any]) -> Params:
-        """Enter what was asked for before; return its parameters."""
+        """Enter what was asked for before; return its parameters.
+
+        Raises
+        ------
+        ValueError
+            If they are not of this space.
+        """
         labels = self._domain.params  # also those that this choice does not need
         misc = {
             "tid": number,
@@ -225,8 +259,9 @@ class Suggestions:
         }
         new = {"status": self._hyperopt.STATUS_NEW}
         [doc] = self._trials.new_trial_docs([number], [None], [new], [misc])
+        params = self.parameters(choices)
         self._enter(doc)
-        return self._params(choices)
+        return params
 
     def _enter(self, doc: Any) -> None:
         doc["state"] = self._hyperopt.JOB_STATE_RUNNING
@@ -240,7 +275,7 @@ class Suggestions:
 
     def tell(self, number: int, loss: float | None) -> None:
         """Enter the loss of parameters, None if they failed."""
-        ok = loss is not None and not math.isnan(loss)
+        ok = loss is not None and math.isfinite(loss)
         doc = self._docs[number]
         doc["state"] = self._hyperopt.JOB_STATE_DONE
         doc["result"] = (
@@ -261,10 +296,22 @@ class Suggestions:
             return None
         loss, number = min(told)
         vals = self._docs[number]["misc"]["vals"]
-        return self._params({n: v[0] for n, v in vals.items() if len(v)}), loss
+        return self.parameters({n: v[0] for n, v in vals.items() if len(v)}), loss
 
-    def _params(self, choices: dict[str, Any]) -> Params:
-        found = self._hyperopt.space_eval(self._space, choices)
+    def parameters(self, choices: dict[str, Any]) -> Params:
+        """Return the parameters of some choices.
+
+        Raises
+        ------
+        ValueError
+            If they are not of this space.
+        """
+        try:
+            if not set(choices) <= set(self._domain.params):
+                raise KeyError
+            found = self._hyperopt.space_eval(self._space, choices)
+        except Exception as error:  # whatever hyperopt makes of it
+            raise ValueError(f"no parameters of this space: {choices}") from error
         return dict(found) if isinstance(found, Mapping) else {"x": found}
 
 
@@ -283,12 +330,10 @@ class Outcome(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """Parameters to be tried once, and what `Suggestions.restore` needs of them."""
+    """Parameters to be tried once, and what run.json is to say of them."""
 
-    number: int
-    repeat: int
     params: Params
-    choices: dict[str, Any]
+    about: dict[str, Any]
     name: str
     group: str | None = None
     deaths: int = 0
@@ -300,12 +345,17 @@ class _Search:
         objective: Objective,
         suggestions: Suggestions,
         logdir: Path,
+        max_evals: int,
         repeats: int,
         retries: int,
     ) -> None:
         self._objective = objective
         self._suggestions = suggestions
         self._logdir = logdir
+        self._max_evals = max_evals
+        # TensorBoard looks for groups in all that it shows.
+        digest = hashlib.sha256(os.fsencode(logdir)).hexdigest()[:6]
+        self._group = f"{logdir.name}-{digest}"
         self._repeats = repeats
         self._retries = retries
         self._losses: dict[int, dict[int, float | None]] = {}  # by number and repeat
@@ -318,33 +368,64 @@ class _Search:
         for run in reversed(runs):
             info = run.info
             trial = info.get("trial")
-            if not isinstance(trial, dict):
+            if trial is None:
                 continue
-            number = trial["number"]
-            known[number] = trial["choices"]
+            if is_alive(info):
+                raise RuntimeError(
+                    f"{run.path} is still being written, by process {info['pid']}: "
+                    f"wait for it, or end it"
+                )
+            number, choices = trial["number"], trial["choices"]
+            if number not in known:
+                known[number] = choices
+                self._check(run, trial)
             its = self._losses.setdefault(number, {})
-            error = (info.get("error") or {}).get("type")
+            interrupted = (info.get("error") or {}).get("type") == "KeyboardInterrupt"
             if info.get("status") == FINISHED:
                 its[trial["repeat"]] = run.metrics.get("loss")
-            elif info.get("status") == FAILED and error not in INTERRUPTED:
+            elif info.get("status") == FAILED and not interrupted:
                 its[trial["repeat"]] = None
         for number, choices in sorted(known.items()):
             params = self._suggestions.restore(number, choices)
-            self._plan(number, params, choices)
+            self._plan(number, params, choices, number < self._max_evals)
 
-    def _plan(self, number: int, params: Params, choices: dict[str, Any]) -> None:
+    def _check(self, run: Run, trial: dict[str, Any]) -> None:
+        """Raise if a run belongs to another sweep."""
+        other = f"{run.path} belongs to another sweep, with another"
+        if trial["repeats"] != self._repeats:
+            raise ValueError(f"{other} repeats, {trial['repeats']}: take a new logdir")
+        try:
+            params = self._suggestions.parameters(trial["choices"])
+        except ValueError as error:
+            raise ValueError(f"{other} space: take a new logdir") from error
+        if self._repeats > 1:
+            params["seed"] = trial["repeat"]
+        if run.params and as_json(flatten(params)) != run.params:
+            raise ValueError(f"{other} space: take a new logdir")
+
+    def _plan(
+        self, number: int, params: Params, choices: dict[str, Any], wanted: bool = True
+    ) -> None:
         """Enter what is still to be tried of these parameters."""
+        if self._repeats > 1 and "seed" in params:
+            raise ValueError("with repeats, the space can't have a 'seed'")
         its = self._losses.setdefault(number, {})
         name = f"trial{number:04d}"
         for repeat in range(self._repeats):
-            trial = _Trial(number, repeat, params, choices, name)
+            about = {
+                "number": number,
+                "repeat": repeat,
+                "repeats": self._repeats,
+                "choices": choices,
+            }
+            trial = _Trial(params, about, name)
             if self._repeats > 1:
                 trial = trial._replace(
                     params={**params, "seed": repeat},
                     name=f"{name}_seed{repeat}",
-                    group=name,
+                    group=f"{self._group}/{name}",
                 )
-            if repeat not in its:
+            if repeat not in its and wanted:
                 self._todo.append(trial)
         self._tell(number)
 
@@ -358,31 +439,33 @@ class _Search:
             self.done += 1
 
     def run(
-        self,
-        submit: Callable[..., Future[Outcome]],
-        max_evals: int,
-        workers: int,
-        bar: tqdm[Any],
+        self, submit: Callable[..., Future[Outcome]], workers: int, bar: tqdm[Any]
     ) -> None:
         """Try until so many parameters have been tried."""
         going: dict[Future[Outcome], _Trial] = {}
-        while True:
-            while len(going) < workers and (
-                self._todo or len(self._losses) < max_evals
-            ):
-                if not self._todo:
-                    self._plan(*self._suggestions.ask())
-                trial = self._todo.pop(0)
-                going[submit(_run_trial, self._objective, self._logdir, trial)] = trial
-            if not going:
-                return
-            finished, _ = wait(going, return_when=FIRST_COMPLETED)
-            for future in finished:
-                self._take(future, going.pop(future))
-            best = self._suggestions.best()
-            if best is not None:
-                bar.set_postfix_str(f"best loss {best[1]:.4g}", refresh=False)
-            bar.update(self.done - bar.n)
+        try:
+            while True:
+                while len(going) < workers and (
+                    self._todo or len(self._losses) < self._max_evals
+                ):
+                    if not self._todo:
+                        self._plan(*self._suggestions.ask())
+                    trial = self._todo.pop(0)
+                    future = submit(_run_trial, self._objective, self._logdir, trial)
+                    going[future] = trial
+                if not going:
+                    return
+                finished, _ = wait(going, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self._take(future, going.pop(future))
+                best = self._suggestions.best()
+                if best is not None:
+                    bar.set_postfix_str(f"best loss {best[1]:.4g}", refresh=False)
+                bar.update(self.done - bar.n)
+        finally:  # whatever ended the search, no trial goes on behind its back
+            for future in going:
+                future.cancel()
+            wait(going)
 
     def _take(self, future: Future[Outcome], trial: _Trial) -> None:
         try:
@@ -391,14 +474,23 @@ class _Search:
             if not _died(error):
                 raise
             if trial.deaths == self._retries:
+                began = (self._logdir / trial.name).exists()
                 raise RuntimeError(
                     f"the worker of {trial.name} died {trial.deaths + 1} times"
+                    + ("" if began else f" before it began. {CANNOT_START}")
                 ) from error
             self._todo.insert(0, trial._replace(deaths=trial.deaths + 1))
             return
         loss = None if outcome.metrics is None else outcome.metrics["loss"]
-        self._losses[trial.number][trial.repeat] = loss
-        self._tell(trial.number)
+        number = trial.about["number"]
+        self._losses[number][trial.about["repeat"]] = loss
+        self._tell(number)
+
+
+CANNOT_START = (
+    "Can workers import the objective? It must stand in a module, or in a script whose "
+    "own work is below: if __name__ == '__main__':"
+)
 
 
 def _died(error: Exception) -> bool:
@@ -408,17 +500,14 @@ def _died(error: Exception) -> bool:
 
 def _run_trial(objective: Objective, logdir: Path, trial: _Trial) -> Outcome:
     """Try parameters in a run of their own; this is what workers do."""
-    about = {
-        "number": trial.number,
-        "repeat": trial.repeat,
-        "choices": trial.choices,
-    }
     # An executor may lose a result with its worker, and ask for it again.
     for info in _earlier(logdir, trial.name):
-        if info.get("trial") == about and info.get("status") == FINISHED:
-            return Outcome(_as_floats(info["metrics"]))
+        metrics = info.get("metrics") or {}
+        same = info.get("trial") == trial.about and info.get("status") == FINISHED
+        if same and "loss" in metrics:
+            return Outcome(_as_floats(metrics))
     path = claim(logdir, trial.name)
-    return _try(objective, path, trial.params, about, trial.group)
+    return _try(objective, path, trial.params, trial.about, trial.group)
 
 
 def _earlier(logdir: Path, name: str) -> Iterator[dict[str, Any]]:
@@ -449,44 +538,71 @@ def _try(
             logger.add_parameters(params, group=group)
             found = objective(params, logger)
             metrics = dict(found) if isinstance(found, Mapping) else {"loss": found}
+            if metrics.pop("status", "ok") == "fail":  # as for hyperopt's fmin
+                raise RuntimeError("the objective says that it failed")
             if "loss" not in metrics:
                 raise ValueError("the objective's metrics have no 'loss'")
+            results = logger._metrics_written(metrics)
             # The run ends here, so that run.json need not be written twice.
-            logger._info.later(logger._metrics_written(metrics))
-            return Outcome(_as_floats(metrics))
-    except (Exception, SystemExit) as error:
-        return Outcome(None, f"{type(error).__name__}: {error}")
+            logger._info.later(results)
+            return Outcome(results)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        said = describe_error(error)
+        return Outcome(None, f"{said['type']}: {said['message']}")
 
 
 @contextmanager
 def _executor(
     given: Executor | None, workers: int
 ) -> Iterator[Callable[..., Future[Outcome]]]:
-    """Give the `submit` of an executor; of our own pool, also after a worker died."""
+    """Give the `submit` of an executor; by default that of our own processes."""
     if given is not None:
         yield given.submit
         return
-    # A fork of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-
-    def start() -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(workers, context, _end_with_parent)
-
-    pool = start()
-
-    def submit(*arguments: Any) -> Future[Outcome]:
-        nonlocal pool
-        try:
-            return pool.submit(*arguments)
-        except BrokenExecutor:
-            pool.shutdown()
-            pool = start()
-            return pool.submit(*arguments)
-
+    processes = _Processes(workers)
     try:
-        yield submit
+        yield processes.submit
     finally:
-        pool.shutdown(cancel_futures=True)
+        processes.shutdown()
+
+
+class _Processes:
+    """Processes that each have a pool of their own: one that dies takes no other along.
+
+    Parameters
+    ----------
+    number
+        How many there are; no more trials may go on at a time.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._pools = [self._start() for _ in range(number)]
+        self._last: list[Future[Outcome] | None] = [None] * number
+
+    @staticmethod
+    def _start() -> ProcessPoolExecutor:
+        # A fork of a process with threads may hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _end_with_parent)
+
+    def submit(self, *arguments: Any) -> Future[Outcome]:
+        """Have an idle process do it, a new one where the last one died."""
+        idle = next(i for i, last in enumerate(self._last) if not last or last.done())
+        try:
+            future = self._pools[idle].submit(*arguments)
+        except BrokenExecutor:
+            self._pools[idle].shutdown()
+            self._pools[idle] = self._start()
+            future = self._pools[idle].submit(*arguments)
+        self._last[idle] = future
+        return future
+
+    def shutdown(self) -> None:
+        """End all processes."""
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)
 
 
 def _end_with_parent() -> None:

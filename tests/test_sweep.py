@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import collections
 import math
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,45 @@ def not_a_number(params: dict[str, Any], logger: Logger) -> float:
 
 def lossless(params: dict[str, Any], logger: Logger) -> dict[str, float]:
     return {"error": 1.0}
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+
+def unspeakable(params: dict[str, Any], logger: Logger) -> float:
+    raise UnspeakableError
+
+
+def cancelled(params: dict[str, Any], logger: Logger) -> float:
+    raise asyncio.CancelledError("failed")
+
+
+def says_so(params: dict[str, Any], logger: Logger) -> dict[str, Any]:
+    return {"status": "fail"}
+
+
+def hyperopts(params: dict[str, Any], logger: Logger) -> dict[str, Any]:
+    return {"status": "ok", "loss": np.float32(params["x"])}
+
+
+def infinite(params: dict[str, Any], logger: Logger) -> float:
+    return -math.inf if params["x"] > 5 else params["x"]
+
+
+def slow_or_mortal(params: dict[str, Any], logger: Logger) -> float:
+    """The first is slow, and all others die the first time they are tried."""
+    number = logger.run_dir.name.removeprefix("trial")
+    if number == "0000":
+        time.sleep(6)
+    elif "_" not in number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return float(params["x"])
+
+
+def choice(params: dict[str, Any], logger: Logger) -> float:
+    return float(params["c"])
 
 
 def tenth(params: dict[str, Any], logger: Logger) -> float:
@@ -123,23 +164,44 @@ def test_what_raises_is_a_failure_and_the_search_goes_on(logdir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("objective", "status"), [(exits, "failed"), (lossless, "failed")]
+    ("objective", "message"),
+    [
+        (exits, "with '3'"),
+        (lossless, "no 'loss'"),
+        (unspeakable, "can't be shown"),
+        (says_so, "says that it failed"),
+        (cancelled, "failed"),
+    ],
 )
 def test_a_search_in_which_all_fails_ends(
-    logdir: Path, objective: Any, status: str
+    logdir: Path, objective: Any, message: str
 ) -> None:
-    """There is no best then."""
-    found = sweep(objective, SPACE, 3, logdir, workers=1, progress=False)
-    assert (found.params, found.loss) == (None, math.inf)
-    assert statuses(logdir) == {status: 3}
+    """There is no best; a warning says why; and it is the same when called again."""
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=f"every trial failed.*{message}"):
+            found = sweep(objective, SPACE, 3, logdir, workers=1, progress=False)
+        assert (found.params, found.loss) == (None, math.inf)
+        assert statuses(logdir) == {"failed": 3}
 
 
 def test_a_loss_of_nan_is_no_best(logdir: Path) -> None:
-    """The run finished, its parameters failed."""
-    found = sweep(not_a_number, SPACE, 10, logdir, workers=2, progress=False)
-    assert statuses(logdir) == {"finished": 10}
+    """The run finished, its parameters failed; nor is one of infinity."""
+    for objective in (not_a_number, infinite):
+        where = logdir / objective.__name__
+        found = sweep(objective, SPACE, 10, where, workers=2, progress=False)
+        assert statuses(where) == {"finished": 10}
+        assert found.params is not None
+        assert found.params["x"] <= 5
+        again = sweep(objective, SPACE, 10, where, workers=2, progress=False)
+        assert again[:2] == found[:2]
+
+
+def test_a_loss_as_hyperopt_wants_it_is_taken(logdir: Path) -> None:
+    """With a status beside it."""
+    found = sweep(hyperopts, SPACE, 3, logdir, workers=1, progress=False)
+    assert statuses(logdir) == {"finished": 3}
     assert found.params is not None
-    assert found.params["x"] <= 5
+    assert found.loss == np.float32(found.params["x"])
 
 
 def test_a_trial_whose_worker_died_is_tried_again(logdir: Path) -> None:
@@ -152,6 +214,15 @@ def test_a_trial_whose_worker_died_is_tried_again(logdir: Path) -> None:
     assert {"trial0001", "trial0004", "trial0007"} <= {run.path.name for run in killed}
     assert Run(logdir / "trial0001").scalars("before").values.tolist() == [1]
     assert len(found.runs) == 9 + len(killed)
+
+
+def test_a_worker_that_dies_takes_no_other_along(logdir: Path) -> None:
+    """A long trial is tried once, whatever happens beside it."""
+    found = sweep(slow_or_mortal, SPACE, 5, logdir, workers=2, progress=False)
+    assert Run(logdir / "trial0000").status == "finished"
+    assert not (logdir / "trial0000_1").exists()
+    assert statuses(logdir) == {"finished": 5, "killed": 4}
+    assert len(found.runs) == 9
 
 
 def test_a_trial_that_always_kills_its_worker_ends_the_search(logdir: Path) -> None:
@@ -203,7 +274,7 @@ if __name__ == "__main__":
     found = sweep(tenth, SPACE, 30, logdir, workers=2, progress=False)
     finished = find_runs(logdir, status="finished")
     counted = collections.Counter(run.info["trial"]["number"] for run in finished)
-    assert counted == dict.fromkeys(range(30), 1)
+    assert list(counted.values()) == [1] * 30
     assert {path: Run(path).info for path in before} == before
     assert not find_runs(logdir, status="running")
     assert found.loss == min(run.metrics["loss"] for run in finished)
@@ -239,6 +310,70 @@ def test_the_suggestions_of_a_resumed_search_are_those_of_a_whole_one() -> None:
     assert resumed.best() == whole.best()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"space": {"c": hp.choice("c", [4, 3, 2, 1])}},
+        {"space": {"c": hp.choice("c", [1, 2])}},
+        {"space": {"renamed": hp.choice("renamed", [1, 2, 3, 4])}},
+        {"space": {"c": hp.choice("c", [1, 2, 3, 4]), "x": hp.uniform("x", 0, 1)}},
+        {"space": {"y": hp.uniform("y", 0, 1)}},
+        {"repeats": 2},
+    ],
+)
+def test_a_directory_belongs_to_one_sweep(logdir: Path, change: dict[str, Any]) -> None:
+    """With another space or other repetitions, it says so and computes nothing."""
+    arguments = {"space": {"c": hp.choice("c", [1, 2, 3, 4])}, "repeats": 1}
+    fixed = {"max_evals": 8, "logdir": logdir, "workers": 1, "progress": False}
+    sweep(choice, **arguments, **fixed)
+    with pytest.raises(ValueError, match="belongs to another sweep, .*a new logdir"):
+        sweep(choice, **{**arguments, **change}, **fixed)
+    assert len(find_runs(logdir)) == 8
+
+
+def test_sweeps_inside_of_a_sweep_are_their_own(logdir: Path) -> None:
+    """Only the runs in the directory itself count."""
+    sweep(parabola, SPACE, 2, logdir / "inner", workers=1, progress=False)
+    found = sweep(parabola, SPACE, 3, logdir, workers=1, progress=False)
+    assert len(found.runs) == 3
+    assert len(find_runs(logdir)) == 5
+
+
+def test_two_sweeps_at_once_are_refused(logdir: Path) -> None:
+    """And so is one whose trials still go on, when the sweep itself is gone."""
+    with ThreadPoolExecutor(1) as pool:
+        one = pool.submit(sweep, tenth, SPACE, 8, logdir, workers=1, progress=False)
+        while not find_runs(logdir.parent):
+            time.sleep(0.01)
+        with pytest.raises(RuntimeError, match="another sweep goes on in"):
+            sweep(tenth, SPACE, 4, logdir, progress=False)
+        assert len(one.result().runs) == 8
+    logger = Logger(logdir, "trial0008")
+    logger._info.update(trial={"number": 8, "repeat": 0, "repeats": 1, "choices": {}})
+    with pytest.raises(RuntimeError, match=r"trial0008 is still being written"):
+        sweep(tenth, SPACE, 9, logdir, progress=False)
+    logger.close()
+
+
+def test_a_sweep_that_ends_waits_for_its_trials(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an executor of the user's too: nothing goes on behind its back."""
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("annarchy_tb.sweep._Search._take", interrupted)
+    with ThreadPoolExecutor(2) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            sweep(tenth, SPACE, 9, logdir, executor=pool, workers=2, progress=False)
+        assert not find_runs(logdir, status="running")
+    monkeypatch.undo()
+    before = len(find_runs(logdir, status="finished"))
+    assert before <= 3
+    assert len(sweep(parabola, SPACE, 4, logdir, progress=False).runs) == 4
+
+
 # -- repetitions, HPARAMS --------------------------------------------------------------
 
 
@@ -257,7 +392,8 @@ def test_tensorboard_shows_a_row_for_each_trial(logdir: Path, fast: bool) -> Non
         rows = server.rows(lambda rows: sum(len(r["sessions"]) for r in rows) == 12)
     finally:
         server.stop()
-    assert sorted(row["name"] for row in rows) == [f"trial{i:04d}" for i in range(3)]
+    found_names = sorted(row["name"].split("/")[1] for row in rows)
+    assert found_names == [f"trial{i:04d}" for i in range(3)]
     for row in rows:
         assert len(row["sessions"]) == 4
         assert set(row["hparams"]) == {"x", "rule", "seed"}
@@ -314,6 +450,12 @@ def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
     assert sorted(losses) == sorted(
         loss for loss in trials.losses() if loss is not None
     )
+
+
+def test_a_space_without_parameters_is_refused(logdir: Path) -> None:
+    """There is nothing to search."""
+    with pytest.raises(ValueError, match="space must hold parameters"):
+        sweep(parabola, {}, 3, logdir)
 
 
 def test_without_hyperopt_the_error_names_what_to_install(logdir: Path) -> None:

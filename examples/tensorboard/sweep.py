@@ -2,10 +2,12 @@
 
 The network is that of BayesianOptimization.ipynb: 4000 conductance-based neurons in
 ANNarchy, and two unknown weights. hyperopt suggests, workers simulate, and each trial
-is a run in ``runs/sweep``. Stopped or killed, the same command goes on.
+is a run in ``runs/sweep``. Stopped or killed, the same command goes on (but with
+--spark, it begins anew).
 
-    python sweep.py                                # a pool of processes on this machine
-    python sweep.py --scheduler tcp://host:8786    # the workers of a Dask cluster
+    python sweep.py                                # processes of this machine
+    python sweep.py --scheduler tcp://host:8786    # the workers of a Dask cluster,
+                                                   # started with --nthreads 1
     python sweep.py --spark                        # a Spark cluster, with SparkTrials
     tensorboard --logdir runs/sweep                # then open HPARAMS
 
@@ -132,7 +134,7 @@ def main() -> None:
     else:
         sweep(objective, SPACE, number, logdir, workers=workers)
 
-    runs = find_runs(logdir, status="finished")
+    runs = [run for run in find_runs(logdir) if "loss" in run.metrics]
     best = min(runs, key=lambda run: run.metrics["loss"])
     print(f"{best.path.name}: {best.params} {best.metrics}")
 
