@@ -134,7 +134,7 @@ def sweep(
         If the worker of a trial died more than `retries` times, or if another sweep
         goes on in `logdir`, or trials of one do.
     ValueError
-        If `space` is empty, or the sweep in `logdir` was begun with another one, or with
+        If `space` is empty, or the sweep in `logdir` was begun with another one or with
         other `repeats`.
     """
     suggestions = Suggestions(space, seed, algo)
