@@ -19,7 +19,8 @@ from conftest import HAS_RUST, Server
 from hyperopt import hp
 
 from annarchy_tb import Logger, Run, find_runs
-from annarchy_tb.sweep import Suggestions, logged, sweep
+from annarchy_tb.suggestions import Suggestions
+from annarchy_tb.sweep import logged, sweep
 
 SPACE = {"x": hp.uniform("x", 0.0, 10.0), "rule": hp.choice("rule", ["oja", "hebb"])}
 
