@@ -129,10 +129,14 @@ class Logger:
             )
         self._info = RunInfo(path)
         known = self._info.begin(resume)
-        if resume:
-            self._go_back(path, known)
-        self._directory = RunDirectory(path)
-        self._directory.file.open()
+        try:
+            if resume:
+                self._go_back(path, known)
+            self._directory = RunDirectory(path)
+            self._directory.file.open()
+        except BaseException:
+            self._info.forget()  # nobody writes the run
+            raise
         self._has_parameters = False
         self._process: int | None = os.getpid()  # whose run it is
         self._look_up()

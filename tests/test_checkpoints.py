@@ -477,6 +477,26 @@ def test_a_checkpoint_out_of_reach_stops_the_resume(logdir: Path) -> None:
     assert {p: p.read_bytes() for p in (logdir / "run").glob("*tfevents*")} == before
 
 
+def test_a_resume_that_fails_may_be_tried_again(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same process too: the Logger that was not made does not hold the run."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        logger.save_checkpoint("state", 1)
+
+    def refuse(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "rewind", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            Logger(logdir, "run", resume=True)
+    assert Run(logdir / "run").status == "killed"
+    with Logger(logdir, "run", resume=True) as logger:
+        assert logger.load_checkpoint() == ("state", 1)
+
+
 def test_every_flipped_bit_of_a_checkpoint_is_noticed(logdir: Path) -> None:
     """Or it changes nothing: the state is right, or that of the one before."""
     with Logger(logdir, "run") as logger:
