@@ -457,11 +457,10 @@ def test_where_nothing_can_be_found_out_a_run_is_logged_all_the_same(
 ) -> None:
     """No working directory, no name for the user, no git."""
     code = f"""
-import os
-os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
-import getpass
-getpass.getuser = lambda: 1 / 0
+import getpass, os
 from annarchy_tb import Logger
+os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+getpass.getuser = lambda: 1 / 0
 with Logger({str(tmp_path)!r}, "run") as logger:
     logger.add_scalar("a", 1)
 """
