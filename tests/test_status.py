@@ -459,6 +459,7 @@ def test_where_nothing_can_be_found_out_a_run_is_logged_all_the_same(
     code = f"""
 import getpass, os
 from annarchy_tb import Logger
+Logger({str(tmp_path)!r}, "first").close()  # imports, while there is a directory
 os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
 getpass.getuser = lambda: 1 / 0
 with Logger({str(tmp_path)!r}, "run") as logger:
