@@ -121,11 +121,6 @@ def _read(path: Path) -> Checkpoint:
 # -- going back ------------------------------------------------------------------------
 
 
-def aside(run: Path, number: int) -> Path:
-    """Return where what is cut off for the restart of that number is kept."""
-    return run / CHECKPOINTS / f"cut-{number}"
-
-
 def rewind(run: Path, number: int) -> Checkpoint | None:
     """Take the event files of a run back to its last whole checkpoint.
 

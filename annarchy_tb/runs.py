@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -35,14 +37,18 @@ def claim(parent: Path, name: str) -> Path:
     at the same time.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    clash = 0
-    while True:
-        directory = parent / (f"{name}_{clash}" if clash else name)
-        try:
+    for directory in claimable(parent, name):
+        with contextlib.suppress(FileExistsError):
             directory.mkdir()
-            return directory
-        except FileExistsError:
-            clash += 1
+            break
+    return directory
+
+
+def claimable(parent: Path, name: str) -> Iterator[Path]:
+    """Yield the directories that `claim` makes for a name, without end."""
+    yield parent / name
+    for clash in itertools.count(1):
+        yield parent / f"{name}_{clash}"
 
 
 def directories(run: Path) -> Iterator[Path]:

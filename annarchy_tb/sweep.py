@@ -47,6 +47,11 @@ from annarchy_tb.trials import (
     run_trial,
 )
 
+CANNOT_START = (
+    "Can workers import the objective? It must stand in a module, or in a script whose "
+    "own work is below: if __name__ == '__main__':"
+)
+
 
 class Result(NamedTuple):
     """What a sweep found.
@@ -342,9 +347,3 @@ class _Search:
         number = trial.about["number"]
         self._losses[number][trial.about["repeat"]] = loss
         self._tell(number)
-
-
-CANNOT_START = (
-    "Can workers import the objective? It must stand in a module, or in a script whose "
-    "own work is below: if __name__ == '__main__':"
-)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, SupportsFloat
 
 from annarchy_tb.logger import Logger
 from annarchy_tb.runinfo import FINISHED, describe_error, read
-from annarchy_tb.runs import claim
+from annarchy_tb.runs import claim, claimable
 from annarchy_tb.suggestions import Params
 
 Objective = Callable[[Params, Logger], SupportsFloat | Mapping[str, SupportsFloat]]
@@ -46,22 +46,14 @@ class Trial(NamedTuple):
 def run_trial(objective: Objective, logdir: Path, trial: Trial) -> Outcome:
     """Try parameters in a run of their own; this is what workers do."""
     # An executor may lose a result with its worker, and ask for it again.
-    for info in _earlier(logdir, trial.name):
+    for path in itertools.takewhile(Path.exists, claimable(logdir, trial.name)):
+        info = read(path)
         metrics = info.get("metrics") or {}
         same = info.get("trial") == trial.about and info.get("status") == FINISHED
         if same and "loss" in metrics:
             return Outcome(_as_floats(metrics))
     path = claim(logdir, trial.name)
     return attempt(objective, path, trial.params, trial.about, trial.group)
-
-
-def _earlier(logdir: Path, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of the runs that `claim` made for a name."""
-    for number in itertools.count():
-        path = logdir / (f"{name}_{number}" if number else name)
-        if not path.exists():
-            return
-        yield read(path)
 
 
 def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -76,6 +68,7 @@ def attempt(
     about: dict[str, Any] | None = None,
     group: str | None = None,
 ) -> Outcome:
+    """Try parameters in the run of that directory; what is raised is an outcome too."""
     try:
         with Logger(path.parent, path.name) as logger:
             if about is not None:
