@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo view test lint types bench annarchy examples clean
+.PHONY: demo view test lint types docs test-viewer gallery bench annarchy examples
+.PHONY: clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -22,6 +23,19 @@ lint: .venv/lint
 
 types: .venv/lint
 	$(BIN)/mypy
+
+# Into docs/_build; a warning is an error, and so is a public name that is missing.
+docs: .venv/test .venv/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+	$(BIN)/python -m pytest tests/test_docs.py
+
+# The real TensorBoard in a real browser: it needs the system's chromium.
+test-viewer: .venv/test .venv/viewer
+	$(BIN)/python -m pytest tests/viewer
+
+# The pictures of the docs.
+gallery: .venv/test .venv/viewer
+	$(BIN)/python tests/viewer/gallery.py
 
 # Beside tensorboardX, in fresh processes; a few minutes.
 bench: .venv/bench
@@ -42,7 +56,8 @@ examples: .venv/test .venv/examples
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/test .venv/lint .venv/bench .venv/examples: .venv/%: .venv/demo
+.venv/test .venv/lint .venv/docs .venv/viewer .venv/bench .venv/examples: .venv/%: \
+		.venv/demo
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
 
@@ -51,4 +66,4 @@ examples: .venv/test .venv/examples
 	@touch $@
 
 clean:
-	rm -rf .venv annarchy runs
+	rm -rf .venv annarchy docs/_build runs

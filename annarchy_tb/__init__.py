@@ -1,7 +1,9 @@
 """Log a simulation, look at it in TensorBoard.
 
 A simulation says what happened; when the call returns, what it said is in the operating
-system's hands: there is no thread and no queue in between::
+system's hands: there is no thread and no queue in between.
+
+.. code-block:: python
 
     from annarchy_tb import Logger
 
@@ -13,7 +15,9 @@ system's hands: there is no thread and no queue in between::
             logger.add_image("Population/Rate", pop.r, trial, equalize=True)
 
 and then, in a terminal: ``tensorboard --logdir runs``. What was logged can be read
-back, and ``annarchy-tb ls`` lists the runs::
+back, and ``annarchy-tb ls`` lists the runs.
+
+.. code-block:: python
 
     from annarchy_tb import find_runs
 
@@ -26,6 +30,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from annarchy_tb.figures import figure_style
 from annarchy_tb.logger import Logger
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Logger", "Run", "SummaryWriter", "find_runs"]
+__all__ = ["Logger", "Run", "SummaryWriter", "figure_style", "find_runs"]
 
 # Who only logs need not wait for them. (tensorboardX and protobuf, and torch where it
 # is installed, take long to import.)

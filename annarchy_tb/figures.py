@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,14 +16,65 @@ if TYPE_CHECKING:
     from annarchy_tb.images import Pixels
 
 
+# A card of TensorBoard is about 358 x 215 CSS pixels inside. Twice as many are sharp on
+# any screen: TensorBoard shrinks without smoothing, and by two that does no harm.
+STYLE: dict[Any, Any] = {
+    "figure.figsize": (3.6, 2.16),  # inches, so that a point is 1.4 CSS pixels
+    "figure.dpi": 200,
+    "figure.constrained_layout.use": True,
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "image.interpolation": "nearest",
+}
+
+
+def figure_style() -> AbstractContextManager[None]:
+    """Return a context in which new figures read well on TensorBoard's cards.
+
+    They are as wide as a card (3.6 x 2.16 inches, 720 x 432 pixels), with small type
+    that does not overlap. Only figures made inside of it are concerned, and nothing
+    else of matplotlib's settings changes.
+
+    Returns
+    -------
+    context manager
+        ``matplotlib.rc_context`` with these settings; a decorator, too.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> with figure_style():
+    ...     figure, axes = plt.subplots()
+    >>> figure.get_size_inches() * figure.dpi
+    array([720., 432.])
+    >>> plt.close(figure)
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise _missing("figure_style") from None
+    return mpl.rc_context(STYLE)
+
+
+def _missing(method: str) -> ImportError:
+    return ImportError(f"{method} needs matplotlib: pip install matplotlib")
+
+
 def check(figure: object) -> None:
     """Raise if `figure` is not one of matplotlib's."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            "add_figure needs matplotlib: pip install matplotlib"
-        ) from None
+        raise _missing("add_figure") from None
     if not isinstance(figure, Figure):
         hint = "; pass its .figure" if hasattr(figure, "figure") else ""
         raise TypeError(

@@ -92,7 +92,14 @@ def find_runs(
 
     Examples
     --------
-    >>> find_runs("runs", status="finished", params={"tau": 10.0})  # doctest: +SKIP
+    >>> from annarchy_tb import Logger
+    >>> for tau in (10.0, 20.0):
+    ...     with Logger("runs", f"tau {tau:g}") as logger:
+    ...         logger.add_parameters({"tau": tau})
+    >>> [run.path.name for run in find_runs("runs", status="finished")]
+    ['tau 20', 'tau 10']
+    >>> [run.path.name for run in find_runs("runs", params={"tau": 10.0})]
+    ['tau 10']
     """
     root = absolute(logdir)
     if not root.is_dir():

@@ -29,7 +29,7 @@ class Run:
     """A run, as it is on the disk now: finished, torn, or while it is written.
 
     Each call reads the files anew. Event files of tensorboardX, torch and TensorFlow
-    are read too; what only `run.json` says is empty then. What is behind a damaged
+    are read too; what only ``run.json`` says is empty then. What is behind a damaged
     place of a file may be missing: a UserWarning tells where.
 
     Parameters
@@ -124,7 +124,7 @@ class Run:
         ``"scalar"``, ``"image"``, ``"histogram"``, ``"audio"``, ``"text"``, or the name
         of another plugin of TensorBoard; ``""`` where the files do not say it. The
         run's own table and its parameters are left out, and so are the curves of
-        `add_scalars`: see `curves`.
+        `Logger.add_scalars`: see `curves`.
         """
         return {
             tag: kind
@@ -161,7 +161,7 @@ class Run:
         return self._scalars(self.path, tags)
 
     def curves(self, tag: str) -> dict[str, Scalars]:
-        """Return the curves of a plot by their names: what `add_scalars` wrote.
+        """Return the curves of a plot by their names: what `Logger.add_scalars` wrote.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class Run:
         -------
         dict
             The points by the names of the curves' directories. That is the key given to
-            `add_scalars`, unless it could not be the name of a directory. The
+            `Logger.add_scalars`, unless it could not be the name of a directory. The
             sub-directories of tensorboardX and torch are read too.
 
         Raises
@@ -205,9 +205,9 @@ class Run:
     def to_pandas(self) -> DataFrame:
         """Return all scalars as one table.
 
-        It has the columns ``tag``, ``curve`` (empty but for `add_scalars`), ``step``,
-        ``value`` and ``wall_time`` (as `Scalars.times`), and a row a point. It needs
-        pandas.
+        It has the columns ``tag``, ``curve`` (empty but for `Logger.add_scalars`),
+        ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), and a row a point. It
+        needs pandas.
         """
         pd = contents.pandas("Run.to_pandas")
         tables = [

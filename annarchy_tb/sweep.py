@@ -63,7 +63,8 @@ class Result(NamedTuple):
     loss : float
         Their loss, the mean over the repetitions; infinite if every trial failed.
     runs : Runs
-        All runs of the sweep, also those that were interrupted: see `find_runs`.
+        All runs of the sweep, also those that were interrupted, as
+        `annarchy_tb.find_runs` returns them.
     """
 
     params: Params | None
@@ -107,7 +108,7 @@ def sweep(
     logdir : str or path, default "runs/sweep"
         The directory of this sweep alone. Runs are called ``trial0000`` and so on.
     executor : concurrent.futures.Executor, optional
-        What tries the parameters, for example Dask's ``client.getexecutor()``. By
+        What tries the parameters, for example Dask's ``client.get_executor()``. By
         default a pool of processes on this machine.
     workers : int, optional
         How many trials go on at a time; by default as many as there are CPUs.

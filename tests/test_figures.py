@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import matplotlib as mpl
@@ -10,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, figure_style
 
 mpl.use("agg")
 
@@ -108,3 +109,33 @@ def test_without_matplotlib_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         logger.add_figure("a", None)
+
+
+def test_the_style_holds_inside_its_block_only() -> None:
+    """A figure made inside is as wide as a card; others are as they ever were."""
+    before = dict(mpl.rcParams)
+    with figure_style():
+        inside = plt.figure()
+        axes = inside.add_subplot()
+    assert dict(mpl.rcParams) == before
+    outside = plt.figure()
+    assert (inside.get_size_inches() * inside.dpi).tolist() == [720, 432]
+    assert not axes.spines["top"].get_visible()
+    assert outside.get_size_inches().tolist() == before["figure.figsize"]
+    plt.close("all")
+
+
+def test_without_matplotlib_the_style_says_what_to_install() -> None:
+    """The error names the command."""
+    code = """
+import subprocess
+import sys
+sys.modules["matplotlib"] = None
+import annarchy_tb
+try:
+    annarchy_tb.figure_style()
+except ImportError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "figure_style needs matplotlib: pip install matplotlib\n"

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import argparse
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, figure_style
 
 SIDE = 8  # pixels
 BARS = 2 * SIDE
@@ -89,11 +89,11 @@ class Network:
         return int((self.preferences().max(axis=0) > 0.8).sum())
 
 
-def draw_preferences(network: Network) -> Figure:
+def draw_preferences(network: Network) -> plt.Figure:
     """Return a figure of which unit prefers which bar, sorted."""
     match = network.preferences()
-    figure = Figure(figsize=(3.6, 3.0), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
+    with figure_style():  # readable at the size at which TensorBoard shows it
+        figure, axes = plt.subplots()
     picture = axes.imshow(
         match[np.argsort(match.argmax(axis=1))], vmin=0, vmax=1, cmap="viridis"
     )
@@ -121,7 +121,7 @@ def main() -> None:
         logger.add_text(
             "About",
             "**16 units** watch **16 bars**, one network, no teacher. "
-            "See *Units/Receptive fields* under IMAGES: noise becomes bars.",
+            "See *Fields/Receptive fields* under IMAGES: noise becomes bars.",
         )
 
         for trial in tqdm(range(arguments.trials), desc="trials"):
@@ -136,30 +136,32 @@ def main() -> None:
 
             # One plot with two curves, and single numbers.
             logger.add_scalars(
-                "Error",
+                "Bars/Error",
                 {"train": np.mean(errors), "test": np.mean(unseen_errors)},
                 trial,
             )
-            logger.add_scalar("Bars found", network.bars_found(), trial)
+            logger.add_scalar("Bars/Found", network.bars_found(), trial)
             # Several numbers in one record, drawn against simulated time.
             logger.log(
                 {
-                    "Activity/Units firing at once": np.mean(np.sum(responses, axis=1)),
-                    "Activity/Mean threshold": network.t.mean(),
+                    "Network/Units firing at once": np.mean(np.sum(responses, axis=1)),
+                    "Network/Mean threshold": network.t.mean(),
                 },
                 trial,
                 time=clock,
             )
-            logger.add_histogram("Weights/Feed-forward", network.q, trial)
-            logger.add_histogram("Weights/Inhibition", network.w, trial)
+            logger.add_histogram("Network/Feed-forward weights", network.q, trial)
+            logger.add_histogram("Network/Inhibition", network.w, trial)
             if trial % 12 == 0 or trial == arguments.trials - 1:
                 fields = network.q.reshape(UNITS, SIDE, SIDE)
-                logger.add_image("Input", x.reshape(SIDE, SIDE), trial)
+                logger.add_image("Network/Input", x.reshape(SIDE, SIDE), trial)
                 logger.add_images(
-                    "Units/Receptive fields", fields, trial, equalize_per_image=True
+                    "Fields/Receptive fields", fields, trial, equalize_per_image=True
                 )
-                logger.add_image("Units/Inhibition", -network.w, trial, equalize=True)
-                logger.add_figure("Units/Preferences", draw_preferences(network), trial)
+                logger.add_image("Fields/Inhibition", -network.w, trial, equalize=True)
+                logger.add_figure(
+                    "Fields/Preferences", draw_preferences(network), trial
+                )
 
         logger.add_metrics(
             {

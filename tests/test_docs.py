@@ -1,0 +1,165 @@
+"""What the README, the docs and the docstrings show works as it stands."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sybil import Sybil
+from sybil.document import PythonDocStringDocument
+from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser
+
+import annarchy_tb
+from annarchy_tb import Logger, Run, find_runs
+
+mpl.use("agg")
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "docs" / "guide" / "sweeps.rst"  # runs as one, in a process of its own
+PAGES = [ROOT / "README.rst", *sorted({*(ROOT / "docs").rglob("*.rst")} - {SCRIPT})]
+MODULES = sorted((ROOT / "annarchy_tb").rglob("*.py"))
+
+SYBIL = Sybil(
+    parsers=[DocTestParser(), PythonCodeBlockParser(), SkipParser()],
+    document_types={".py": PythonDocStringDocument},
+    path=str(ROOT),
+)
+
+
+def examples(path: Path) -> list[Any]:
+    """Return the code of a page or of a module's docstrings, block by block."""
+    return list(SYBIL.parse(path).examples())
+
+
+def has_code(path: Path) -> bool:
+    """Say whether there is any."""
+    return bool(re.search(r"code-block:: python|^ *>>> ", path.read_text(), re.M))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in an empty directory, and take a signal's handler back."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [*filter(has_code, PAGES)], ids=name)
+def test_the_code_of_a_page_runs(page: Path) -> None:
+    """All of it, from top to bottom, as a reader would type it."""
+    found = examples(page)
+    assert found
+    for example in found:
+        example.evaluate()
+
+
+@pytest.mark.parametrize("module", [*filter(has_code, MODULES)], ids=name)
+def test_the_code_of_a_docstring_runs(module: Path) -> None:
+    """Also with the results that it shows."""
+    found = examples(module)
+    assert found
+    for example in found:
+        example.namespace.update(
+            net=SimpleNamespace(simulate=lambda duration: None),
+            pop=SimpleNamespace(r=np.eye(10)),
+            accuracy=0.5,
+        )
+        example.evaluate()
+
+
+def test_a_signal_ends_the_run_as_the_docs_say(here: Path) -> None:
+    """With the handler of docs/guide/runs.rst, SIGTERM leaves a failed run."""
+    [handler, *_] = examples(ROOT / "docs" / "guide" / "runs.rst")
+    (here / "job.py").write_text(
+        f"""{handler.parsed}
+import os, time
+from annarchy_tb import Logger
+with Logger(experiment="job"):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+"""
+    )
+    assert subprocess.run([sys.executable, "job.py"]).returncode == 143
+    assert Run("runs/job").status == "failed"
+
+
+def test_the_sweep_of_the_docs_runs(here: Path) -> None:
+    """The script of docs/guide/sweeps.rst, as a user would save it."""
+    pytest.importorskip("hyperopt", reason="needs annarchy-tb[sweep]")
+    block, *_ = examples(SCRIPT)
+    (here / "script.py").write_text(str(block.parsed))
+    subprocess.run([sys.executable, "script.py"], check=True)
+    runs = find_runs("runs/sweep", status="finished")
+    assert len(runs) == 20
+    assert min(run.metrics["loss"] for run in runs) < 3
+
+
+def test_the_glance_gives_the_signatures_as_they_are() -> None:
+    """Every call of the API at a glance is one, with its arguments in order."""
+    glance = (ROOT / "docs" / "api.rst").read_text().split("\nWriting\n")[0]
+    calls = re.findall(r"^    (\w+)\((.*?)\) *(?:#.*)?$", glance, re.MULTILINE)
+    assert len(calls) > 10
+    for name, arguments in calls:
+        function = Logger if name == "Logger" else getattr(Logger, name)
+        parameters = inspect.signature(function).parameters
+        names = [p for p in parameters if p not in ("self", "time")]
+        shown = re.sub(r"\{.*?\}", "dict", arguments)
+        for wanted, argument in zip(
+            names, shown.replace("*, ", "").split(", "), strict=True
+        ):
+            if "=" in argument:
+                key, default = argument.split("=")
+                assert wanted == key, name
+                assert repr(parameters[key].default).strip("'") == default.strip('"'), (
+                    name
+                )
+
+
+def public(thing: Any, prefix: str) -> Iterator[str]:
+    """Yield the full names of what a user may call, with the methods of classes."""
+    yield prefix
+    if inspect.isclass(thing):
+        for name, member in vars(thing).items():
+            if not name.startswith("_") and (
+                inspect.isfunction(member) or isinstance(member, property)
+            ):
+                yield f"{prefix}.{name}"
+
+
+def test_every_public_name_is_in_the_api(here: Path) -> None:
+    """What the package offers has its entry in the reference, and a docstring."""
+    pytest.importorskip("furo", reason="needs annarchy-tb[docs]; make docs runs it")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html"),
+            *(str(ROOT / "docs"), str(here / "html")),
+        ],
+        check=True,
+    )
+    html = (here / "html" / "api.html").read_text()
+    entries = set(re.findall(r'<dt class="sig[^"]*" id="([\w.]+)"', html))
+    from annarchy_tb import sweep
+
+    offered: list[tuple[ModuleType, str]] = [
+        *((annarchy_tb, name) for name in annarchy_tb.__all__),
+        *((sweep, name) for name in ("sweep", "logged", "Result")),
+    ]
+    for module, attribute in offered:
+        thing = getattr(module, attribute)
+        for full in public(thing, f"{module.__name__}.{attribute}"):
+            assert full in entries, full

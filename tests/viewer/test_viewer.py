@@ -1,0 +1,249 @@
+"""What a user sees: TensorBoard's tabs, in a real browser, on what the examples wrote.
+
+``make test-viewer`` installs Playwright for Python and runs them; the browser is the
+system's Chromium.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points
+
+pytest.importorskip("playwright", reason="needs playwright; make test-viewer runs it")
+
+from viewer import Viewer, chromium, seen, serving, text, until, write_examples
+
+from annarchy_tb import Run
+
+TOUR = [
+    f"tour/{target}Hz-{inhibition}"
+    for target in ("5", "20")
+    for inhibition in ("0.5", "2")
+]
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory that the examples wrote."""
+    logdir = tmp_path_factory.mktemp("viewer") / "runs"
+    write_examples(logdir)
+    return logdir
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return a browser."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def url(logdir: Path) -> Iterator[str]:
+    """Return where TensorBoard shows all runs."""
+    with serving(logdir) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def tour_url(logdir: Path) -> Iterator[str]:
+    """Return where TensorBoard shows the runs of the tour alone."""
+    with serving(logdir / "tour") as server:
+        yield server.url
+
+
+@pytest.fixture
+def viewer(browser: Any, url: str) -> Iterator[Viewer]:
+    """Return a fresh page."""
+    viewer = Viewer(browser, url, height=1800)
+    yield viewer
+    viewer.close()
+
+
+def cell(image: np.ndarray, row: int, column: int, height: int, width: int) -> int:
+    """Return the level in the middle of a pixel of an image that is shown larger."""
+    y = (row + 0.5) * image.shape[0] / height
+    x = (column + 0.5) * image.shape[1] / width
+    found = image[int(y), int(x)]
+    assert found.max() - found.min() <= 1, "grey"
+    return int(found[0])
+
+
+def test_time_series_shows_each_tag_as_it_was_given(viewer: Viewer) -> None:
+    """A card for each tag, spaces and units included, in the first section."""
+    page = viewer.tab("timeseries", tagFilter="Rate/")
+    for tag in ("Rate/mean (Hz)", "Rate/silent neurons", "Rate/away from target (Hz)"):
+        [card] = viewer.cards(tag, "card-view").all()
+        until(page, lambda card=card: all(run in text(card) for run in TOUR))
+        assert all(run in text(card) for run in TOUR)
+
+
+def test_time_series_opens_what_matters_first(viewer: Viewer) -> None:
+    """The two sections that TensorBoard opens by itself are those worth a look."""
+    page = viewer.tab("timeseries", runFilter="quickstart")
+    page.locator("card-view image-card").first.wait_for()
+    titles = page.locator("card-view tb-truncated-path").all()
+    groups = {str(title.get_attribute("title")).split("/")[0] for title in titles}
+    assert groups == {"Bars", "Fields"}
+
+
+def test_the_curves_of_add_scalars_share_a_chart(viewer: Viewer) -> None:
+    """One card, with a line and a row for each curve, in colours of their own."""
+    page = viewer.tab("timeseries", tagFilter="Bars/Error")
+    [card] = viewer.cards("Bars/Error", "card-view").all()
+    until(page, lambda: "quickstart/bars/train" in text(card))
+    rows = card.locator("tb-data-table-content-row")
+    assert [re.search(r"quickstart\S*", text(row))[0] for row in rows.all()] == [
+        "quickstart/bars/test",
+        "quickstart/bars/train",
+    ]
+    dots = card.locator("tb-data-table-content-row .row-circle > span")
+    colours = {dot.evaluate("e => e.style.backgroundColor") for dot in dots.all()}
+    assert len(colours) == 2
+
+
+def test_scalars_shows_the_tags(viewer: Viewer) -> None:
+    """The older tab has a chart for each, too."""
+    page = viewer.tab("scalars")
+    page.locator("tf-scalar-card").first.wait_for()
+    titles = [text(c) for c in page.locator("tf-scalar-card").all()]
+    assert any("Bars/Error" in title for title in titles)
+
+
+def test_an_image_has_the_brightness_of_its_array(viewer: Viewer, logdir: Path) -> None:
+    """Each neuron is a crisp square, as bright as its rate."""
+    run = "tour/20Hz-2"
+    stored = points(logdir / run, "Neurons/rate")[-1].pixels
+    assert stored.min() == 0
+    assert stored.max() == 255
+    page = viewer.tab("timeseries", tagFilter="Neurons/rate", runFilter=run)
+    image = page.locator(f'image-card:has-text("{run}") img').last
+    image.wait_for()
+    shown = seen(image)
+    for row in range(8):
+        for column in range(8):
+            assert abs(cell(shown, row, column, 8, 8) - int(stored[row, column])) <= 2
+
+
+def test_a_mosaic_has_gaps_between_its_images(viewer: Viewer, logdir: Path) -> None:
+    """64 fields in 8 rows and 8 columns, with light grey lines between them."""
+    run = "tour/20Hz-0.5"
+    stored = points(logdir / run, "Neurons/what made them fire")[-1].pixels
+    assert stored.shape == (71, 71)
+    page = viewer.tab("images")
+    loader = page.locator("tf-image-loader").filter(has_text="what made them fire")
+    image = loader.filter(has_text=run).locator("img").first
+    image.wait_for()
+    shown = seen(image)
+    assert shown.shape[:2] == (350, 350)
+    for row, column in [(0, 8), (8, 0), (30, 17), (62, 44), (70, 70), (3, 4)]:
+        expected = int(stored[row, column])
+        assert expected == 192 or row % 9 != 8 != column % 9
+        assert abs(cell(shown, row, column, 71, 71) - expected) <= 2
+
+
+def test_a_figure_in_the_style_fills_its_card(viewer: Viewer) -> None:
+    """It is shrunk by two, which keeps its type sharp, and nothing is cut off."""
+    page = viewer.tab("timeseries", tagFilter="Neurons/balance")
+    image = page.locator("image-card img").last
+    image.wait_for()
+    image.scroll_into_view_if_needed()
+    natural, shown = image.evaluate("e => [e.naturalWidth, e.clientWidth]")
+    assert natural == 720
+    assert 280 <= shown <= 400
+
+
+def test_histograms_are_drawn(viewer: Viewer) -> None:
+    """With an axis that covers the values, and a slice for each step."""
+    page = viewer.tab("histograms")
+    cards = page.locator("tf-histogram-loader").filter(has_text="Neurons/drive (mV)")
+    card = cards.filter(has_text="20Hz-2")
+    slices = card.locator("svg path.outline")
+    slices.nth(39).wait_for(state="attached")
+    assert slices.count() == 40
+    numbers = [float(n) for n in re.findall(r"(?<= )\d+\.?\d*(?= )", text(card))]
+    assert max(numbers) >= 20
+
+
+def test_text_shows_markdown_and_the_table_of_the_run(viewer: Viewer) -> None:
+    """Words in bold are bold, and what the run is stands in a table."""
+    page = viewer.tab("text")
+    about = page.locator("tf-text-loader").filter(has_text="About").first
+    about.locator("strong", has_text="16 units").wait_for()
+    page.locator("tf-text-loader table").first.wait_for()
+    tables = [text(table) for table in page.locator("tf-text-loader table").all()]
+    assert any(
+        "status finished" in table
+        and "target 20" in table
+        and "TensorBoard" not in table
+        for table in tables
+    )
+
+
+def hparams_rows(viewer: Viewer) -> list[list[str]]:
+    """Return the cells of the table of HPARAMS, with its head."""
+    page = viewer.page
+    page.locator("tf-hparams-table-view vaadin-grid-cell-content").first.wait_for()
+    page.wait_for_timeout(1000)
+    found = []
+    for row in page.locator("tf-hparams-table-view vaadin-grid tr").all():
+        cells = row.evaluate(
+            """row => [...row.querySelectorAll("slot")].map(
+                 slot => slot.assignedNodes().map(n => n.textContent).join(" ").trim())
+            """
+        )
+        if any(cells):
+            found.append(
+                cells[: len(found[0])] if found else cells
+            )  # a last one is bare
+    return found
+
+
+def test_hparams_fills_every_cell(browser: Any, tour_url: str, logdir: Path) -> None:
+    """A row for each run, with all its parameters and metrics, and nothing is empty."""
+    viewer = Viewer(browser, tour_url, width=3000, height=1200)
+    try:
+        page = viewer.tab("hparams")
+        page.locator("paper-checkbox", has_text="Result/clarity").wait_for()
+        for box in page.locator("paper-checkbox", has_text="/").all():
+            if box.get_attribute("checked") is None:  # it ticks five metrics by itself
+                box.click()
+        head, *rows = hparams_rows(viewer)
+        assert {"target", "inhibition", "seed", "Result/clarity"} < set(head)
+        assert sorted(f"tour/{row[0]}" for row in rows) == sorted(TOUR)
+        for row in rows:
+            shown = dict(zip(head, row, strict=True))
+            shown.pop("Show Metrics")
+            assert all(shown.values()), shown
+            run = Run(logdir / "tour" / row[0])
+            for name, value in {**run.params, **run.metrics}.items():
+                assert float(shown[name]) == pytest.approx(value, rel=1e-4)
+    finally:
+        viewer.close()
+
+
+def test_hparams_knows_how_the_runs_ended(browser: Any, tour_url: str) -> None:
+    """All succeeded: without the tick at Success, no row is left."""
+    viewer = Viewer(browser, tour_url, width=2400, height=1600)
+    try:
+        page = viewer.tab("hparams")
+        assert len(hparams_rows(viewer)) == 5
+        page.locator("paper-checkbox", has_text="Success").click()
+        page.get_by_text(re.compile("matching session groups: 0")).wait_for()
+    finally:
+        viewer.close()
+
+
+def test_custom_scalars_draws_the_layout(viewer: Viewer) -> None:
+    """The chart that ``logger.writer.add_custom_scalars`` asked for."""
+    page = viewer.tab("custom_scalars")
+    card = page.locator("tf-custom-scalar-multi-line-chart-card").first
+    card.wait_for()
+    until(page, lambda: "Matches (8)" in text(card))
+    assert text(card).startswith("rates")
+    assert "Matches (8)" in text(card)  # two tags of each of four runs

@@ -1,0 +1,142 @@
+"""The real TensorBoard in a real browser, for the tests and for the gallery."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conftest import HAS_RUST, Server
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "tensorboard"
+
+FLAGS = [
+    "--no-sandbox",  # as root, in a container
+    "--disable-gpu",
+    "--hide-scrollbars",
+    # It asks nobody but TensorBoard.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+# TensorBoard's older tabs are built of elements with a tree of their own, which
+# innerText does not look into.
+DEEP_TEXT = """root => {
+  const text = node => {
+    if (node.nodeType === Node.TEXT_NODE) return node.data;
+    if (node.nodeName === "SLOT") return node.assignedNodes().map(text).join(" ");
+    if (["STYLE", "SCRIPT", "TEMPLATE"].includes(node.nodeName)) return "";
+    return [...(node.shadowRoot || node).childNodes].map(text).join(" ");
+  };
+  return text(root).replace(/\\s+/g, " ").trim();
+}"""
+
+
+def write_examples(logdir: Path) -> None:
+    """Let the examples that need no simulator write below `logdir`."""
+    for name in ("quickstart", "tour"):
+        subprocess.run(
+            [sys.executable, EXAMPLES / f"{name}.py", "--logdir", str(logdir / name)],
+            check=True,
+            capture_output=True,
+        )
+    [run] = (logdir / "quickstart").iterdir()
+    run.rename(run.with_name("bars"))  # was named by time and host
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser that the system has, without a window."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        raise FileNotFoundError("no chromium: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def serving(logdir: Path) -> Iterator[Server]:
+    """Run TensorBoard until all of the runs are loaded."""
+    server = Server(logdir, fast=HAS_RUST)
+    try:
+        server.start()
+        wanted = {
+            str(path.parent.relative_to(logdir))
+            for path in logdir.rglob("*tfevents*")
+            if "checkpoints" not in path.parts
+        }
+        server.until(lambda runs: wanted <= set(runs), "runs")
+        yield server
+    finally:
+        server.stop()
+
+
+class Viewer:
+    """One page of the browser, on one TensorBoard."""
+
+    def __init__(
+        self, browser: Browser, url: str, width: int = 1440, height: int = 900
+    ) -> None:
+        self.url = url
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, reduced_motion="reduce"
+        )
+        self.page: Page = self.context.new_page()
+
+    def tab(self, name: str, **query: str) -> Page:
+        """Open a tab afresh."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.url}/?{urllib.parse.urlencode(query)}#{name}")
+        return self.page
+
+    def cards(self, tag: str, selector: str, number: int = 1) -> Locator:
+        """Return the cards of one tag, once there are so many."""
+        cards = self.page.locator(selector)
+        if selector == "card-view":
+            found = cards.filter(has=self.page.locator(f'[title="{tag}"]'))
+        else:
+            found = cards.filter(has_text=tag)
+        found.nth(number - 1).wait_for()
+        return found
+
+    def close(self) -> None:
+        """Close the page."""
+        self.context.close()
+
+
+def text(found: Locator | Page) -> str:
+    """Return all that is written there."""
+    found = found.locator("body") if isinstance(found, Page) else found
+    return str(found.evaluate(DEEP_TEXT))
+
+
+def seen(image: Locator) -> np.ndarray:
+    """Return an image as it is on the screen, (H, W, 3) uint8."""
+    image.scroll_into_view_if_needed()
+    image.evaluate("e => e.decode()")
+    picture = Image.open(io.BytesIO(image.screenshot())).convert("RGB")
+    return np.asarray(picture)
+
+
+def until(page: Page, wanted: Callable[[], Any]) -> Any:
+    """Return what is wanted, once it is there; what it is at the end, if not."""
+    for _ in range(100):
+        if found := wanted():
+            return found
+        page.wait_for_timeout(200)
+    return wanted()
