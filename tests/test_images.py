@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from conftest import points
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -231,6 +231,7 @@ def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> N
     ),
     st.sampled_from(["", "all", "each"]),
 )
+@example(np.full((1, 1, 1), np.inf, np.float32), "")
 def test_any_numbers_become_pixels_without_a_warning_of_numpy(
     array: np.ndarray, equalize: images.Scope
 ) -> None:

@@ -41,9 +41,10 @@ with tempfile.TemporaryDirectory() as logdir, Logger(logdir) as logger:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_face_has_four_names() -> None:
+def test_the_face_has_five_names() -> None:
     """All public names are there, the lazy ones too, and no other."""
-    assert annarchy_tb.__all__ == ["Logger", "Run", "SummaryWriter", "find_runs"]
+    names = ["Logger", "Run", "SummaryWriter", "figure_style", "find_runs"]
+    assert annarchy_tb.__all__ == names
     assert set(annarchy_tb.__all__) <= set(dir(annarchy_tb))
     assert annarchy_tb.SummaryWriter.__name__ == "SummaryWriter"
     with pytest.raises(AttributeError, match="nothing"):
