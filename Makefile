@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo view test lint types docs test-viewer gallery bench annarchy examples
-.PHONY: clean
+.PHONY: demo view test test-wheel test-viewer lint types docs gallery
+.PHONY: bench annarchy examples clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -15,7 +15,11 @@ view: .venv/demo
 	$(BIN)/tensorboard --logdir runs
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+# Builds the release, and tries the wheel in an environment of its own.
+test-wheel: .venv/test .venv/release
+	$(BIN)/python -m pytest tests/release
 
 lint: .venv/lint
 	$(BIN)/ruff check .
@@ -56,8 +60,8 @@ examples: .venv/test .venv/examples
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/test .venv/lint .venv/docs .venv/viewer .venv/bench .venv/examples: .venv/%: \
-		.venv/demo
+.venv/test .venv/lint .venv/docs .venv/viewer .venv/release .venv/bench \
+.venv/examples: .venv/%: .venv/demo
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
 

@@ -144,7 +144,9 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
     if kind == "parquet":
         if output == "-":
             raise click.UsageError("parquet is no text: name a file with --output")
-        pandas = contents.pandas("annarchy-tb export --format parquet")
+        command = "annarchy-tb export --format parquet"
+        pandas = contents.imported("pandas", command)
+        contents.imported("pyarrow", command)
         tables = [run.to_pandas().assign(run=str(run.path)) for run in found]
         columns = ["run", "tag", "curve", "step", "value", "wall_time"]
         pandas.concat(tables, ignore_index=True)[columns].to_parquet(output)

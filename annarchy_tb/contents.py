@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class Scalars(NamedTuple):
     def to_pandas(self) -> DataFrame:
         """Return a table with the columns ``step``, ``value`` and ``wall_time``."""
         columns = {"step": self.steps, "value": self.values, "wall_time": self.times}
-        return pandas("Scalars.to_pandas").DataFrame(columns)
+        return imported("pandas", "Scalars.to_pandas").DataFrame(columns)
 
 
 class Images(NamedTuple):
@@ -266,12 +267,11 @@ def _buckets(value: Value) -> NDArray[np.float64]:
     return np.column_stack([[least, *inner], [*inner, most], counts[first : last + 1]])
 
 
-def pandas(method: str) -> Any:
-    """Return the module pandas; raise ImportError with the way to get it."""
+def imported(name: str, caller: str) -> Any:
+    """Return pandas or pyarrow; raise ImportError with the way to get it."""
     try:
-        import pandas as module
+        return import_module(name)
     except ImportError:
         raise ImportError(
-            f"{method} needs pandas: pip install 'annarchy-tb[pandas]'"
+            f"{caller} needs {name}: pip install 'annarchy-tb[pandas]'"
         ) from None
-    return module

@@ -37,7 +37,7 @@ class Runs(list[Run]):
         ``started``, ``duration`` (in s), ``params.<name>`` for each parameter of any
         run, and ``metrics.<name>`` for each of the results.
         """
-        pd = contents.pandas("Runs.to_pandas")
+        pd = contents.imported("pandas", "Runs.to_pandas")
         rows = []
         for run in self:
             try:

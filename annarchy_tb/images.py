@@ -84,9 +84,7 @@ def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[R
     axes = (-3, -2, -1) if equalize == "each" else None
     each: dict[str, Any] = {"axis": axes, "keepdims": axes is not None}
     low, high = levels.min(**each), levels.max(**each)
-    with np.errstate(invalid="ignore"):  # infinity less infinity
-        span = high / 2 - low / 2
-    if not np.isfinite(span).all():
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
         remarks.append(("finite", "NaN or infinite values are drawn black"))
         finite = np.isfinite(levels)
         low = levels.min(initial=np.inf, where=finite, **each)

@@ -209,7 +209,7 @@ class Run:
         ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), and a row a point. It
         needs pandas.
         """
-        pd = contents.pandas("Run.to_pandas")
+        pd = contents.imported("pandas", "Run.to_pandas")
         tables = [
             points.to_pandas().assign(tag=tag, curve=curve)
             for tag, curve, points in self.points()

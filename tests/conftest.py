@@ -17,6 +17,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ HAS_RUST = (platform.system(), platform.machine()) in (
     ("Linux", "x86_64"),
     ("Darwin", "x86_64"),
 )
+
+HAS_PANDAS = find_spec("pandas") is not None
 
 settings.register_profile("any machine", deadline=None)  # no test depends on timing
 settings.load_profile("any machine")
@@ -63,6 +66,9 @@ def no_leak() -> Iterator[None]:
     figures = pyplot.get_fignums() if pyplot else []
     left = [d for d in open_descriptors() - descriptors if "tfevents" in d]
     assert not left, f"descriptors left open: {left}"
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - threads and time.monotonic() < deadline:
+        time.sleep(0.01)  # tensorboardX's were told to end, and do so when they can
     assert set(threading.enumerate()) <= threads, "a thread goes on"
     if pyplot:
         pyplot.close("all")

@@ -15,6 +15,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+
+pytest.importorskip("sybil", reason="needs annarchy-tb[test]")
+
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser

@@ -232,6 +232,7 @@ def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> N
     st.sampled_from(["", "all", "each"]),
 )
 @example(np.full((1, 1, 1), np.inf, np.float32), "")
+@example(np.full((1, 1, 1), -np.inf), "each")
 def test_any_numbers_become_pixels_without_a_warning_of_numpy(
     array: np.ndarray, equalize: images.Scope
 ) -> None:

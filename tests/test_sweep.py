@@ -12,15 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import hyperopt
 import numpy as np
 import pytest
 from conftest import HAS_RUST, Server
-from hyperopt import hp
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.suggestions import Suggestions
 from annarchy_tb.sweep import logged, sweep
+
+hyperopt = pytest.importorskip("hyperopt")
+hp = hyperopt.hp
 
 SPACE = {"x": hp.uniform("x", 0.0, 10.0), "rule": hp.choice("rule", ["oja", "hebb"])}
 
@@ -407,6 +408,7 @@ def test_tensorboard_shows_a_row_for_each_trial(logdir: Path, fast: bool) -> Non
 
 def test_a_cluster_of_dask_tries_again_what_was_killed(logdir: Path) -> None:
     """Several real worker processes, one of which dies now and then."""
+    pytest.importorskip("dask.distributed")
     code = f"""
 from dask.distributed import Client, LocalCluster
 from annarchy_tb.sweep import sweep
@@ -457,18 +459,3 @@ def test_a_space_without_parameters_is_refused(logdir: Path) -> None:
     """There is nothing to search."""
     with pytest.raises(ValueError, match="space must hold parameters"):
         sweep(parabola, {}, 3, logdir)
-
-
-def test_without_hyperopt_the_error_names_what_to_install(logdir: Path) -> None:
-    """Only a sweep needs it."""
-    code = """
-import sys
-sys.modules["hyperopt"] = None
-from annarchy_tb.sweep import sweep
-sweep(None, {})
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=logdir.parent
-    )
-    assert "pip install 'annarchy-tb[sweep]'" in run.stderr
-    assert not list(logdir.parent.iterdir())
