@@ -130,16 +130,21 @@ def test_an_image_has_the_brightness_of_its_array(viewer: Viewer, logdir: Path) 
             assert abs(cell(shown, row, column, 8, 8) - int(stored[row, column])) <= 2
 
 
-def test_a_mosaic_has_gaps_between_its_images(viewer: Viewer, logdir: Path) -> None:
+def test_a_mosaic_has_gaps_between_its_images(
+    browser: Any, tour_url: str, logdir: Path
+) -> None:
     """64 fields in 8 rows and 8 columns, with light grey lines between them."""
-    run = "tour/20Hz-0.5"
-    stored = points(logdir / run, "Neurons/what made them fire")[-1].pixels
+    stored = points(logdir / "tour/20Hz-0.5", "Neurons/what made them fire")[-1].pixels
     assert stored.shape == (71, 71)
-    page = viewer.tab("images")
-    loader = page.locator("tf-image-loader").filter(has_text="what made them fire")
-    image = loader.filter(has_text=run).locator("img").first
-    image.wait_for()
-    shown = seen(image)
+    viewer = Viewer(browser, tour_url, height=1800)
+    try:
+        page = viewer.tab("images")
+        loader = page.locator("tf-image-loader").filter(has_text="what made them fire")
+        image = loader.filter(has_text="20Hz-0.5").locator("img").first
+        image.wait_for()
+        shown = seen(image)
+    finally:
+        viewer.close()
     assert shown.shape[:2] == (350, 350)
     for row, column in [(0, 8), (8, 0), (30, 17), (62, 44), (70, 70), (3, 4)]:
         expected = int(stored[row, column])
