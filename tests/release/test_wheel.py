@@ -127,7 +127,7 @@ for path in Path("runs").rglob("*tfevents*"):
             print(value.tag, value.metadata.plugin_data.plugin_name)
 """
     found = said(binaries / "python", "-c", code, cwd=tmp_path).splitlines()
-    assert found.count("Bars found scalars") == 100
+    assert found.count("Bars/Found scalars") == 100
     for point in ("Input images", "Weights/Inhibition histograms", "run text"):
         assert point in found
     listed = said(binaries / "annarchy-tb", "ls", cwd=tmp_path)
