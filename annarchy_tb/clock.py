@@ -87,6 +87,19 @@ def _column(name: str, given: object) -> NDArray[Any]:
     return array
 
 
+def finite_time(time: object, name: str = "time") -> float:
+    """Return a time as a float, if it is a finite number."""
+    try:
+        if isinstance(time, (str, bytes)):
+            raise TypeError
+        number = float(time)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {describe(time)}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {describe(time)}")
+    return number
+
+
 class Clock:
     """Simulated time, as TensorBoard's wall time and step.
 
@@ -103,19 +116,19 @@ class Clock:
             allowed = ", ".join(repr(unit) for unit in TIME_UNITS)
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
         self._seconds = TIME_UNITS[time_unit]
-        self._dt = None if dt is None else self._number(dt, "dt")
+        self._dt = None if dt is None else finite_time(dt, "dt")
         if self._dt is not None and self._dt <= 0:
             raise ValueError(f"dt must be positive, got {describe(dt)}")
 
     def wall_time(self, time: object, start: float) -> float:
         """Return the wall time at which `time` is drawn in a run begun at `start`."""
-        return self._finite(start + self._number(time) * self._seconds)
+        return self._finite(start + finite_time(time) * self._seconds)
 
     def step(self, time: object) -> int | None:
         """Return the solver step nearest to `time`, if `dt` is known."""
         if self._dt is None or time is None:
             return None
-        return whole_step(round(self._number(time) / self._dt))
+        return whole_step(round(finite_time(time) / self._dt))
 
     def wall_times(self, times: ArrayLike, start: float) -> NDArray[np.float64]:
         """Return the wall times of many simulated times, shape ``(N,)``."""
@@ -137,15 +150,3 @@ class Clock:
         if not math.isfinite(wall_time):
             raise ValueError("time must not be beyond all dates")
         return wall_time
-
-    @staticmethod
-    def _number(time: object, name: str = "time") -> float:
-        try:
-            if isinstance(time, (str, bytes)):
-                raise TypeError
-            number = float(time)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must be a number, got {describe(time)}") from None
-        if not math.isfinite(number):
-            raise ValueError(f"{name} must be finite, got {describe(time)}")
-        return number

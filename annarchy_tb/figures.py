@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,6 +105,52 @@ def to_pixels(figure: Figure) -> Pixels:
         if figure.canvas is not canvas:
             figure.set_canvas(canvas)
         figure.stale = stale  # a window still has to draw it
+
+
+@contextmanager
+def opened(
+    before: Collection[object] | None = None,
+) -> Iterator[Callable[[], list[Figure]]]:
+    """Close pyplot's figures that were not open before, whatever happens in the block.
+
+    Gives a function that returns them. What was current is so again afterwards.
+
+    Parameters
+    ----------
+    before
+        The managers of figures that stay; by default all that are open now.
+    """
+    kept = set(_managers() if before is None else before)
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    current = helpers.Gcf.get_active() if helpers else None
+
+    def found() -> list[Figure]:
+        return [m.canvas.figure for m in _managers() if m not in kept]
+
+    try:
+        yield found
+    finally:
+        for figure in found():
+            close(figure)
+        if helpers and current in _managers():
+            helpers.Gcf.set_active(current)
+
+
+def _managers() -> list[Any]:
+    """Return what pyplot has of each of its figures, in the order of their numbers."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")  # pyplot imports it
+    found = helpers.Gcf.get_all_fig_managers() if helpers else []
+    return sorted(found, key=lambda manager: manager.num)
+
+
+def named(tag: str, found: Sequence[Figure]) -> list[tuple[str, Figure]]:
+    """Return figures with tags of their own: `tag` itself, if there is only one."""
+    if len(found) == 1:
+        return [(tag, found[0])]
+    labels = [str(f.get_label()) or str(n) for n, f in enumerate(found, 1)]
+    if len(set(labels)) < len(labels):
+        labels = [str(n) for n in range(1, len(found) + 1)]
+    return [(f"{tag}/{label}", f) for label, f in zip(labels, found, strict=True)]
 
 
 def close(figure: object) -> None:

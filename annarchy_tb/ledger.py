@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable
 
 from annarchy_tb.clock import MAX_STEP, MIN_STEP
 from annarchy_tb.messages import describe, warn, where
 
 NEVER = MIN_STEP - 1  # the last step of a tag that has none
+
+COUNT_ON = "leave step out to count on"
+AFTER_RESET = "let time go on, or make a new Logger"
 
 RUN_TABLE = "run"  # the tag of the table that says what the run is
 
@@ -17,14 +21,18 @@ History = Iterable[tuple[str, str, int]]  # tag, kind, step
 class Series:
     """Where one tag stands, or several that were only ever logged together.
 
-    Their kind (``""`` while unknown), their last step, and how many tags they are.
+    Their kind (``""`` while unknown), their last step, the wall time at which their
+    last simulated time is drawn, and how many tags they are.
     """
 
-    __slots__ = ("kind", "last", "number")
+    __slots__ = ("kind", "last", "number", "time")
 
-    def __init__(self, kind: str = "", last: int = NEVER) -> None:
+    def __init__(
+        self, kind: str = "", last: int = NEVER, time: float = -math.inf
+    ) -> None:
         self.kind = kind
         self.last = last
+        self.time = time
         self.number = 0
 
 
@@ -78,17 +86,33 @@ class Ledger:
         series.last = max(series.last, step)
 
     def place(
-        self, method: str, tag: str | None, group: Collection[Series], step: int | None
+        self,
+        method: str,
+        tag: str | None,
+        group: Collection[Series],
+        step: int | None,
+        time: float | None = None,
     ) -> int:
-        """Return the step at which all these series go on."""
+        """Return the step at which all these series go on.
+
+        `time` is the wall time at which simulated time is drawn, if it was given.
+        """
         last = max(series.last for series in group)
+        back = False
+        if time is not None:
+            back = time < max(series.time for series in group)
+            for series in group:
+                series.time = time
         if step is None:
             if last == MAX_STEP:
                 after = where(method, tag)
                 raise ValueError(f"{after}: step can't be left out after {MAX_STEP}")
-            return 0 if last == NEVER else last + 1
-        if step <= last:
-            self.warn_order(method, tag, step, last)
+            step = 0 if last == NEVER else last + 1
+        elif step <= last:
+            self.warn_order(method, tag, step, last, back)
+            return step
+        if back:
+            self.warn_time(method, tag)
         return step
 
     def _gather(self, tags: tuple[str, ...]) -> list[Series]:
@@ -102,7 +126,7 @@ class Ledger:
         for series, its in members.items():
             if series.number > len(its):
                 series.number -= len(its)
-                series = Series(series.kind, series.last)
+                series = Series(series.kind, series.last, series.time)
                 self.groups.clear()
             if not series.number:
                 series.number = len(its)
@@ -141,15 +165,27 @@ class Ledger:
                 self._warned.discard((tag, about))
                 raise
 
-    def warn_order(self, method: str, tag: str | None, step: int, last: int) -> None:
-        """Warn that `step` does not come after `last`."""
+    def warn_order(
+        self, method: str, tag: str | None, step: int, last: int, back: bool = False
+    ) -> None:
+        """Warn that `step` does not come after `last`, as the time went back, maybe."""
+        advice = f"after a reset of the network, {AFTER_RESET}" if back else COUNT_ON
         self.warn(
             method,
             tag,
             "order",
             f"step {step} comes after step {last}; TensorBoard hides the points of "
-            f"this tag from step {step} on. Steps should increase: leave step out to "
-            f"count on",
+            f"this tag from step {step} on. Steps should increase: {advice}",
+        )
+
+    def warn_time(self, method: str, tag: str | None) -> None:
+        """Warn that simulated time goes back."""
+        self.warn(
+            method,
+            tag,
+            "time",
+            f"simulated time goes back; on the RELATIVE axis, TensorBoard draws the "
+            f"curve back over itself. After a reset of the network, {AFTER_RESET}",
         )
 
 

@@ -6,11 +6,12 @@ import copy
 import errno
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import time as now
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,11 +31,15 @@ from annarchy_tb.ledger import RUN_TABLE, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
 from annarchy_tb.runs import RunDirectory, absolute, claim
 from annarchy_tb.values import as_number, as_numbers, warn_range
+from annarchy_tb.windows import Reduce, Reducer, Window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from annarchy_tb.last import Last
     from annarchy_tb.writer import SummaryWriter
+
+Item = TypeVar("Item")
 
 
 class Logger:
@@ -168,6 +173,8 @@ class Logger:
         self._events = directory.events
         self._plots = directory.plots
         self._writer: SummaryWriter | None = None
+        self._last: Last | None = None
+        self._windows: set[Window] = set()  # those that hold values
 
     @property
     def run_dir(self) -> Path:
@@ -225,7 +232,8 @@ class Logger:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("add_scalar", tag, step, time)
-            at = self._ledger.place("add_scalar", tag, [series], whole)
+            drawn = None if time is None else wall_time
+            at = self._ledger.place("add_scalar", tag, [series], whole, drawn)
         try:
             data = scalar.make(value, wall_time, at)
         except Exception:
@@ -269,7 +277,9 @@ class Logger:
                 return
             curves = self._directory.plot(method, tag, keys)
         whole, wall_time = self._when(method, tag, step, time)
-        at = self._ledger.place(method, tag, [curve.series for curve in curves], whole)
+        drawn = None if time is None else wall_time
+        group = [curve.series for curve in curves]
+        at = self._ledger.place(method, tag, group, whole, drawn)
         try:
             made = [
                 curve.scalar.make(number, wall_time, at)
@@ -326,7 +336,8 @@ class Logger:
             at, wall_time = step, now()
         else:
             whole, wall_time = self._when("log", None, step, time)
-            at = self._ledger.place("log", None, group, whole)
+            drawn = None if time is None else wall_time
+            at = self._ledger.place("log", None, group, whole, drawn)
         try:
             data = event.make(metrics.values(), wall_time, at)
         except Exception:
@@ -378,18 +389,25 @@ class Logger:
             return
         label = tags[0] if single else str(tags)
         group = self._ledger.together(method, tags, "scalar")
-        at = self._ledger.place(
-            method, label, group, None if whole is None else int(whole[0])
-        )
+        first = None if whole is None else int(whole[0])
+        drawn = None if times is None else float(wall_times[0])
+        at = self._ledger.place(method, label, group, first, drawn)
         if whole is None:
             if at > MAX_STEP + 1 - len(table):
                 raise ValueError(f"{where(method, label)}: steps must fit into 64 bits")
             whole = at + np.arange(len(table), dtype=np.int64)
+            if (wall_times[1:] < wall_times[:-1]).any():
+                self._ledger.warn_time(method, label)
         else:
             falls = np.flatnonzero(whole[1:] <= whole[:-1])
             if len(falls):
                 last, step = whole[falls[0] : falls[0] + 2].tolist()
                 self._ledger.warn_order(method, label, step, last)
+            elif (wall_times[1:] < wall_times[:-1]).any():
+                self._ledger.warn_time(method, label)
+        if times is not None:
+            for series in group:
+                series.time = float(wall_times[-1])
         beyond = scalars.beyond_single(table)
         if beyond is not None:
             warn_range(self._ledger, method, label, beyond)
@@ -432,6 +450,97 @@ class Logger:
         else:
             value = records.histogram_value(tag, buckets)
             self._write(method, tag, "histogram", value, step, time)
+
+    def window(
+        self,
+        tag: str | Sequence[str],
+        every: int | None = None,
+        reduce: Reduce | Reducer = "mean",
+    ) -> Window:
+        """Return a window, which logs a single point for several values.
+
+        Parameters
+        ----------
+        tag : str, or sequence of str
+            See `Logger`. With several, ``window.add`` takes a dict with a value for
+            each, and each point is one record.
+        every : int, optional
+            How many values make a point. By default all that come in the ``with``
+            block of the window, or until ``window.flush()``.
+        reduce : {"mean", "last", "min", "max", "sum"} or callable, default "mean"
+            What makes one value of them: the mean is weighted. A callable takes the
+            list of the values, and so they are all kept until then.
+
+        Returns
+        -------
+        Window
+            ``window.add(value, weight=1.0, step=None, time=None)`` takes a value; see
+            `annarchy_tb.windows.Window`. What it still holds when the Logger is closed
+            is logged then. It is not sent to other processes with the Logger.
+
+        Examples
+        --------
+        >>> with Logger("runs", "windows") as logger:
+        ...     for epoch in range(3):
+        ...         with logger.window("Accuracy") as window:
+        ...             for batch in range(100):
+        ...                 window.add(batch / 100, weight=32, step=epoch)
+        ...     logger.last["Accuracy"]
+        0.495
+        """
+        self._check_open()
+        return Window(tag, every, reduce, self._ledger, self._windows, self.log)
+
+    @property
+    def last(self) -> Last:
+        """The last value of each tag of numbers, such as ``logger.last["Accuracy"]``.
+
+        It is read from the run's files when it is asked for, in single precision, and
+        logging does nothing for it; see `annarchy_tb.last.Last`.
+        """
+        from annarchy_tb.last import Last
+
+        if self._last is None:
+            self._last = Last(self._directory)
+        return self._last
+
+    def track(
+        self,
+        items: Iterable[Item],
+        show: str | Sequence[str] = (),
+        *,
+        visible: bool | None = None,
+    ) -> Iterable[Item]:
+        """Return `items` with a progress bar, for a long loop.
+
+        Parameters
+        ----------
+        items : iterable
+            What the loop is over.
+        show : str, or sequence of str
+            Tags whose last values are shown behind the bar.
+        visible : bool, optional
+            Whether there is a bar. By default there is one on a terminal and in
+            notebooks, and none in the files of a batch job.
+
+        Returns
+        -------
+        tqdm.auto.tqdm
+            The bar, with ``set_description`` and all else of it. It starts no thread.
+
+        Examples
+        --------
+        >>> with Logger("runs", "tracked") as logger:
+        ...     for trial in logger.track(range(100), show="Accuracy"):
+        ...         logger.add_scalar("Accuracy", trial / 100, trial)
+        """
+        from annarchy_tb.last import track
+
+        self._check_open()
+        tags = (show,) if isinstance(show, str) else tuple(show)
+        for tag in tags:
+            check_tag("track", tag)
+        return track(items, self.last, tags, visible)
 
     # -- pictures --------------------------------------------------------------------
 
@@ -538,6 +647,52 @@ class Logger:
             if close:
                 figures.close(figure)
         self._write_image("add_figure", tag, pixels, [], step, time)
+
+    @contextmanager
+    def figures(
+        self, tag: str, step: float | None = None, *, time: float | None = None
+    ) -> Iterator[None]:
+        """Log and close the pyplot figures that are opened in a ``with`` block.
+
+        Figures that were open before stay, and the one that was current is so again. If
+        the block raises, its figures are closed and not logged.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`. Several figures get a tag each, ``<tag>/<label>``: their
+            label, as in ``plt.figure("label")``, or else their number, from 1.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> with Logger("runs", "figures") as logger:
+        ...     with logger.figures("Activity", 0):
+        ...         _ = plt.plot([1, 2, 3])
+        """
+        self._check_open()
+        check_tag("figures", tag)
+        self._when("figures", tag, step, time)
+        with figures.opened() as found:
+            yield
+            self._write_figures("figures", tag, found(), step, time)
+
+    def add_open_figures(
+        self, tag: str, step: float | None = None, *, time: float | None = None
+    ) -> None:
+        """Log and close all figures of pyplot that are open.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`, and `figures` for the tags of several. Where none is open,
+            nothing is written.
+        """
+        self._check_open()
+        check_tag("add_open_figures", tag)
+        self._when("add_open_figures", tag, step, time)
+        with figures.opened(before=()) as found:
+            self._write_figures("add_open_figures", tag, found(), step, time)
 
     # -- words, parameters, results --------------------------------------------------
 
@@ -818,6 +973,13 @@ class Logger:
         # A forked process that ends does not end the run.
         own = os.getpid() == self._process
         try:
+            for window in list(self._windows):
+                window.flush()
+        finally:
+            self._close_files(own, error)
+
+    def _close_files(self, own: bool, error: BaseException | None) -> None:
+        try:
             if own:
                 self._info.ending(error)
                 self._write_end(error)
@@ -898,7 +1060,8 @@ class Logger:
     ) -> None:
         whole, wall_time = self._when(method, tag, step, time)
         series = self._ledger.series(method, tag, kind)
-        at = self._ledger.place(method, tag, [series], whole)
+        drawn = None if time is None else wall_time
+        at = self._ledger.place(method, tag, [series], whole, drawn)
         series.last = at
         self._file.append(records.summary([value], wall_time, at))
 
@@ -916,6 +1079,18 @@ class Logger:
         height, width, channels = pixels.shape
         value = records.image_value(tag, (height, width, channels), png.encode(pixels))
         self._write(method, tag, "image", value, step, time)
+
+    def _write_figures(
+        self,
+        method: str,
+        tag: str,
+        found: list[Figure],
+        step: float | None,
+        time: float | None,
+    ) -> None:
+        for name, figure in figures.named(tag, found):
+            pixels = figures.to_pixels(figure)
+            self._write_image(method, name, pixels, [], step, time)
 
     def _add_hparams(
         self, params: Mapping[str, Any], metrics: Mapping[str, Any], step: int | None

@@ -52,6 +52,8 @@ class Block(NamedTuple):
 class Scan:
     """Read event files of any writer, whole or torn or while they are written.
 
+    A file that is read again is read on from where it ended.
+
     Attributes
     ----------
     damage : list of Damage
@@ -61,6 +63,7 @@ class Scan:
 
     def __init__(self) -> None:
         self.damage: list[Damage] = []
+        self._ends: dict[Path, int] = {}  # up to where files were read
         self._kinds: dict[str, str] = {}  # of tensors, whose first event says it
         self._layouts = Layouts(self._kinds)
 
@@ -76,13 +79,15 @@ class Scan:
 
     def _file(self, path: Path, stream: BinaryIO) -> Iterator[Block]:
         sizes: dict[bytes, int] = {}  # of events, by the heads of their records
-        data, offset, missing = b"", 0, 0
+        data, offset, missing = b"", self._ends.get(path, 0), 0
+        stream.seek(offset)
         while True:
             more = stream.read(max(BLOCK, missing))
             data += more
             starts, end, reason = _split(data, sizes)
             yield self._block(path, offset, data, starts, end)
             data, offset = data[end:], offset + end
+            self._ends[path] = offset
             if not more and data and not reason:
                 reason = "the file ends within a record"
             if reason:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import points
+from conftest import load, points
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -130,6 +131,7 @@ def test_without_matplotlib_the_style_says_what_to_install() -> None:
     code = """
 import subprocess
 import sys
+from pathlib import Path
 sys.modules["matplotlib"] = None
 import annarchy_tb
 try:
@@ -139,3 +141,79 @@ except ImportError as error:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == "figure_style needs matplotlib: pip install matplotlib\n"
+
+
+def test_the_figures_of_a_block_are_logged_and_closed(logger: Logger) -> None:
+    """All that were opened inside, and only those; what was current is so again."""
+    kept, current = plt.figure(), plt.figure()
+    plt.figure(kept.number)
+    with logger.figures("Activity", 3):
+        plt.figure(figsize=(1, 1))
+        plt.plot([1, 2, 3])
+        plt.figure("weights", figsize=(1, 1))
+    assert plt.get_fignums() == [kept.number, current.number]
+    assert plt.gcf() is kept
+    tags = {point.tag: point.step for point in load(logger.run_dir)}
+    assert tags == {"Activity/1": 3, "Activity/weights": 3}
+    plt.close("all")
+
+
+def test_a_single_figure_of_a_block_has_the_tag_itself(logger: Logger) -> None:
+    """And no figure was open before or after."""
+    with logger.figures("Activity", 0):
+        figure = plt.figure(figsize=(1, 1), dpi=20)
+        plt.plot([1, 2, 3])
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        wanted = np.array(canvas.buffer_rgba())
+    [point] = points(logger.run_dir, "Activity")
+    assert (point.pixels == wanted).all()
+    assert plt.get_fignums() == []
+
+
+def test_a_block_that_raises_logs_no_figure_that_is_half_drawn(logger: Logger) -> None:
+    """They are closed, and the error goes on."""
+    with pytest.raises(ZeroDivisionError), logger.figures("Activity", 0):
+        plt.figure()
+        raise ZeroDivisionError
+    assert load(logger.run_dir) == []
+    assert plt.get_fignums() == []
+
+
+def test_a_block_without_figures_logs_none(logger: Logger) -> None:
+    """Nor does it need matplotlib."""
+    with logger.figures("Activity", 0):
+        pass
+    assert load(logger.run_dir) == []
+
+
+def test_a_bad_step_is_refused_before_the_block(logger: Logger) -> None:
+    """Not after the work in it was done."""
+    with (
+        pytest.raises(ValueError, match=r"figures\('Activity'\): step must be a whole"),
+        logger.figures("Activity", 0.5),
+    ):
+        raise AssertionError
+
+
+def test_open_figures_are_logged_and_closed(logger: Logger) -> None:
+    """Whoever opened them; labels that are the same make no tag twice."""
+    for _ in range(2):
+        plt.figure(figsize=(1, 1)).set_label("twin")
+    logger.add_open_figures("Activity", 5)
+    assert plt.get_fignums() == []
+    tags = {point.tag: point.step for point in load(logger.run_dir)}
+    assert tags == {"Activity/1": 5, "Activity/2": 5}
+    logger.add_open_figures("Activity", 6)
+    assert len(load(logger.run_dir)) == 2
+
+
+def test_a_closed_logger_closes_no_open_figures(logdir: Path) -> None:
+    """What can't be logged is not thrown away."""
+    with Logger(logdir, "run") as logger:
+        pass
+    plt.figure()
+    with pytest.raises(ValueError, match="closed"):
+        logger.add_open_figures("Activity")
+    assert len(plt.get_fignums()) == 1
+    plt.close("all")

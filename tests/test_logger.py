@@ -617,3 +617,51 @@ def test_results_are_written_all_or_none(logger: Logger, call: str) -> None:
         calls[call]()
     assert [point.tag for point in load(logger.run_dir)] == ["b"]
     logger.add_parameters({"p": 1}, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda logger, time: logger.add_scalar("a", 1.0, time=time),
+        lambda logger, time: logger.add_scalars("a", {"x": 1.0}, time=time),
+        lambda logger, time: logger.log({"a": 1.0, "b": 2.0}, time=time),
+        lambda logger, time: logger.add_image("a", [[0.5]], time=time),
+        lambda logger, time: logger.add_series("a", [1.0, 2.0], times=[time, time]),
+    ],
+)
+def test_a_time_that_goes_back_is_warned_of_once(logger: Logger, call: Any) -> None:
+    """After a reset, TensorBoard draws the curve back over itself."""
+    call(logger, 10.0)
+    call(logger, 20.0)
+    with pytest.warns(UserWarning, match=r"simulated time goes back.*reset") as caught:
+        call(logger, 0.0)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    call(logger, 10.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call(logger, 5.0)
+
+
+def test_a_series_whose_times_go_back_is_warned_of(logger: Logger) -> None:
+    """Within one call, and after it."""
+    with pytest.warns(UserWarning, match="simulated time goes back"):
+        logger.add_series("a", [1.0, 2.0, 3.0], times=[0.0, 2.0, 1.0])
+
+
+def test_points_without_time_do_not_go_back_in_time(logger: Logger) -> None:
+    """Only simulated times are compared with each other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.add_scalar("a", 1.0, time=1e9)
+        logger.add_scalar("a", 2.0)
+        logger.add_scalar("a", 3.0, time=1e9)
+
+
+def test_a_time_that_takes_the_step_back_is_one_warning(logdir: Path) -> None:
+    """With a dt, a reset makes TensorBoard hide points, and the warning says so."""
+    with Logger(logdir, "run", dt=0.1) as logger:
+        logger.add_scalar("a", 1.0, time=50.0)
+        with pytest.warns(UserWarning, match=r"hides .* from step 100 on.*reset") as c:
+            logger.add_scalar("a", 1.0, time=10.0)
+        assert len(c) == 1

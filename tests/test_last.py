@@ -1,0 +1,123 @@
+"""The last values, and the bar that shows them."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from annarchy_tb import Logger
+
+
+def test_the_last_value_of_every_way_to_log_a_number(logger: Logger) -> None:
+    """Each look sees all that was logged until then."""
+    last = logger.last
+    assert dict(last) == {}
+    logger.add_scalar("a", 0.1)
+    assert last["a"] == 0.1
+    logger.log({"a": 0.2, "b": 3})
+    assert (last["a"], last["b"]) == (0.2, 3.0)
+    logger.add_series("c", [1.0, 2.0, 4.0])
+    logger.add_series(["a", "d"], [[1.0, 2.0], [5.0, 6.0]])
+    logger.writer.add_scalar("e", 8.0, 3)
+    logger.add_metrics({"f": 9.0})
+    logger.add_image("image", [[0.5]])
+    expected = {"a": 5.0, "b": 3.0, "c": 4.0, "d": 6.0, "e": 8.0, "f": 9.0}
+    assert dict(last) == expected
+
+
+def test_the_last_values_of_curves_are_a_dict(logger: Logger) -> None:
+    """By the keys that they were given."""
+    logger.add_scalars("Error", {"train": 0.5, "held out/1": 0.75})
+    logger.add_scalars("Error", {"train": 0.25})
+    assert logger.last["Error"] == {"train": 0.25, "held out/1": 0.75}
+
+
+def test_what_was_logged_before_is_seen_too(logdir: Path) -> None:
+    """In a run that is appended to, the last value is that of the earlier Logger."""
+    for value in (1.0, 2.0):
+        with Logger(logdir, "run") as logger:
+            if value == 2.0:
+                assert logger.last["a"] == 1.0
+            logger.add_scalar("a", value)
+    assert logger.last["a"] == 2.0  # closed, and still there
+
+
+def test_a_tag_that_is_unknown_is_named(logger: Logger) -> None:
+    """A KeyError, as of any mapping."""
+    with pytest.raises(KeyError, match="no number was logged under the tag 'Rate'"):
+        logger.last["Rate"]
+    assert logger.last.get("Rate") is None
+
+
+def test_a_look_reads_what_is_new_only(
+    logger: Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a look now and then costs little, however long the run is."""
+    from annarchy_tb import contents
+
+    logger.add_series("a", range(100_000))
+    assert logger.last["a"] == 99_999
+    read = []
+    scalars = contents.scalars
+
+    def counting(blocks, tags):
+        found = scalars(blocks, tags)
+        read.append(sum(len(points.steps) for points in found.values()))
+        return found
+
+    monkeypatch.setattr(contents, "scalars", counting)
+    logger.add_scalar("a", 1.0)
+    assert logger.last["a"] == 1.0
+    assert sum(read) == 1
+
+
+def test_a_bar_shows_the_last_values(
+    logger: Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind it, and as they are when it is drawn."""
+    for trial in logger.track(range(3), show=("Accuracy", "Error"), visible=True):
+        logger.add_scalar("Accuracy", trial / 4, trial)
+        logger.add_scalars("Error", {"train": 0.125})
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "3/3" in err
+    assert "Accuracy 0.5, Error train 0.125" in err
+
+
+def test_no_bar_is_printed_where_there_is_no_terminal(
+    logger: Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log files of batch jobs stay readable; all items come all the same."""
+    assert list(logger.track(iter("abc"), show="Accuracy")) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_has_a_bar(logger: Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is not wanted."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for visible, expected in ((None, True), (False, False)):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        list(logger.track(range(3), visible=visible))
+        assert ("3/3" in terminal.getvalue()) is expected
+
+
+def test_a_bar_starts_no_thread(logger: Logger) -> None:
+    """The promise of the package holds for its bar too."""
+    before = threading.active_count()
+    for _ in logger.track(range(3), visible=True):
+        assert threading.active_count() == before
+
+
+def test_tags_to_show_must_be_tags(logger: Logger) -> None:
+    """At the call, and not while the simulation runs."""
+    with pytest.raises(TypeError, match="track: tag must be a str"):
+        logger.track(range(3), show=(1,))
