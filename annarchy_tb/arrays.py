@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ def numbers(name: str, given: object) -> NDArray[Any]:
     problem = f"{name} must be an array of numbers, got {describe(given)}"
     if hasattr(given, "toarray"):
         raise TypeError(f"{problem}; pass its .toarray()")
+    if hasattr(given, "post_ranks"):  # one of ANNarchy's
+        raise TypeError(f"{problem}; add_matrix takes projections")
+    if _is_opaque(given):
+        raise TypeError(problem)
     try:
         array = np.asarray(unmasked(given))
         if array.dtype.kind == "O" and array.ndim and not _has_text(array):
@@ -31,7 +36,10 @@ def numbers(name: str, given: object) -> NDArray[Any]:
     except (TypeError, OverflowError):
         raise TypeError(problem) from None
     except ValueError:
-        raise TypeError(f"{problem}, whose rows differ in length") from None
+        raise TypeError(
+            f"{problem}, whose rows differ in length; add_matrix takes those of "
+            f"sparse projections"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise TypeError(problem)
     return widened(array)
@@ -51,6 +59,16 @@ def unmasked(given: object) -> object:
     if masked is not None and isinstance(given, masked.MaskedArray):
         return given.astype(np.float64).filled(np.nan)
     return given
+
+
+def _is_opaque(given: object) -> bool:
+    """Return whether something has items, but is neither a list nor an array.
+
+    Asked for the items of Brian2's Synapses, say, and for the items of those, which are
+    Synapses too, NumPy would not come to an end.
+    """
+    known = isinstance(given, Sequence) or hasattr(given, "__array__")
+    return hasattr(given, "__getitem__") and not known
 
 
 def _has_text(array: NDArray[Any]) -> bool:

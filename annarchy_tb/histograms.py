@@ -49,6 +49,8 @@ def flatten(hist: object) -> NDArray[Any]:
         hist = list(hist.values())
     if hasattr(hist, "toarray"):
         raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .data")
+    if hasattr(hist, "post_ranks"):
+        raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .w")
     items: Iterable[object]
     try:
         array = np.asarray(unmasked(hist))

@@ -28,8 +28,9 @@ def as_image(img: ArrayLike) -> NDArray[Any]:
     if full.ndim != 3 or full.shape[2] not in (1, 3, 4) or 0 in full.shape:
         raise ValueError(
             f"img must have shape {ONE}, got {array.shape}"
+            + ("; add_scalar takes a single number" if array.ndim == 0 else "")
             + ("; reshape it, as in pop.r.reshape(10, 10)" if array.ndim == 1 else "")
-            + ("; add_images takes several at once" if array.ndim == 4 else "")
+            + ("; add_images takes several at once" if array.ndim > 2 else "")
         )
     return full
 

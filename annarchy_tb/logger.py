@@ -21,6 +21,7 @@ from annarchy_tb import (
     histograms,
     hparams,
     images,
+    matrices,
     names,
     png,
     records,
@@ -30,6 +31,7 @@ from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step, whole_steps
 from annarchy_tb.ledger import RUN_TABLE, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
 from annarchy_tb.runs import RunDirectory, absolute, claim
+from annarchy_tb.spikes import raster
 from annarchy_tb.values import as_number, as_numbers, warn_range
 from annarchy_tb.windows import Reduce, Reducer, Window
 
@@ -647,6 +649,101 @@ class Logger:
             if close:
                 figures.close(figure)
         self._write_image("add_figure", tag, pixels, [], step, time)
+
+    def add_raster(
+        self,
+        tag: str,
+        spikes: object,
+        step: float | None = None,
+        *,
+        start: float | None = None,
+        duration: float | None = None,
+        bins: int | None = None,
+        time: float | None = None,
+    ) -> None:
+        """Log when which neurons fired, as an image: white on black.
+
+        Time runs to the right, and neuron 0 is at the bottom. The image is at most 320
+        by 200 pixels, as many as the smallest card of TensorBoard shows; of larger
+        ones, it leaves out rows and columns. Where several spikes share a pixel, the
+        most are white, and each halving is darker, down to half of white: every spike
+        is seen.
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        spikes : dict, tuple or array-like
+            A dict of the steps of its spikes for each neuron's rank, as ANNarchy's
+            ``monitor.get("spike")`` is; a tuple ``(times, ranks)``, both of shape
+            ``(K,)``, as ``monitor.raster_plot()`` is, or Brian2's ``(M.t, M.i)``, whose
+            times are in seconds then; or an array of shape ``(T, N)``, bool or 0 and 1,
+            of N neurons in T steps. The largest rank tells how many neurons there are;
+            silent ones are black. Where there are no spikes, all is black.
+        start : float, optional
+            The time at the left edge, in the unit of the spikes' times: steps for the
+            dict and the array. By default 0. ANNarchy's steps go on from trial to
+            trial: ``start=trial * 1000, duration=1000``.
+        duration : float, optional
+            The time from the left edge to the right one. By default up to the last
+            spike, and of an array all its steps. Spikes outside are not drawn, with a
+            warning.
+        bins : int, optional
+            Into how many columns the time is divided, 1 to 10,000. By default 320 at
+            most; whole numbers are taken for steps, and a column holds some whole
+            number of them. With more, TensorBoard shows all only at actual size.
+        """
+        method = "add_raster"
+        self._check_open()
+        check_tag(method, tag)
+        with naming(method, tag):
+            pixels, remarks = raster(spikes, start, duration, bins)
+        self._write_image(method, tag, pixels, remarks, step, time)
+
+    def add_matrix(
+        self,
+        tag: str,
+        matrix: object,
+        step: float | None = None,
+        *,
+        time: float | None = None,
+    ) -> None:
+        """Log a matrix of weights as an image in colours.
+
+        Row 0 is at the top and column 0 at the left: in ANNarchy, a row is a neuron
+        that receives, a column one that sends. The colours are evenly spaced to the
+        eye. They go from the smallest value to the largest, dark violet over red and
+        orange to light yellow; or, if there are both negative and positive values, from
+        light blue over dark grey, which is 0, to light red, the same range on both
+        sides. NaN, and synapses that do not exist, are black. The image has no scale:
+        `add_histogram` of the same weights shows their range, which may be another one
+        at each step.
+
+        A side longer than 350 is drawn in fewer pixels, at most 350: each then shows,
+        of the values it stands for, the one farthest from 0, so that single synapses
+        are seen. (IMAGES shows that many; TIME SERIES makes pictures 215 pixels high,
+        and leaves out rows and columns of taller ones, unless they are at actual size.)
+
+        Parameters
+        ----------
+        tag, step, time
+            See `Logger`.
+        matrix : array-like or object
+            An array of shape ``(H, W)``, masked or not, of any real type; a projection
+            of ANNarchy itself; a matrix or an array of scipy.sparse; a tuple
+            ``(weights, pre_ranks)`` of lists, one for each row, with the columns of its
+            synapses, as ``(proj.w, proj.pre_ranks)``; or a tuple ``(pre, post,
+            weights)`` of arrays of shape ``(K,)``, as Brian2's ``(S.i, S.j, S.w)``: the
+            row is ``post``, the column ``pre``. In both tuples, one number stands for
+            equal weights. Nothing is made dense, so it may be large.
+        """
+        method = "add_matrix"
+        self._check_open()
+        check_tag(method, tag)
+        with naming(method, tag):
+            found = matrices.collect(matrix)
+        pixels, remarks = matrices.draw(found)
+        self._write_image(method, tag, pixels, remarks, step, time)
 
     @contextmanager
     def figures(

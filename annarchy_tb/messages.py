@@ -49,6 +49,7 @@ def short(value: object) -> str:
         text = repr(value)
     except Exception:  # an int of 5000 digits, or an object that can't be shown
         text = "something that can't be shown"
+    text = text.replace("\n", " ")
     return text if len(text) <= 80 else text[:60] + "..." + text[-17:]
 
 

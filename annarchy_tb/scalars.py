@@ -139,7 +139,12 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
         return array[:, np.newaxis]
     if columns is None or array.ndim != 2 or array.shape[1] != columns:
         wanted = "(N,) for one tag" if columns is None else f"(N, {columns})"
-        raise ValueError(f"values must have shape {wanted}, got {array.shape}")
+        place = ", ".join(":" + "0" * (array.ndim - 1))
+        hint = f"; take a column of it, as values[{place}], or give a list of tags"
+        raise ValueError(
+            f"values must have shape {wanted}, got {array.shape}"
+            + (hint if columns is None and array.ndim > 1 else "")
+        )
     return array
 
 

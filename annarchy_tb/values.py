@@ -53,8 +53,10 @@ def as_number(ledger: Ledger, method: str, tag: object, value: object) -> float:
             raise TypeError
         found = float(plain)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError, OverflowError):
+        many = isinstance(value, list | tuple) or getattr(value, "shape", ()) != ()
         raise TypeError(
             f"{where(method, tag)}: value must be one number, got {describe(value)}"
+            + ("; take its mean, say, or use add_histogram" if many else "")
         ) from None
     if abs(found) >= LARGEST and math.isfinite(found):
         warn_range(ledger, method, str(tag), found)

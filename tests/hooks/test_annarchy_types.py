@@ -1,0 +1,253 @@
+"""What comes out of ANNarchy is logged as it is, or refused with the right call.
+
+They need ANNarchy, a compiler and CMake, in an activated environment.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points, scalars
+
+from annarchy_tb import Logger
+
+ann = pytest.importorskip("ANNarchy", reason="needs ANNarchy")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Return a network that ran for 50 ms, and what its monitors recorded."""
+    net = ann.Network(dt=0.5, seed=1)
+    sheet = net.create((4, 5), ann.Izhikevich)
+    sheet.noise = 20.0
+    few = net.create(6, ann.Izhikevich)
+    retina = net.create(ann.PoissonPopulation((3, 3), rates=100.0))
+    random = ann.Uniform(0.1, 1.0)
+    sparse = net.connect(sheet, few, "exc", ann.STDP())
+    sparse.fixed_probability(0.5, random)
+    constant = net.connect(sheet, few, "exc")
+    constant.all_to_all(0.5)
+    dense = net.connect(retina, sheet, "exc", ann.STDP())
+    dense.all_to_all(random)
+    views = net.connect(sheet[2:6], few[1:3], "inh")
+    views.all_to_all(random)
+    monitor = net.monitor(sheet, ["v", "spike"])
+    part = net.monitor(sheet[2:6], "spike")
+    weights = net.monitor(dense, "w", period=10.0)
+    ragged = net.monitor(sparse, "w", period=10.0)
+    net.compile(directory=str(tmp_path_factory.mktemp("annarchy")))
+    dendrite = net.monitor(dense.dendrite(3), "w", period=10.0)
+    net.simulate(50.0)
+    recorded = monitor.get()
+    return SimpleNamespace(
+        **{"sheet": sheet, "monitor": monitor, "recorded": recorded},
+        **{"sparse": sparse, "constant": constant, "dense": dense, "views": views},
+        spikes=recorded["spike"],
+        spikes_of_part=part.get("spike"),
+        dense_weights=weights.get("w"),
+        sparse_weights=ragged.get("w"),
+        dendrite_weights=dendrite.get("w"),
+    )
+
+
+def logged(logger: Logger, tag: str) -> np.ndarray:
+    """Return the pixels of the last image of a tag."""
+    return points(logger.run_dir, tag)[-1].pixels
+
+
+def test_the_types_are_what_we_take_them_for(made: SimpleNamespace) -> None:
+    """If this fails, ANNarchy has changed, and the others test something else."""
+    assert made.sheet.v.shape == (4, 5)
+    assert len({len(row) for row in made.sparse.w}) > 1
+    assert made.constant.w == 0.5
+    assert isinstance(made.constant.w, float)
+    assert made.recorded["v"].shape == (100, 4, 5)
+    assert list(made.spikes) == list(range(20))
+    assert max(map(max, filter(None, made.spikes.values()))) > 50  # steps, not ms
+    assert made.dense_weights.dtype == made.dendrite_weights.dtype == object
+    assert made.dense_weights.shape == (5, 20, 9)
+    assert made.dendrite_weights.shape == (5, 9)
+    assert isinstance(made.sparse_weights[0, 0], list)
+
+
+def test_spikes_are_a_raster(made: SimpleNamespace, logger: Logger) -> None:
+    """The dict and the pair show the same spikes: steps and ms are scaled alike."""
+    logger.add_raster("steps", made.spikes, duration=100)
+    times, ranks = made.monitor.raster_plot(made.spikes)
+    logger.add_raster("ms", (times, ranks), duration=50.0, bins=100)
+    pixels = logged(logger, "steps")
+    assert (pixels == logged(logger, "ms")).all()
+    assert pixels.shape == (200, 300)
+    fired = np.zeros((100, 20), bool)
+    for rank, steps in made.spikes.items():
+        fired[steps, rank] = True
+    assert (pixels[9::10, ::3][::-1].T > 0).tolist() == fired.tolist()
+
+
+def test_spikes_of_a_view_keep_their_ranks(
+    made: SimpleNamespace, logger: Logger
+) -> None:
+    """The rows of the neurons before the view are black."""
+    assert list(made.spikes_of_part) == [2, 3, 4, 5]
+    assert any(made.spikes_of_part.values())
+    logger.add_raster("view", made.spikes_of_part)
+    pixels = logged(logger, "view")
+    height = len(pixels) // 6
+    assert pixels.any()
+    assert not pixels[-2 * height :].any()
+
+
+def test_all_recordings_at_once_are_refused(
+    made: SimpleNamespace, logger: Logger
+) -> None:
+    """What monitor.get() gives without a name has the spikes inside."""
+    with pytest.raises(TypeError, match=r"got \['v', 'spike'\].*spikes\['spike'\]"):
+        logger.add_raster("all", made.recorded)
+
+
+def test_a_projection_is_a_matrix(made: SimpleNamespace, logger: Logger) -> None:
+    """Also its lists with their ranks, and the matrix that it makes itself."""
+    filled = made.sparse.connectivity_matrix(fill=np.nan)
+    logger.add_matrix("nan", filled)
+    assert logged(logger, "nan").shape == (6, 20, 3)
+    assert (logged(logger, "nan").any(axis=-1) == ~np.isnan(filled)).all()
+    logger.add_matrix("projection", made.sparse)
+    logger.add_matrix("lists", (made.sparse.w, made.sparse.pre_ranks))
+    assert (logged(logger, "projection") == logged(logger, "nan")).all()
+    width = max(map(max, made.sparse.pre_ranks)) + 1
+    assert (logged(logger, "lists") == logged(logger, "nan")[:, :width]).all()
+
+
+def test_equal_weights_are_a_matrix_of_one_colour(
+    made: SimpleNamespace, logger: Logger
+) -> None:
+    """proj.w is a plain number then: proj itself, or the number with ranks, will do."""
+    logger.add_matrix("projection", made.constant)
+    logger.add_matrix("lists", (made.constant.w, made.constant.pre_ranks))
+    pixels = logged(logger, "projection")
+    assert (pixels == pixels[0, 0]).all()
+    assert pixels[0, 0].any()
+    assert (logged(logger, "lists") == pixels).all()
+    with pytest.raises(ValueError, match="pass proj instead"):
+        logger.add_matrix("number", made.constant.w)
+
+
+def test_a_projection_between_views_is_shown_whole(
+    made: SimpleNamespace, logger: Logger
+) -> None:
+    """The matrix has all neurons of both populations, as connectivity_matrix has."""
+    logger.add_matrix("views", made.views)
+    there = logged(logger, "views").any(axis=-1)
+    assert there.shape == (6, 20)
+    assert np.argwhere(there).tolist() == [[r, c] for r in (1, 2) for c in range(2, 6)]
+
+
+@pytest.mark.parametrize("name", ["dense.w", "sheet.v", "sheet.r", "dendrite_weights"])
+def test_what_is_rectangular_is_a_matrix_and_an_image(
+    made: SimpleNamespace, logger: Logger, name: str
+) -> None:
+    """Nested lists, arrays in a geometry, and object arrays."""
+    array: Any = made
+    for part in name.split("."):
+        array = getattr(array, part)
+    shape = np.shape(array)
+    logger.add_matrix("matrix", array)
+    assert logged(logger, "matrix").shape == (*shape, 3)
+    logger.add_image("image", array, equalize=True)
+    assert logged(logger, "image").shape == shape
+
+
+def test_receptive_fields_are_a_matrix_and_an_image(
+    made: SimpleNamespace, logger: Logger
+) -> None:
+    """The montage that a projection makes is 2-D."""
+    fields = made.dense.receptive_fields("w")
+    logger.add_matrix("matrix", fields)
+    logger.add_image("image", fields)
+    assert logged(logger, "image").shape == fields.shape
+
+
+def test_recordings_are_images_and_series(
+    made: SimpleNamespace, logger: Logger
+) -> None:
+    """A stack of a sheet in time, a neuron's potential, a dendrite's weights."""
+    potential = made.recorded["v"]
+    logger.add_images("v", potential, equalize=True)
+    logger.add_series("v of one", potential[:, 2, 3])
+    assert len(scalars(logger.run_dir, "v of one")) == 100
+    with pytest.raises(ValueError, match=r"\(100, 4, 5\); .*values\[:, 0, 0\]"):
+        logger.add_series("v of all", potential)
+    logger.add_images("w", made.dense_weights)
+    logger.add_series([f"w{i}" for i in range(9)], made.dendrite_weights)
+    assert len(scalars(logger.run_dir, "w8")) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("sheet.v", 20),
+        ("sparse.w", None),
+        ("constant.w", 1),
+        ("dense.w", 180),
+        ("spikes", None),
+        ("dense_weights", 900),
+        ("sparse_weights", None),
+        ("dendrite_weights", 45),
+    ],
+)
+def test_everything_has_a_histogram(
+    made: SimpleNamespace, logger: Logger, name: str, number: int | None
+) -> None:
+    """Whatever the nesting, all numbers are counted."""
+    values: Any = made
+    for part in name.split("."):
+        values = getattr(values, part)
+    logger.add_histogram("all", values)
+    [point] = points(logger.run_dir, "all")
+    if number is not None:
+        assert point.array[:, 2].sum() == number
+
+
+def test_one_number_is_a_scalar(made: SimpleNamespace, logger: Logger) -> None:
+    """The weight that all synapses share is logged; an array of them is refused."""
+    logger.add_scalar("w", made.constant.w)
+    assert scalars(logger.run_dir, "w") == [(0, 0.5)]
+    for many in (made.sheet.r, made.sparse.w):
+        with pytest.raises(TypeError, match="take its mean, say, or use add_histogram"):
+            logger.add_scalar("many", many)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "message"),
+    [
+        ("add_histogram", "sparse", "pass its .w"),
+        ("add_image", "sparse", "add_matrix takes projections"),
+        ("add_image", "sparse.w", "rows differ in length; add_matrix takes"),
+        ("add_image", "constant.w", "add_scalar takes a single number"),
+        ("add_image", "spikes", "got dict of length 20"),
+        ("add_image", "recorded.v", "add_images takes several"),
+        ("add_images", "sheet.v", "add_image takes a single one"),
+        ("add_series", "sparse.w", "rows differ in length"),
+        ("add_raster", "sheet.v", "with other numbers than 0 and 1"),
+        ("add_raster", "sparse.w", r"spikes must be \{rank: \[steps\]\}"),
+        ("add_matrix", "sparse.w", r"pass \(proj.w, proj.pre_ranks\), or proj"),
+        ("add_matrix", "sparse_weights", r"\(proj.w, proj.pre_ranks\)"),
+        ("add_matrix", "recorded.v", "add_images takes several"),
+        ("add_matrix", "spikes", "got dict of length 20"),
+        ("add_matrix", "sheet", "matrix must have shape"),
+    ],
+)
+def test_what_a_method_can_not_show_teaches_the_right_call(
+    made: SimpleNamespace, logger: Logger, method: str, name: str, message: str
+) -> None:
+    """The error names the method, the tag and what to do."""
+    given: Any = made
+    for part in name.split("."):
+        given = given[part] if isinstance(given, dict) else getattr(given, part)
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        getattr(logger, method)("tag", given)
+    assert str(caught.value).startswith(f"{method}('tag'): ")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from annarchy_tb import colours
+
+
+def oklab(levels: np.ndarray) -> np.ndarray:
+    """Return sRGB's levels in OKLab, the way back of what the module does."""
+    part = levels / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    cones = linear @ np.array(
+        [
+            [0.4122214708, 0.2119034982, 0.0883024619],
+            [0.5363325363, 0.6806995451, 0.2817188376],
+            [0.0514459929, 0.1073969566, 0.6299787005],
+        ]
+    )
+    return np.cbrt(cones) @ np.array(
+        [
+            [0.2104542553, 1.9779984951, 0.0259040371],
+            [0.7936177850, -2.4285922050, 0.7827717662],
+            [-0.0040720468, 0.4505937099, -0.8086757660],
+        ]
+    )
+
+
+def distances(table: np.ndarray, apart: int = 8) -> np.ndarray:
+    """Return how far colours are apart that are some places apart."""
+    lab = oklab(table)
+    return np.linalg.norm(lab[apart:] - lab[:-apart], axis=1)
+
+
+@pytest.mark.parametrize("make", [colours.sequential, colours.diverging])
+def test_a_map_is_256_colours_made_once(make: object) -> None:
+    """They are uint8, and the same array each time."""
+    table = make()  # type: ignore[operator]
+    assert table.shape == (256, 3)
+    assert table.dtype == np.uint8
+    assert make() is table  # type: ignore[operator]
+
+
+def test_the_sequential_map_is_even() -> None:
+    """Its lightness goes up evenly, and equal steps are equal distances."""
+    table = colours.sequential()
+    lightness = oklab(table)[:, 0]
+    assert lightness[0] == pytest.approx(colours.DARK, abs=0.01)
+    assert lightness[-1] == pytest.approx(0.93, abs=0.01)
+    assert abs(lightness - np.linspace(colours.DARK, 0.93, 256)).max() < 0.005
+    assert (np.diff(lightness[::4]) > 0).all()
+    far = distances(table)
+    assert far.max() / far.min() < 1.3
+
+
+def test_the_diverging_map_is_even_and_symmetric() -> None:
+    """Both arms go up alike from a neutral middle."""
+    table = colours.diverging()
+    lab = oklab(table)
+    assert len(set(table[128].tolist())) == 1  # grey
+    assert abs(lab[129:256, 0] - lab[127:0:-1, 0]).max() < 0.006
+    assert (np.diff(lab[128::4, 0]) > 0).all()
+    below, above = distances(table[1:129]), distances(table[128:])
+    assert max(below.max(), above.max()) / min(below.min(), above.min()) < 1.3
+    assert (lab[1:118, 2] < 0).all()  # blue
+    assert (lab[138:, 1] > 0).all()  # red
+
+
+@pytest.mark.parametrize("make", [colours.sequential, colours.diverging])
+def test_the_maps_stay_within_the_screens_colours(make: object) -> None:
+    """No level is cut off, so what is stored is what was computed."""
+    lab = oklab(make())  # type: ignore[operator]
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    wanted = (
+        np.full(256, 0.15)
+        if make is colours.sequential
+        else 0.13 * abs(np.maximum((np.arange(256) - 128) / 127, -1))
+    )
+    assert abs(chroma - wanted).max() < 0.006
+
+
+@pytest.mark.parametrize("make", [colours.sequential, colours.diverging])
+def test_black_is_far_from_every_colour(make: object) -> None:
+    """Where there is nothing, it does not look like a small value."""
+    assert oklab(make())[:, 0].min() > 0.38  # type: ignore[operator]

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import sys
+import tracemalloc
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from annarchy_tb import Logger, colours, matrices
+
+RNG = np.random.default_rng(0)
+BLACK = [0, 0, 0]
+SMALLEST, LARGEST = (colours.sequential()[level].tolist() for level in (0, 255))
+NEGATIVE, ZERO, POSITIVE = (
+    colours.diverging()[level].tolist() for level in (1, 128, 255)
+)
+WEIGHTS = np.array([[0.5, np.nan, 1.5], [np.nan, 1.0, np.nan]])
+
+
+def logged(logger: Logger, tag: str = "weights") -> np.ndarray:
+    """Return the pixels of the last matrix of a tag."""
+    return points(logger.run_dir, tag)[-1].pixels
+
+
+def drawn(matrix: object) -> np.ndarray:
+    """Return the pixels of a matrix, which can be drawn as it is."""
+    pixels, remarks = matrices.draw(matrices.collect(matrix))
+    assert remarks == []
+    return pixels
+
+
+class Projection:
+    """What ANNarchy's projections have."""
+
+    w = [[0.5, 1.5], [1.0]]  # noqa: RUF012
+    pre_ranks = [[0, 2], [1]]  # noqa: RUF012
+
+    post_ranks = [0, 1]  # noqa: RUF012
+    post, pre = SimpleNamespace(size=2), SimpleNamespace(size=3)
+
+
+def test_colours_go_from_the_smallest_to_the_largest(logger: Logger) -> None:
+    """Row 0 is at the top, and a pixel is an entry."""
+    logger.add_matrix("weights", [[3.0, 4.0, 5.0], [3.0, 3.0, 4.0]], 7)
+    [point] = points(logger.run_dir, "weights")
+    assert point.step == 7
+    middle = colours.sequential()[128].tolist()
+    wanted = [[SMALLEST, middle, LARGEST], [SMALLEST, SMALLEST, middle]]
+    assert point.pixels.tolist() == wanted
+
+
+def test_colours_diverge_from_zero() -> None:
+    """With both signs, 0 is grey and the range is the same on both sides."""
+    found = drawn([[-2.0, 0.0, 1.0, 2.0]])
+    half = colours.diverging()[192].tolist()
+    assert found.tolist() == [[NEGATIVE, ZERO, half, POSITIVE]]
+    assert drawn([[-4.0, 2.0]]).tolist() == [[NEGATIVE, half]]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "wanted"),
+    [
+        ([[2.0, 2.0]], [[LARGEST, LARGEST]]),
+        ([[0.0, 0.0]], [[SMALLEST, SMALLEST]]),
+        ([[-2.0, np.nan]], [[SMALLEST, BLACK]]),
+        ([[np.nan, np.nan]], [[BLACK, BLACK]]),
+        ([[5]], [[LARGEST]]),
+    ],
+)
+def test_a_constant_is_drawn_from_zero_on(matrix: Any, wanted: Any) -> None:
+    """There is no 0/0, and no range of nothing."""
+    assert drawn(matrix).tolist() == wanted
+
+
+def test_what_is_not_there_is_black(logger: Logger) -> None:
+    """NaN and masked entries have a colour that no value has."""
+    wanted = [
+        [SMALLEST, BLACK, LARGEST],
+        [BLACK, colours.sequential()[127].tolist(), BLACK],
+    ]
+    logger.add_matrix("weights", WEIGHTS)
+    assert logged(logger).tolist() == wanted
+    logger.add_matrix("weights", np.ma.masked_invalid(WEIGHTS))
+    assert logged(logger).tolist() == wanted
+    assert BLACK not in colours.sequential().tolist() + colours.diverging().tolist()
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        Projection(),
+        (Projection.w, Projection.pre_ranks),
+        (
+            np.array([np.array([0.5, 1.5]), np.array([1.0])], object),
+            Projection.pre_ranks,
+        ),
+        ([0, 2, 1], [0, 0, 1], [0.5, 1.5, 1.0]),
+        (np.array([1, 0, 2]), np.array([1, 0, 0]), np.array([1.0, 0.5, 1.5])),
+        WEIGHTS.tolist(),
+        WEIGHTS.astype(object),
+        WEIGHTS.astype(np.float32),
+    ],
+)
+def test_all_forms_of_the_same_weights_give_the_same_image(
+    logger: Logger, matrix: object
+) -> None:
+    """A projection, ragged lists with ranks, Brian2's i, j, w, and any array."""
+    logger.add_matrix("weights", matrix)
+    assert (logged(logger) == drawn(WEIGHTS)).all()
+
+
+@pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok", "bsr", "dia"])
+@pytest.mark.parametrize("kind", ["matrix", "array"])
+def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
+    """What is not stored is black, also where it would be 0."""
+    sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
+    rows, columns = np.nonzero(~np.isnan(WEIGHTS))
+    entries = (WEIGHTS[rows, columns], (rows, columns))
+    made = getattr(sparse, f"coo_{kind}")(entries, shape=(2, 3)).asformat(form)
+    logger.add_matrix("weights", made)
+    found = logged(logger)
+    if form in ("bsr", "dia"):  # they may store zeros beside
+        assert (found[0, 2] == LARGEST).all()
+    else:
+        assert (found == drawn(WEIGHTS)).all()
+
+
+def test_scipy_is_not_imported() -> None:
+    """Nobody who has no sparse matrices waits for it."""
+    assert "scipy" not in vars(matrices)
+    assert "scipy" not in vars(sys.modules["annarchy_tb.arrays"])
+
+
+@pytest.mark.parametrize(
+    "matrix", [(0.5, [[0, 2], [1]]), ([0, 2, 1], [0, 0, 1], np.float32(0.5))]
+)
+def test_one_weight_may_stand_for_all(matrix: object) -> None:
+    """As proj.w is a plain number where all synapses have the same."""
+    wanted = [[LARGEST, BLACK, LARGEST], [BLACK, LARGEST, BLACK]]
+    assert drawn(matrix).tolist() == wanted
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("shape", [(1000, 1000), (20, 3000), (1051, 7)])
+def test_a_large_matrix_is_drawn_smaller(shape: tuple[int, int], signed: bool) -> None:
+    """A pixel shows the entry farthest from 0; a side that fits stays as it is."""
+    matrix = RNG.normal(size=shape) if signed else RNG.random(shape)
+    tall, wide = (-(-side // matrices.SIDE) for side in shape)
+    pixels = drawn(matrix)
+    assert pixels.shape == (-(-shape[0] // tall), -(-shape[1] // wide), 3)
+    shown = np.empty(pixels.shape[:2])
+    for row, column in np.ndindex(shown.shape):
+        block = matrix[
+            row * tall : (row + 1) * tall, column * wide : (column + 1) * wide
+        ]
+        shown[row, column] = block.flat[abs(block).argmax()]
+    assert (pixels == drawn(shown)).all()
+    rows, columns = np.indices(shape).reshape(2, -1)
+    assert (pixels == drawn((columns, rows, matrix.ravel()))).all()
+
+
+@pytest.mark.parametrize("rest", [0.0, np.nan])
+@pytest.mark.parametrize("weight", [0.25, -0.25])
+def test_a_single_synapse_is_seen(rest: float, weight: float) -> None:
+    """One of a million has a colour of its own, dense or sparse."""
+    matrix = np.full((1000, 1000), rest)
+    matrix[617, 23] = weight
+    pixels = drawn(matrix)
+    own = (pixels != pixels[0, -1]).any(axis=-1)
+    assert np.argwhere(own).tolist() == [[617 // 3, 23 // 3]]
+
+
+def test_a_large_sparse_matrix_is_never_dense() -> None:
+    """100,000 x 100,000 neurons with 10,000 synapses need a few megabytes."""
+    pre, post = RNG.integers(0, 100_000, (2, 10_000))
+    tracemalloc.start()
+    try:
+        pixels = drawn((pre, post, RNG.normal(size=10_000)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert max(pixels.shape) <= matrices.SIDE
+    assert peak < 20e6
+
+
+def test_infinite_values_are_told_once(logger: Logger) -> None:
+    """They have the colours of the ends, and do not spoil the others."""
+    with pytest.warns(
+        UserWarning, match=r"add_matrix\('weights'\): infinite"
+    ) as caught:
+        logger.add_matrix("weights", [[np.inf, 1.0], [-np.inf, 2.0]])
+        logger.add_matrix("weights", [[np.inf, 1.0], [-np.inf, 2.0]])
+    assert len(caught) == 1
+    assert logged(logger).tolist() == [[LARGEST, SMALLEST], [SMALLEST, LARGEST]]
+
+
+class Synapses:
+    """As in Brian2, its items are of its own kind."""
+
+    i = j = (0, 1)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, item: object) -> Synapses:
+        return Synapses()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (Synapses(), r"pass \(S.i, S.j, S.w\)"),
+        (
+            0.5,
+            r"got 0.5 \(float\); where all weights are one number, pass proj instead",
+        ),
+        (np.float64(0.5), "pass proj instead of proj.w"),
+        (np.array(None), "got"),
+        (np.zeros(100), r"got .*\(100,\).*; reshape it"),
+        (np.zeros((2, 3, 4)), r"\(2, 3, 4\).*add_images takes several"),
+        (np.zeros((2, 3, 4, 5)), "add_images takes several"),
+        ({0: [1]}, "got dict of length 1"),
+        ([[0.5, 1.5], [1.0]], r"pass \(proj.w, proj.pre_ranks\), or proj"),
+        (
+            np.array([np.zeros(2), np.zeros(3)], object),
+            r"pass \(proj.w, proj.pre_ranks\)",
+        ),
+        (np.zeros((0, 3)), r"without entries, \(0, 3\)"),
+        (np.zeros((2, 2), complex), "matrix must have shape"),
+        ([["a"]], "matrix must have shape"),
+        (None, "got None"),
+        (([[1.0]], [[0, 1]]), "lists of the lengths of pre_ranks, got list"),
+        (([[1.0]], [0]), "pre_ranks must be lists, one a row, got list"),
+        (([[1.0]], 3), "pre_ranks must be lists, one a row, got 3"),
+        (([[1.0]], [[-1]]), "pre_ranks must be ranks, whole numbers from 0, got -1"),
+        (([["a"]], [[0]]), "weights must be an array of numbers"),
+        (([], []), "without entries"),
+        (([0, 1], [0], [1.0]), r"same shape \(K,\), got \(2,\), \(1,\), \(1,\)"),
+        (([0.5], [0], [1.0]), "pre must be ranks"),
+        (([[0]], [0], [1.0]), r"pre must have shape \(K,\), got \(1, 1\)"),
+        ((1, 2, 3, 4), "got tuple of length 4"),
+    ],
+)
+def test_what_is_no_matrix_is_refused(
+    logger: Logger, matrix: object, message: str
+) -> None:
+    """The error names the method, the tag, the rule and what came."""
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        logger.add_matrix("Sheet", matrix)
+    assert str(caught.value).startswith("add_matrix('Sheet'): ")
+    assert points(logger.run_dir, "Sheet") == []
+
+
+def test_a_closed_logger_refuses(logger: Logger) -> None:
+    """As all methods do."""
+    logger.close()
+    with pytest.raises(ValueError, match="Logger is closed"):
+        logger.add_matrix("weights", WEIGHTS)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+        st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    )
+)
+def test_any_numbers_are_drawn_without_a_warning_of_numpy(array: np.ndarray) -> None:
+    """Whatever is there is not black, whatever is not is, and nothing is changed."""
+    kept = array.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels, _ = matrices.draw(matrices.collect(array))
+    assert pixels.shape == (*array.shape, 3)
+    assert (pixels.any(axis=-1) == ~np.isnan(array)).all()
+    assert ((array == kept) | np.isnan(array)).all()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5000), st.integers(0, 5000), st.floats(-1e3, 1e3)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_every_synapse_is_in_the_picture(
+    synapses: list[tuple[int, int, float]],
+) -> None:
+    """Its pixel is not black, and all others are."""
+    pre, post, weights = (np.array(column) for column in zip(*synapses, strict=True))
+    kept = pre.copy(), post.copy(), weights.copy()
+    pixels = drawn((pre, post, weights))
+    wanted = np.zeros(pixels.shape[:2], bool)
+    tall, wide = (-(-(ranks.max() + 1) // matrices.SIDE) for ranks in (post, pre))
+    wanted[post // tall, pre // wide] = True
+    assert (pixels.any(axis=-1) == wanted).all()
+    for now, before in zip((pre, post, weights), kept, strict=True):
+        assert (now == before).all()
