@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo view test test-wheel test-viewer lint types docs gallery
-.PHONY: bench annarchy examples clean
+.PHONY: bench annarchy examples hooks clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -53,6 +53,12 @@ annarchy: .venv/annarchy
 examples: .venv/test .venv/examples
 	. $(BIN)/activate && python -m pytest tests/test_simulators.py
 
+# The hooks with their simulators: ANNarchy too where it is installed (make annarchy), and
+# Brian2 in an environment of its own, for it needs an older NumPy.
+hooks: .venv/test .venv/hooks .venv-brian2/hooks
+	. $(BIN)/activate && python -m pytest tests/hooks
+	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -61,7 +67,7 @@ examples: .venv/test .venv/examples
 	@touch $@
 
 .venv/test .venv/lint .venv/docs .venv/viewer .venv/release .venv/bench \
-.venv/examples: .venv/%: .venv/demo
+.venv/examples .venv/hooks: .venv/%: .venv/demo
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
 
@@ -69,5 +75,10 @@ examples: .venv/test .venv/examples
 	$(BIN)/pip install --quiet ANNarchy
 	@touch $@
 
+.venv-brian2/hooks: setup.cfg
+	$(PYTHON) -m venv .venv-brian2
+	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest
+	@touch $@
+
 clean:
-	rm -rf .venv annarchy docs/_build runs
+	rm -rf .venv .venv-brian2 annarchy docs/_build runs

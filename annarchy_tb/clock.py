@@ -12,6 +12,7 @@ from annarchy_tb.arrays import numbers
 from annarchy_tb.messages import describe
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
+DRAWN = 1e300  # up to here, a time in any unit is a finite number of seconds
 TOLERANCE = 1e-6  # how far from a whole number a step may lie
 
 # Seconds on TensorBoard's time axis for one unit of simulated time. Two neighbouring
@@ -28,6 +29,28 @@ TIME_UNITS = {
     "ps": 1.0,
     "fs": 1.0,
 }
+
+# What the units really are, in femtoseconds: whole numbers, so that a ratio is exact.
+FEMTOSECONDS = {
+    "d": 86400 * 10**15,
+    "h": 3600 * 10**15,
+    "min": 60 * 10**15,
+    "s": 10**15,
+    "ms": 10**12,
+    "us": 10**9,
+    "ns": 10**6,
+    "ps": 10**3,
+    "fs": 1,
+}
+
+
+def in_unit(unit: str, other: str) -> float:
+    """Return how many of the `other` unit of time one `unit` is.
+
+    It is what a simulator's time has to be multiplied by, whichever way the two are
+    drawn: 1 ps is 1e-9 ms.
+    """
+    return FEMTOSECONDS[unit] / FEMTOSECONDS[other]
 
 
 def whole_step(step: object) -> int:
@@ -115,14 +138,15 @@ class Clock:
         if time_unit not in tuple(TIME_UNITS):
             allowed = ", ".join(repr(unit) for unit in TIME_UNITS)
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
-        self._seconds = TIME_UNITS[time_unit]
+        self.unit = time_unit
+        self.seconds = TIME_UNITS[time_unit]
         self._dt = None if dt is None else finite_time(dt, "dt")
         if self._dt is not None and self._dt <= 0:
             raise ValueError(f"dt must be positive, got {describe(dt)}")
 
     def wall_time(self, time: object, start: float) -> float:
         """Return the wall time at which `time` is drawn in a run begun at `start`."""
-        return self._finite(start + finite_time(time) * self._seconds)
+        return self._finite(start + finite_time(time) * self.seconds)
 
     def step(self, time: object) -> int | None:
         """Return the solver step nearest to `time`, if `dt` is known."""
@@ -134,7 +158,7 @@ class Clock:
         """Return the wall times of many simulated times, shape ``(N,)``."""
         past = _column("times", times).astype(np.float64)
         with np.errstate(over="ignore"):
-            drawn: NDArray[np.float64] = start + past * self._seconds
+            drawn: NDArray[np.float64] = start + past * self.seconds
         if len(drawn):
             self._finite(float(np.abs(drawn).max()))
         return drawn

@@ -54,6 +54,7 @@ class Ledger:
     def __init__(self, history: Callable[[], History] = tuple) -> None:
         self._series: dict[str, Series] = {}
         self._history: Callable[[], History] | None = history
+        self._earlier: frozenset[str] = frozenset()
         self._warned: set[tuple[str | None, str]] = set()
         self.groups: dict[tuple[str, ...], list[Series]] = {}
 
@@ -97,10 +98,10 @@ class Ledger:
 
         `time` is the wall time at which simulated time is drawn, if it was given.
         """
-        last = max(series.last for series in group)
+        last = max([series.last for series in group])
         back = False
         if time is not None:
-            back = time < max(series.time for series in group)
+            back = time < max([series.time for series in group])
             for series in group:
                 series.time = time
         if step is None:
@@ -150,6 +151,11 @@ class Ledger:
             history, self._history = self._history, None
             for tag, kind, step in history():
                 self.note(tag, kind, step)
+            self._earlier = frozenset(self._series)
+
+    def has_begun(self, tag: str) -> bool:
+        """Return whether a tag was entered, and not by its history alone."""
+        return tag in self._series and tag not in self._earlier
 
     def __contains__(self, tag: str) -> bool:
         self._read_history()

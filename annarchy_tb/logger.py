@@ -27,7 +27,14 @@ from annarchy_tb import (
     records,
     scalars,
 )
-from annarchy_tb.clock import MAX_STEP, MIN_STEP, Clock, whole_step, whole_steps
+from annarchy_tb.clock import (
+    DRAWN,
+    MAX_STEP,
+    MIN_STEP,
+    Clock,
+    whole_step,
+    whole_steps,
+)
 from annarchy_tb.ledger import RUN_TABLE, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
 from annarchy_tb.runs import RunDirectory, absolute, claim
@@ -184,6 +191,16 @@ class Logger:
         return self._directory.path
 
     @property
+    def closed(self) -> bool:
+        """Whether the Logger is closed."""
+        return self._file.closed
+
+    @property
+    def time_unit(self) -> str:
+        """The unit of ``time=``, as it was given."""
+        return self._clock.unit
+
+    @property
     def writer(self) -> SummaryWriter:
         """tensorboardX's whole SummaryWriter on this run's file, for all other kinds.
 
@@ -199,7 +216,7 @@ class Logger:
         return self._writer
 
     def __repr__(self) -> str:
-        return f"<Logger {self.run_dir}{' (closed)' if self._file.closed else ''}>"
+        return f"<Logger {self.run_dir}{' (closed)' if self.closed else ''}>"
 
     # -- numbers ---------------------------------------------------------------------
 
@@ -273,7 +290,7 @@ class Logger:
         except (KeyError, TypeError):
             self._check_open()
             check_tag(method, tag)
-            numbers = as_numbers(self._ledger, method, tag, value)
+            value = numbers = as_numbers(self._ledger, method, tag, value)
             self._when(method, tag, step, time)
             if not numbers:
                 return
@@ -321,7 +338,7 @@ class Logger:
             event = self._events[tags]
         except (KeyError, TypeError):
             self._check_open()
-            numbers = as_numbers(self._ledger, "log", None, metrics)
+            metrics = numbers = as_numbers(self._ledger, "log", None, metrics)
             for tag in numbers:
                 check_tag("log", tag)
             self._when("log", None, step, time)
@@ -398,15 +415,12 @@ class Logger:
             if at > MAX_STEP + 1 - len(table):
                 raise ValueError(f"{where(method, label)}: steps must fit into 64 bits")
             whole = at + np.arange(len(table), dtype=np.int64)
-            if (wall_times[1:] < wall_times[:-1]).any():
-                self._ledger.warn_time(method, label)
-        else:
-            falls = np.flatnonzero(whole[1:] <= whole[:-1])
-            if len(falls):
-                last, step = whole[falls[0] : falls[0] + 2].tolist()
-                self._ledger.warn_order(method, label, step, last)
-            elif (wall_times[1:] < wall_times[:-1]).any():
-                self._ledger.warn_time(method, label)
+        falls = np.flatnonzero(whole[1:] <= whole[:-1])
+        if len(falls):
+            last, step = whole[falls[0] : falls[0] + 2].tolist()
+            self._ledger.warn_order(method, label, step, last)
+        elif (wall_times[1:] < wall_times[:-1]).any():
+            self._ledger.warn_time(method, label)
         if times is not None:
             for series in group:
                 series.time = float(wall_times[-1])
@@ -415,6 +429,12 @@ class Logger:
             warn_range(self._ledger, method, label, beyond)
         for series in group:
             series.last = int(whole[-1])
+        if not self._directory.descriptions.keys().isdisjoint(tags):
+            event = self._directory.event(tags)
+            row = table[0].astype(np.float32).tolist()
+            self._file.append(event.make(row, float(wall_times[0]), int(whole[0])))
+            table, whole = table[1:], whole[1:]
+            wall_times = wall_times if len(wall_times) == 1 else wall_times[1:]
         for block in scalars.series(tags, table, wall_times, whole):
             self._file.append(block)
 
@@ -818,6 +838,40 @@ class Logger:
         value = records.text_value(tag, text)
         self._write("add_text", tag, "text", value, step, time)
 
+    def describe(self, tag: str, text: str) -> None:
+        """Describe a plot: TensorBoard shows the text at the plot's head.
+
+        The text is stored with the tag's first value, so the call comes before that.
+
+        Parameters
+        ----------
+        tag
+            See `Logger`; of any kind, also one of `add_scalars`.
+        text : str
+            Markdown: the unit and what is measured, say.
+
+        Raises
+        ------
+        ValueError
+            If this Logger has logged the tag already, and with another text or none.
+
+        Notes
+        -----
+        In a run that is appended to, a tag that was logged before keeps the text that
+        it had then, or none. Tags logged through `writer` are not described.
+        """
+        method = "describe"
+        self._check_open()
+        check_tag(method, tag)
+        if not isinstance(text, str):
+            came = describe(text)
+            raise TypeError(f"{where(method, tag)}: text must be a str, got {came}")
+        if not self._directory.describe(tag, text):
+            raise ValueError(
+                f"{where(method, tag)}: the tag has values already, and TensorBoard "
+                f"takes its description from the first one; call describe before it"
+            )
+
     def add_parameters(
         self,
         params: Mapping[str, Any],
@@ -1116,11 +1170,13 @@ class Logger:
         self, method: str, tag: str | None, step: float | None, time: float | None
     ) -> tuple[int | None, float]:
         """Return the step, None if it is to be counted on, and the wall time."""
-        if time is None:
-            if step is None:
-                return None, now()
-            if type(step) is int and MIN_STEP <= step <= MAX_STEP:
+        if type(step) is int and MIN_STEP <= step <= MAX_STEP:
+            if time is None:
                 return step, now()
+            if type(time) is float and -DRAWN < time < DRAWN:
+                return step, self._info.started + time * self._clock.seconds
+        elif step is time is None:
+            return None, now()
         with naming(method, tag):
             whole = self._clock.step(time) if step is None else whole_step(step)
             if time is None:
@@ -1160,6 +1216,9 @@ class Logger:
         drawn = None if time is None else wall_time
         at = self._ledger.place(method, tag, [series], whole, drawn)
         series.last = at
+        text = self._directory.descriptions.get(tag)
+        if text is not None:
+            value = records.described(kind, value, text)
         self._file.append(records.summary([value], wall_time, at))
 
     def _write_image(

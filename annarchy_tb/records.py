@@ -41,6 +41,14 @@ HEAD, TAIL = 12, 4  # bytes of a record before and behind its event
 DT_STRING = 7
 LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only infinity
 
+# The plugin that shows each kind, and the class of data that it is.
+PLUGINS = {
+    "scalar": ("scalars", 1),
+    "histogram": ("histograms", 2),
+    "text": ("text", 2),
+    "image": ("images", 3),
+}
+
 Parts = tuple[bytes, ...]  # to be joined
 
 # -- protobuf --------------------------------------------------------------------
@@ -151,6 +159,18 @@ def text_value(tag: str, text: str) -> Parts:
     # file (of a parent process, of an earlier Logger), and that one may be gone.
     tensor = varint_field(1, DT_STRING) + bytes_field(2) + text_field(8, text)
     return value(tag, bytes_field(8, tensor), bytes_field(9, plugin("text")))
+
+
+def described(kind: str, value: Parts, text: str) -> Parts:
+    """Return a value with a text that TensorBoard shows at the head of its plot.
+
+    The data server takes it only from metadata that say all they can: the plugin, and
+    the class of data too. They stand in front of the tag, for a number must be last. (A
+    text has metadata of its own as well; readers merge the two.)
+    """
+    name, data_class = PLUGINS[kind]
+    metadata = plugin(name) + text_field(3, text) + varint_field(4, data_class)
+    return nested(1, bytes_field(9, metadata), *value[1:])
 
 
 def plugin(name: str, content: bytes = b"") -> bytes:

@@ -115,12 +115,19 @@ class RunDirectory:
         An absolute path; the directory of a curve is made at its first record.
     backlog, stay_open
         See `EventFile`.
+    descriptions
+        The texts that describe tags, shared with the curves.
     """
 
     def __init__(
-        self, path: Path, backlog: Backlog | None = None, stay_open: bool = True
+        self,
+        path: Path,
+        backlog: Backlog | None = None,
+        stay_open: bool = True,
+        descriptions: dict[str, str] | None = None,
     ) -> None:
         self.path = path
+        self.descriptions = {} if descriptions is None else descriptions
         self.backlog = Backlog() if backlog is None else backlog
         self._earlier = event_files(path) if path.exists() else []
         self.file = EventFile(path, self.backlog, stay_open)
@@ -135,28 +142,54 @@ class RunDirectory:
         self.plots: dict[tuple[str, tuple[str, ...]], list[Curve]] = {}
 
     def scalar(self, method: str, tag: str) -> tuple[Series, ScalarRecords]:
-        """Return where a tag of scalars stands, and what makes its records."""
+        """Return where a tag of scalars stands, and what makes its first record.
+
+        What makes further ones is in `scalars`: it does not describe the tag again.
+        """
         series = self.ledger.series(method, tag, "scalar")
-        return self.scalars.setdefault(tag, (series, ScalarRecords(tag)))
+        first = further = self.scalars.setdefault(tag, (series, ScalarRecords(tag)))
+        if tag in self.descriptions:
+            first = (further[0], ScalarRecords(tag, self.descriptions))
+        return first
 
     def event(self, tags: tuple[str, ...]) -> EventRecords:
-        """Return what makes the records of several tags in one event."""
-        return self.events.setdefault(tags, EventRecords(tags))
+        """Return what makes the first record of several tags in one event.
+
+        What makes further ones is in `events`.
+        """
+        further = self.events.setdefault(tags, EventRecords(tags))
+        if self.descriptions.keys().isdisjoint(tags):
+            return further
+        return EventRecords(tags, self.descriptions)
 
     def curve(self, key: str) -> RunDirectory:
         """Return the directory of the curve `key`."""
         curve = self.curves.get(key)
         if curve is None:
             path, stay_open = self.path / names.curve(key), len(self.curves) < STAY_OPEN
-            curve = RunDirectory(path, self.backlog, stay_open)
+            curve = RunDirectory(path, self.backlog, stay_open, self.descriptions)
             curve = self.curves.setdefault(key, curve)
         return curve
 
     def plot(self, method: str, tag: str, keys: tuple[str, ...]) -> list[Curve]:
-        """Return what is needed to write a value to each of several curves."""
+        """Return what is needed to write the first value to each of several curves.
+
+        What is needed for further ones is in `plots`.
+        """
         curves = [self.curve(key) for key in keys]
-        found = [Curve(curve.file, *curve.scalar(method, tag)) for curve in curves]
-        return self.plots.setdefault((tag, keys), found)
+        first = [Curve(curve.file, *curve.scalar(method, tag)) for curve in curves]
+        further = [Curve(curve.file, *curve.scalars[tag]) for curve in curves]
+        self.plots.setdefault((tag, keys), further)
+        return first
+
+    def describe(self, tag: str, text: str) -> bool:
+        """Set the text that describes a tag; return whether it is in time."""
+        if self.descriptions.get(tag) == text:
+            return True
+        if any(directory.ledger.has_begun(tag) for directory in self._all()):
+            return False
+        self.descriptions[tag] = text
+        return True
 
     def _history(self) -> History:
         for block in Scan().files(self._earlier):

@@ -17,7 +17,8 @@ The checksum of the constant part is known and goes on over the rest.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -31,6 +32,7 @@ from annarchy_tb.records import (
     LARGEST,
     UINT32,
     bytes_field,
+    described,
     header,
     scalar_value,
     varint,
@@ -44,12 +46,19 @@ WIDER = np.array([0, *(1 << bits for bits in range(7, 64, 7))], np.uint64)
 
 pack_uint32 = UINT32.pack
 
+NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+
 Layout = tuple[int, int, int, bytes, Callable[..., bytes], bytes, int]
 
 
-def _pieces(tags: Sequence[str]) -> list[bytes]:
+def _pieces(tags: Sequence[str], texts: Mapping[str, str]) -> list[bytes]:
     """Return what stands in front of each value of an event."""
-    values = [b"".join(scalar_value(tag, 0.0)) for tag in tags]
+    values = []
+    for tag in tags:
+        value = scalar_value(tag, 0.0)
+        if tag in texts:
+            value = described("scalar", value, texts[tag])
+        values.append(b"".join(value))
     body = b"".join(values)
     key = bytes_field(5, body)[: -len(body)]
     return [key + values[0][:-4], *(value[:-4] for value in values[1:])]
@@ -72,12 +81,15 @@ def _lay_out(pieces: Sequence[bytes], step: int) -> Layout:
 
 
 class ScalarRecords:
-    """The records of one tag, from ``(value, wall time, step)``."""
+    """The records of one tag, from ``(value, wall time, step)``.
+
+    With `texts` that describe tags, all its records do.
+    """
 
     __slots__ = ("_layout", "_pieces")
 
-    def __init__(self, tag: str) -> None:
-        self._pieces = _pieces([tag])
+    def __init__(self, tag: str, texts: Mapping[str, str] = NO_TEXTS) -> None:
+        self._pieces = _pieces([tag], texts)
         self._layout = _lay_out(self._pieces, 0)
 
     def make(self, value: SupportsFloat, wall_time: float, step: int) -> bytes:
@@ -95,12 +107,17 @@ class ScalarRecords:
 
 
 class EventRecords:
-    """The records of several tags in one event, from ``(values, wall time, step)``."""
+    """The records of several tags in one event, from ``(values, wall time, step)``.
+
+    With `texts` that describe tags, all its records do.
+    """
 
     __slots__ = ("_layout", "_pieces", "_template")
 
-    def __init__(self, tags: Sequence[str]) -> None:
-        self._pieces = _pieces(tags)
+    def __init__(
+        self, tags: Sequence[str], texts: Mapping[str, str] = NO_TEXTS
+    ) -> None:
+        self._pieces = _pieces(tags, texts)
         self._layout = _lay_out(self._pieces, 0)
         # The arguments of the packing: the values, and between them the pieces.
         self._template: list[Any] = [0.0] * (2 * len(tags) - 1)
@@ -182,7 +199,7 @@ def series(
     """
     if not len(steps):
         return
-    pieces = _pieces(tags)
+    pieces = _pieces(tags, NO_TEXTS)
     bits = steps.view(np.uint64)  # as protobuf encodes them: negative ones are large
     if np.all(bits[1:] >= bits[:-1]):
         starts = np.unique(np.searchsorted(bits, WIDER))

@@ -1,7 +1,8 @@
 """Measure this package beside its peers and the limit.
 
 The peer is tensorboardX, and where reading is measured TensorBoard's EventAccumulator;
-torch comes beside it where it is installed.
+torch comes beside it where it is installed. The peer of ANNarchy's hook, where ANNarchy
+is installed, is the simulation without it, and the limit the same functions called.
 
     python benchmarks/bench.py                # all cases, 5 rounds
     python benchmarks/bench.py --rounds 3 add_scalar
@@ -26,7 +27,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cases import CASES, LIMIT, OURS, TENSORBOARD, TENSORBOARDX, TORCH
+from cases import ANNARCHY, CASES, LIMIT, OURS, TENSORBOARD, TENSORBOARDX, TORCH
 
 HERE = Path(__file__).parent
 
@@ -39,7 +40,7 @@ def measure(case: str, writer: str) -> float:
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if run.returncode:
         sys.exit(f"{case}, {writer}:\n{run.stderr}")
-    return float(run.stdout)
+    return float(run.stdout.split()[-1])  # ANNarchy says hello before
 
 
 def shown(seconds: float) -> str:
@@ -79,7 +80,8 @@ def main() -> None:
                 return None
             return statistics.median(found[over] / found[under] for found in rounds)
 
-        peer = TENSORBOARD if TENSORBOARD in writers else TENSORBOARDX
+        others = [w for w in (TENSORBOARD, ANNARCHY) if w in writers]
+        peer = others[0] if others else TENSORBOARDX
         ratios = {
             f"{peer}/ours": ratio(peer, OURS),
             "ours/limit": ratio(OURS, LIMIT),

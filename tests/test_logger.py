@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import annarchy_tb
 from annarchy_tb import Logger
-from annarchy_tb.clock import MAX_STEP, MIN_STEP
+from annarchy_tb.clock import MAX_STEP, MIN_STEP, in_unit
 
 # -- importing ---------------------------------------------------------------------
 
@@ -665,3 +665,52 @@ def test_a_time_that_takes_the_step_back_is_one_warning(logdir: Path) -> None:
         with pytest.warns(UserWarning, match=r"hides .* from step 100 on.*reset") as c:
             logger.add_scalar("a", 1.0, time=10.0)
         assert len(c) == 1
+
+
+def test_descriptions_come_before_the_values(logger: Logger, logdir: Path) -> None:
+    """A text that would not be shown is refused; the same text again is none."""
+    logger.describe("V", "in mV")
+    logger.add_scalar("V", -70)
+    logger.add_scalars("plot", {"x": 1})
+    logger.describe("V", "in mV")
+    for tag in ("V", "plot"):
+        with pytest.raises(ValueError, match=r"describe\('\w+'\): .*before"):
+            logger.describe(tag, "in V")
+    with pytest.raises(TypeError, match=r"describe\('b'\): text must be a str"):
+        logger.describe("b", 1)  # type: ignore[arg-type]
+    logger.close()
+    with pytest.raises(ValueError, match="closed"):
+        logger.describe("b", "in mV")
+    with Logger(logdir, "run") as again:  # a script that is run again may say it again
+        again.describe("V", "in mV")
+        again.add_scalar("V", -60)
+    assert scalars(logger.run_dir, "V") == [(0, -70), (1, -60)]
+
+
+def test_a_refused_value_keeps_the_description(logger: Logger) -> None:
+    """The description goes with the first value that is really written."""
+    logger.describe("V", "in mV")
+    for bad in (None, [1, 2]):
+        with pytest.raises(TypeError):
+            logger.add_scalar("V", bad)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            logger.log({"V": bad})  # type: ignore[dict-item]
+    for step in range(3):
+        logger.add_scalar("V", np.full(1, step), step)
+    texts = [p.proto.metadata.summary_description for p in points(logger.run_dir, "V")]
+    assert texts == ["in mV", "", ""]
+    assert scalars(logger.run_dir, "V") == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_the_unit_of_time_is_known(logdir: Path) -> None:
+    """What drives the Logger can ask it for its unit, and convert exactly."""
+    with Logger(logdir, time_unit="ps") as logger:
+        assert logger.time_unit == "ps"
+        with pytest.raises(AttributeError):
+            logger.time_unit = "ms"  # type: ignore[misc]
+    assert in_unit("ps", "ms") == 1e-9
+    assert in_unit("ps", "fs") == 1000
+    assert in_unit("d", "s") == 86400
+    assert [in_unit(unit, "fs") / in_unit("s", "fs") for unit in ("us", "h")] == [
+        *(1e-6, 3600)
+    ]

@@ -379,3 +379,68 @@ def test_a_resumed_run_shows_what_its_checkpoint_had(
     runs = server.json("runs")
     assert f"{name}/late" not in runs
     assert not [run for run in runs if "checkpoints" in run]
+
+
+def described(server: Server, plugin: str, run: str, tag: str) -> str:
+    """Return the description that TensorBoard shows for a tag, as HTML."""
+    path = f"plugin/{plugin}/tags"
+    answer = server.until(lambda answer: answer[run][tag], path)
+    return str(answer[run][tag]["description"])
+
+
+def test_descriptions_stand_beside_the_plots(logger: Logger, server: Server) -> None:
+    """A tag's text is shown whichever method logs its first value, and values stay."""
+    tags = ["V", "a", "b", "many", "more", "plot", "histogram", "image", "text"]
+    for tag in tags:
+        logger.describe(tag, f"**{tag}** in mV")
+    for step in range(3):
+        logger.add_scalar("V", step, step)
+        logger.log({"a": step, "b": -step, "plain": 7}, step)
+        logger.add_scalars("plot", {"x": step, "y": -step}, step)
+        logger.add_histogram("histogram", [1, 2, step], step)
+        logger.add_image("image", np.full((2, 3), 0.5), step)
+        logger.add_text("text", f"step {step}", step)
+    logger.add_series("many", range(3))
+    logger.add_series(["more", "undescribed"], [[0, 0], [1, -1], [2, -2]])
+    run = logger.run_dir.name
+    for tag in ("V", "a", "b", "many", "more"):
+        sign = -1 if tag == "b" else 1
+        assert numbers(server, run, tag, 3) == [[i, sign * i] for i in range(3)]
+        shown = described(server, "scalars", run, tag)
+        assert f"<strong>{tag}</strong> in mV" in shown
+    for tag in ("plain", "undescribed"):
+        assert described(server, "scalars", run, tag) == ""
+    for key, sign in (("x", 1), ("y", -1)):
+        found = numbers(server, f"{run}/{key}", "plot", 3)
+        assert found == [[i, sign * i] for i in range(3)]
+        assert "plot" in described(server, "scalars", f"{run}/{key}", "plot")
+    assert "in mV" in described(server, "histograms", run, "histogram")
+    assert "in mV" in described(server, "images", run, "image")
+    assert len(pictures(server, run, "image", 3)) == 3
+    texts = server.until(
+        lambda found: len(found) >= 3, "plugin/text/text", run=run, tag="text"
+    )
+    assert [entry["text"] for entry in texts] == [f"<p>step {i}</p>" for i in range(3)]
+    cards = server.json("plugin/timeseries/tags")
+    assert cards["scalars"]["tagDescriptions"]["V"].endswith("in mV</p>")
+    assert cards["images"]["tagDescriptions"]["image"].endswith("in mV</p>")
+
+
+def test_a_description_in_a_later_life_of_a_run_hides_nothing(
+    served: Path, server: Server
+) -> None:
+    """TensorBoard shows what a tag began with, and all its points."""
+    name = f"late{next(_number)}"
+    for life, text in enumerate((None, "in mV", "in V")):
+        with Logger(served, name) as logger:
+            if text is not None:
+                logger.describe("plain", text)
+                logger.describe("described", text)
+            for step in range(2):
+                logger.add_scalar("plain", step)
+                if life:
+                    logger.add_scalar("described", step)
+    assert numbers(server, name, "plain", 6) == [[i, i % 2] for i in range(6)]
+    assert numbers(server, name, "described", 4) == [[i, i % 2] for i in range(4)]
+    assert described(server, "scalars", name, "plain") == ""
+    assert "in mV" in described(server, "scalars", name, "described")

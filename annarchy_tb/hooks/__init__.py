@@ -1,0 +1,14 @@
+"""Sample a running simulation with its framework's own mechanism.
+
+One module a framework, and in each a function `sample`::
+
+    from annarchy_tb import Logger
+    from annarchy_tb.hooks import annarchy
+
+    with Logger(dt=net.dt) as logger:
+        annarchy.sample(logger, net, {"Rate": lambda: pop.r.mean()}, every=10.0)
+        net.simulate(1000.0)
+
+The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
+``simpy``. None imports its framework before `sample` is called.
+"""

@@ -1,0 +1,227 @@
+"""What all hooks share: sources are checked at once, then read and logged at a sample.
+
+The first sample decides what each tag holds. From then on the numbers go into one event
+and there is nothing to decide any more, which is what makes a sample cheap.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from annarchy_tb.clock import FEMTOSECONDS, in_unit
+from annarchy_tb.ledger import check_tag
+from annarchy_tb.logger import Logger
+from annarchy_tb.messages import describe, warn, where
+
+METHOD = "sample"
+
+Read = Callable[[], object]
+
+
+class Sampler:
+    """Reads sources and logs what they give, each time it is called.
+
+    Once the Logger is closed, it does nothing.
+
+    Parameters
+    ----------
+    logger
+        Where to.
+    reads
+        Of each tag, a function without arguments.
+    time_unit
+        The unit of the times that come; None if it is the Logger's own.
+    """
+
+    def __init__(
+        self, logger: Logger, reads: Mapping[str, Read], time_unit: str | None = None
+    ) -> None:
+        self._logger = logger
+        self._new = dict(reads)
+        self._numbers: dict[str, Read] = {}
+        self._others: list[tuple[Callable[..., None], str, Read]] = []
+        self._factor = 1.0 if time_unit is None else factor(logger, time_unit)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the Logger is closed."""
+        return self._logger.closed
+
+    def __call__(self, step: int | None, time: float | None = None) -> None:
+        """Read all sources, then log them. If one raises, nothing is logged."""
+        if self._logger.closed:
+            return
+        if self._new:
+            numbers, others = self._first()
+        else:
+            numbers = {tag: read() for tag, read in self._numbers.items()}
+            others = [(add, tag, read()) for add, tag, read in self._others]
+        if time is not None:
+            time *= self._factor
+        for add, tag, value in others:
+            add(tag, value, step, time=time)
+        if numbers:
+            self._logger.log(numbers, step, time=time)
+
+    def _first(self) -> tuple[dict[str, Any], list[tuple[Any, str, object]]]:
+        """Read all sources and find out how each is logged, by what it gives."""
+        values = {tag: read() for tag, read in self._new.items()}
+        methods = {tag: self._method(tag, value) for tag, value in values.items()}
+        for tag, add in methods.items():
+            if add is None:
+                self._numbers[tag] = self._new[tag]
+            else:
+                self._others.append((add, tag, self._new[tag]))
+        self._new = {}
+        numbers = {tag: values[tag] for tag in self._numbers}
+        return numbers, [(add, tag, values[tag]) for add, tag, _ in self._others]
+
+    def _method(self, tag: str, value: object) -> Callable[..., None] | None:
+        """Return the Logger's method for such a value; None for one number."""
+        if value is None or isinstance(value, (str, bytes)):
+            raise TypeError(
+                f"{where(METHOD, tag)}: the source must give a number, several, a dict "
+                f"of numbers or a matplotlib Figure, got {describe(value)}"
+            )
+        if is_number(value):
+            return None
+        if isinstance(value, Mapping) and value:
+            names_and_numbers = (
+                isinstance(key, str) and is_number(item) for key, item in value.items()
+            )
+            if all(names_and_numbers):
+                return self._logger.add_scalars
+        figure = sys.modules.get("matplotlib.figure")
+        if figure is not None and isinstance(value, figure.Figure):
+            return self._logger.add_figure
+        return self._logger.add_histogram
+
+
+def is_number(value: Any) -> bool:
+    """Return whether this is one number; an array of one element is."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return math.prod(shape) == 1
+    return hasattr(value, "__float__")
+
+
+def factor(logger: Logger, unit: str) -> float:
+    """Return what times in `unit` are multiplied by, to be in the Logger's unit.
+
+    Warns where the Logger draws such times on top of each other.
+    """
+    longest = FEMTOSECONDS["ns"]
+    if FEMTOSECONDS[unit] <= longest < FEMTOSECONDS[logger.time_unit]:
+        warn(
+            f"{METHOD}: the times are some {unit}, and a Logger of time_unit="
+            f"{logger.time_unit!r} draws them all at one place; take "
+            f'Logger(time_unit="{unit}")'
+        )
+    return in_unit(unit, logger.time_unit)
+
+
+# -- checked at the user's line --------------------------------------------------------
+
+
+def checked(
+    logger: Logger,
+    sources: Mapping[str, Any],
+    as_read: Callable[[str, Any], Read | None],
+    allowed: str,
+) -> dict[str, Read]:
+    """Return the function that reads each source.
+
+    Parameters
+    ----------
+    logger, sources
+        As a user gave them.
+    as_read
+        Called with tag and source; returns None where it is no source.
+    allowed
+        What a source may be, for the error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not what it must be.
+    """
+    if not isinstance(logger, Logger):
+        raise TypeError(f"{METHOD}: a Logger must come first, got {describe(logger)}")
+    if not isinstance(sources, Mapping):
+        raise TypeError(
+            f"{METHOD}: sources must be a dict of sources by their tags, such as "
+            f'{{"Rate": lambda: ...}}, got {describe(sources)}'
+        )
+    if not sources:
+        raise ValueError(f"{METHOD}: there are no sources")
+    reads = {}
+    for tag, source in sources.items():
+        check_tag(METHOD, tag)
+        read = as_read(tag, source)
+        if read is None:
+            raise TypeError(
+                f"{where(METHOD, tag)}: the source must be {allowed}, "
+                f"got {describe(source)}"
+            )
+        reads[tag] = read
+    return reads
+
+
+def function(source: Any, *arguments: object) -> Read | None:
+    """Return a callable as one without arguments; None if it does not take these."""
+    if not callable(source):
+        return None
+    try:
+        inspect.signature(source).bind(*arguments)
+    except TypeError:
+        return None
+    except ValueError:  # it does not say what it takes
+        pass
+    return (lambda: source(*arguments)) if arguments else source
+
+
+def attribute(tag: str, pair: Any) -> Read | None:
+    """Return what reads ``pair[0].<pair[1]>`` anew each time; None if it is no pair."""
+    if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)):
+        return None
+    owner, name = pair
+    known = getattr(owner, "attributes", None)
+    if name not in (known or ()) and not hasattr(owner, name):
+        there = f"; it has {', '.join(map(repr, known))}" if known else ""
+        raise ValueError(
+            f"{where(METHOD, tag)}: the {type(owner).__name__} has no {name!r}{there}"
+        )
+    return lambda: getattr(owner, name)
+
+
+def positive(every: Any, what: str) -> float:
+    """Return the time between two samples, if it is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number, or not positive and finite.
+    """
+    try:
+        if isinstance(every, (str, bytes)):
+            raise TypeError
+        number = float(every)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{METHOD}: every must be {what}, got {describe(every)}"
+        ) from None
+    if not 0 < number < math.inf:
+        raise ValueError(f"{METHOD}: every must be {what}, got {describe(every)}")
+    return number
+
+
+def whole(every: Any, what: str) -> int:
+    """Return how many steps lie between two samples, if it is a whole number."""
+    number = positive(every, what)
+    if number != int(number):
+        raise ValueError(f"{METHOD}: every must be {what}, got {describe(every)}")
+    return int(number)

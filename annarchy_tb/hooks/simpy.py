@@ -1,0 +1,92 @@
+"""SimPy: samples by a process of the environment.
+
+::
+
+    from annarchy_tb import Logger
+    from annarchy_tb.hooks import simpy
+
+    with Logger(time_unit="min") as logger:
+        simpy.sample(logger, env, {"Queue": lambda: len(counter.queue)}, every=1.0)
+        env.run(until=480)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+from weakref import WeakSet
+
+from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
+from annarchy_tb.logger import Logger
+from annarchy_tb.messages import describe
+
+_OWN: WeakSet[Any] = WeakSet()  # the events of all sampling processes
+
+
+def sample(
+    logger: Logger, env: Any, sources: Mapping[str, Any], every: float = 1.0
+) -> Any:
+    """Log sources while a SimPy environment runs.
+
+    Parameters
+    ----------
+    logger : Logger
+        Its ``time_unit`` is the unit that the environment's times are meant in. Once it
+        is closed, the sampling ends.
+    env : simpy.Environment
+        The environment.
+    sources : dict
+        By its tag, what is called at each sample: a callable without arguments, such as
+        ``lambda: len(counter.queue)``. One number is a scalar, a dict of numbers
+        several curves on one plot, a matplotlib Figure an image (it is closed), and
+        anything with several values a histogram. What a source gives first decides.
+    every : float, default 1.0
+        The simulated time between two samples. The first is taken when the environment
+        runs.
+
+    Returns
+    -------
+    simpy.Process
+        What samples. It ends when nothing else is scheduled any more, so that
+        ``env.run()`` returns, at most `every` after the last event. What is started
+        after that needs a `sample` of its own.
+
+    Notes
+    -----
+    The steps are counted by the Logger: they are solver steps if it has a ``dt``, and
+    samples if not. The time is ``env.now``.
+
+    What a source raises comes out of ``env.run()``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be; the error says which.
+    """
+    reads = checked(
+        logger,
+        sources,
+        lambda _, source: function(source),
+        "a callable without arguments, such as lambda: len(counter.queue)",
+    )
+    between = positive(every, "a positive number, in the environment's time")
+    if not (hasattr(env, "process") and hasattr(env, "timeout")):
+        raise TypeError(
+            f"{METHOD}: env must be an Environment of SimPy, got {describe(env)}"
+        )
+    process = env.process(_sampling(Sampler(logger, reads), env, between))
+    _OWN.add(process)
+    return process
+
+
+def _sampling(sampler: Sampler, env: Any, every: float) -> Generator[Any, Any, None]:
+    start, number = env.now, 0
+    while not sampler.ended:
+        sampler(None, env.now)
+        # Two that sample must not keep each other going.
+        if all(event in _OWN for *_, event in env._queue):
+            return
+        number += 1
+        tick = env.timeout(start + number * every - env.now)  # no error adds up
+        _OWN.add(tick)
+        yield tick

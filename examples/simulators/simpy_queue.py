@@ -1,0 +1,96 @@
+"""A queue at one counter: what little it takes to make people wait for ever.
+
+Customers come at random times and are served in random times, one after the other
+(theory calls it M/M/1). As long as they come at a rate below that of the service, the
+queue has a mean length, ``load**2 / (1 - load)``: with a load of 50 % half a customer,
+with 80 % three, with 95 % eighteen. The load grows by the week here.
+
+    pip install simpy
+    python simpy_queue.py
+    tensorboard --logdir runs
+
+What to look at: SCALARS, where *Queue/length* has the hours of simulated time on its
+RELATIVE axis: the same counter, hardly busier, and the queue explodes. HISTOGRAMS show
+how long the last customers waited: most not at all, and some very long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import deque
+from collections.abc import Iterator
+
+import simpy
+
+from annarchy_tb import Logger
+from annarchy_tb.hooks import simpy as hook
+
+SERVICE = 5.0  # minutes, on average
+WEEK = 7 * 24 * 60.0  # minutes
+LOADS = (0.5, 0.8, 0.95)
+
+
+class Counter:
+    """One clerk, and those who wait."""
+
+    def __init__(self, env: simpy.Environment, seed: int) -> None:
+        """Open it, with customers who come for as long as it runs."""
+        self.env = env
+        self.rng = random.Random(seed)
+        self.clerk = simpy.Resource(env)
+        self.waited: deque[float] = deque([0.0], maxlen=200)  # minutes, the last ones
+        self.load = LOADS[0]
+        env.process(self.arrivals())
+
+    def arrivals(self) -> Iterator[simpy.Event]:
+        """Let customers come at a rate of load / SERVICE."""
+        while True:
+            yield self.env.timeout(self.rng.expovariate(self.load / SERVICE))
+            self.env.process(self.customer())
+
+    def customer(self) -> Iterator[simpy.Event]:
+        """Wait for the clerk, and be served."""
+        came = self.env.now
+        with self.clerk.request() as turn:
+            yield turn
+            self.waited.append(self.env.now - came)
+            yield self.env.timeout(self.rng.expovariate(1 / SERVICE))
+
+
+def main() -> None:
+    """Run the simulation."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--logdir", default="runs", help="directory of all runs")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+
+    env = simpy.Environment()
+    counter = Counter(env, arguments.seed)
+    lengths = deque[float]([0.0], maxlen=1008)  # of a week, each 10 minutes
+
+    def length() -> int:
+        lengths.append(len(counter.clerk.queue))
+        return len(counter.clerk.queue)
+
+    with Logger(arguments.logdir, time_unit="min") as logger:
+        logger.add_parameters({"service": SERVICE, "seed": arguments.seed})
+        logger.describe("Queue/length", "customers who wait, seen each 10 minutes")
+        logger.describe("Waited", "minutes, of the last 200 customers")
+        often = {"Queue/length": length, "Load": lambda: counter.load}
+        hook.sample(logger, env, often, every=10.0)
+        hook.sample(logger, env, {"Waited": lambda: counter.waited}, every=12 * 60.0)
+        for week, load in enumerate(LOADS):
+            counter.load = load
+            env.run(until=(week + 1) * WEEK)
+            mean = sum(lengths) / len(lengths)
+            theory = load**2 / (1 - load)
+            curves = {"here": mean, "in theory": theory}
+            logger.add_scalars("Queue/mean of a week", curves, week)
+
+    print(f"Logged to {logger.run_dir}")
+    print(f"Look at it with: tensorboard --logdir {arguments.logdir}")
+
+
+if __name__ == "__main__":
+    main()

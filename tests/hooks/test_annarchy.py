@@ -1,0 +1,240 @@
+"""The hook for ANNarchy, with ANNarchy: the network of version 5, and the global one.
+
+Version 4 has the global network only; the tests that need more are left out there.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load, points, scalars
+from sampled import run_script, script, times
+
+from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb.hooks import annarchy as hook
+
+ann = pytest.importorskip("ANNarchy", reason="needs ANNarchy; make hooks runs it")
+
+FIVE = int(importlib.metadata.version("ANNarchy").split(".")[0]) >= 5
+needs_5 = pytest.mark.skipif(not FIVE, reason="ANNarchy 4 has no networks of this kind")
+
+COUNTER = {"parameters": "speed = 1.0 : population", "equations": "r = r + speed"}
+
+
+class Global:
+    """The global network, with the names of a Network; its r counts steps."""
+
+    def __init__(self) -> None:
+        """Create it."""
+        ann.setup(dt=0.1)
+        self.pop = ann.Population(3, ann.Neuron(**COUNTER))
+        self.proj = ann.Projection(self.pop, self.pop, "exc")
+        self.proj.connect_all_to_all(0.25)
+        ann.compile(silent=True)
+        self.net = None
+        self.simulate, self.reset = ann.simulate, ann.reset
+        self.clear_all_callbacks = ann.clear_all_callbacks
+
+
+if FIVE:
+
+    class Counter(ann.Network):
+        """A network of version 5 that counts steps, at a speed."""
+
+        def __init__(self, speed: float = 1.0) -> None:
+            """Create it."""
+            self.pop = self.create(3, ann.Neuron(**COUNTER))
+            self.pop.speed = speed
+            self.proj = self.connect(self.pop, self.pop, "exc")
+            self.proj.all_to_all(0.25)
+
+        @property
+        def net(self) -> Any:
+            """What the hook is given."""
+            return self
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Work where ANNarchy may compile."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("annarchy"))
+    yield
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def counter(here: None) -> Any:
+    """Return a network of version 5 that is compiled."""
+    if not FIVE:
+        pytest.skip("ANNarchy 4 has the global network only")
+    made = Counter(dt=0.1)
+    made.compile(silent=True)
+    return made
+
+
+@pytest.fixture(scope="module", params=["counter", "global"])
+def compiled(request: pytest.FixtureRequest, here: None) -> Any:
+    """Return a network that is compiled, the global one or not."""
+    return Global() if request.param == "global" else request.getfixturevalue("counter")
+
+
+@pytest.fixture
+def network(compiled: Any) -> Iterator[Any]:
+    """Return a network at its first step, without callbacks."""
+    compiled.reset()
+    compiled.clear_all_callbacks()
+    yield compiled
+    compiled.clear_all_callbacks()
+
+
+def test_several_simulations_go_on(network: Any, logger: Logger) -> None:
+    """Steps, times and values are the network's own, and one sample is in each 0.5 ms.
+
+    ANNarchy itself would call back at step 12 as well, where a simulate() begins.
+    """
+    sources = {"r": lambda: network.pop.r.mean()}
+    hook.sample(logger, network.net, sources, every=0.5)
+    network.simulate(1.2001)  # ANNarchy cuts 1.2 / 0.1 to 11 steps
+    network.simulate(0.6001)
+    steps = [0, 5, 10, 17]
+    assert scalars(logger.run_dir, "r") == [(step, step) for step in steps]
+    assert times(logger, "r") == pytest.approx(np.array(steps) * 1e-4)
+
+
+def test_every_is_rounded_to_steps(network: Any, logger: Logger) -> None:
+    """0.3 ms are three steps of 0.1 ms, and what is shorter than a step is one."""
+    hook.sample(logger, network.net, {"three": lambda: 0}, every=0.3)
+    hook.sample(logger, network.net, {"one": lambda: 0}, every=0.01)
+    hook.sample(logger, network.net, {"default": lambda: 0})
+    network.simulate(0.9001)
+    assert [step for step, _ in scalars(logger.run_dir, "three")] == [0, 3, 6]
+    assert [step for step, _ in scalars(logger.run_dir, "one")] == list(range(9))
+    network.simulate(25.0)
+    found = [step for step, _ in scalars(logger.run_dir, "default")]
+    assert found == [0, 109, 209]
+
+
+def test_every_may_be_longer_than_a_simulation(network: Any, logger: Logger) -> None:
+    """Trials of 1 ms sampled each 2 ms are sampled each 2 ms, also after a reset."""
+    hook.sample(logger, network.net, {"r": lambda: network.pop.r[0]}, every=2.0)
+    for _ in range(5):
+        network.simulate(1.0)
+    assert scalars(logger.run_dir, "r") == [(0, 0), (20, 20), (40, 40)]
+    network.reset()
+    with pytest.warns(UserWarning, match="step 0 comes after step 40"):
+        network.simulate(1.0)
+    assert scalars(logger.run_dir, "r")[-1] == (0, 0)
+
+
+def test_variables_are_read_at_each_sample(network: Any, logger: Logger) -> None:
+    """A pair reads the simulator's own variable, of populations and projections."""
+    sources = {"r": (network.pop, "r"), "w": (network.proj, "w")}
+    hook.sample(logger, network.net, sources, every=0.5)
+    network.simulate(1.0)
+    edges = [p.array[[0, -1], [0, 1]].mean() for p in points(logger.run_dir, "r")]
+    assert edges == pytest.approx([0, 5])
+    # ANNarchy gives a weight that is the same for all as one number.
+    assert scalars(logger.run_dir, "w") == [(0, 0.25), (5, 0.25)]
+
+
+def test_a_source_that_raises_reaches_the_user(network: Any, logger: Logger) -> None:
+    """Its error comes out of simulate(), and what was logged before stays."""
+    left = iter([1.0, 2.0])
+    sources = {"a": lambda: 1 / next(left, 0)}
+    hook.sample(logger, network.net, sources, every=0.1)
+    with pytest.raises(ZeroDivisionError):
+        network.simulate(1.0)
+    assert scalars(logger.run_dir, "a") == [(0, 1), (1, 0.5)]
+
+
+def test_one_logger_after_the_other(network: Any, logdir: Path) -> None:
+    """The sampling ends with its Logger, and the network goes on."""
+    for name in "ab":
+        with Logger(logdir, name) as logger:
+            hook.sample(logger, network.net, {"r": lambda: network.pop.r[0]}, 0.5)
+            network.simulate(1.0)
+    assert scalars(logdir / "a", "r") == [(0, 0), (5, 5)]
+    assert scalars(logdir / "b", "r") == [(10, 10), (15, 15)]
+
+
+def test_bad_arguments_are_refused_at_once(network: Any, logger: Logger) -> None:
+    """The user's own line raises, and says what is allowed and what came."""
+    for arguments, error, message in (
+        ({"sources": {"a": 1.0}}, TypeError, r"lambda: pop.r.mean\(\), or a pair"),
+        ({"sources": {"a": lambda n: n}}, TypeError, "callable without arguments"),
+        ({"sources": {"a": (network.pop, "v")}}, ValueError, "no 'v'; it has 'speed'"),
+        ({"every": 0.0}, ValueError, "every must be a positive number of ms"),
+        ({"net": 3}, TypeError, "net must be a Network of ANNarchy 5, or None"),
+    ):
+        good = {"logger": logger, "net": network.net, "sources": {"a": lambda: 1}}
+        with pytest.raises(error, match=message):
+            hook.sample(**{**good, **arguments})
+    network.simulate(1.0)
+    assert load(logger.run_dir) == []
+
+
+def simulation(net: Any, logdir: str, experiment: str) -> list[int]:
+    """Simulate one network of several, in a process of its own."""
+    with Logger(logdir, experiment, dt=net.dt) as logger:
+        logger.add_parameters({"speed": float(net.pop.speed)})
+        sources = {"r": lambda: net.pop.r[0], "all": (net.pop, "r")}
+        hook.sample(logger, net, sources, every=0.2)
+        net.simulate(20.0)
+    return [os.getpid(), *hook.experiments(1, logdir, "same name")]
+
+
+def test_each_network_of_parallel_run_has_its_run(counter: Any, logdir: Path) -> None:
+    """In several processes at once, nothing is lost and no directory is shared."""
+    number = 5
+    speeds = [1.0, 2.0, 3.0, 4.0, 5.0]
+    jobs = hook.experiments(number, logdir)
+    found = counter.parallel_run(
+        simulation,
+        number=number,
+        max_processes=3,
+        speed=speeds,
+        logdir=str(logdir),
+        experiment=jobs,
+    )
+    assert len({pid for pid, _ in found}) > 1
+    assert len({claimed for _, claimed in found}) == number
+    finished = sorted(run.path for run in find_runs(logdir, status="finished"))
+    assert finished == [logdir / job for job in jobs]
+    for job, speed in zip(jobs, speeds, strict=True):
+        run = Run(logdir / job)
+        assert run.params == {"speed": speed}
+        assert len(list(run.path.glob("*tfevents*"))) == 1
+        wanted = [(step, speed * step) for step in range(0, 200, 2)]
+        assert scalars(run.path, "r") == wanted
+        assert len(points(run.path, "all")) == 100
+
+
+def test_the_runs_of_jobs_are_nobody_elses(tmp_path: Path) -> None:
+    """Whoever asks gets names below a directory of its own, which sort as the jobs."""
+    first = hook.experiments(11, tmp_path)
+    assert len({*first, *hook.experiments(11, tmp_path)}) == 22
+    assert first == sorted(first)
+    assert first[-1].endswith("/net10")
+    assert hook.experiments(2, tmp_path, "pulse") == ["pulse/net0", "pulse/net1"]
+    assert hook.experiments(1, tmp_path, "pulse") == ["pulse_1/net0"]
+    for number, name in ((0, None), (2, "a/b"), (2, ".."), (2, "")):
+        with pytest.raises(ValueError, match="experiments: "):
+            hook.experiments(number, tmp_path, name)
+
+
+@needs_5
+def test_the_script_runs(tmp_path: Path) -> None:
+    """The neurons of the example fire, and some synapses win; also side by side."""
+    run = run_script("annarchy_stdp.py", tmp_path, "--seconds", "10")
+    assert 1 < run.scalars("Rate (Hz)").values.mean() < 100
+    assert run.scalars("Strong").values[-1] > run.scalars("Strong").values[0]
+    assert run.histograms("Weights").steps.tolist() == [0, 2000, 4000, 6000, 8000]
+    script(tmp_path, "annarchy_stdp.py", "--seconds", "1", "--networks", "2")
+    assert len(list((tmp_path / "runs").glob("*/net?/run.json"))) == 2

@@ -1,0 +1,118 @@
+"""The hook for ASE, with ASE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points, scalars
+from sampled import run_script, times
+
+from annarchy_tb import Logger
+from annarchy_tb.hooks import ase as hook
+
+ase = pytest.importorskip("ase", reason="needs ase; make hooks runs it")
+
+from ase import units  # noqa: E402
+from ase.build import bulk  # noqa: E402
+from ase.calculators.emt import EMT  # noqa: E402
+from ase.md.verlet import VelocityVerlet  # noqa: E402
+from ase.optimize import BFGS  # noqa: E402
+
+
+@pytest.fixture
+def atoms() -> Any:
+    """Return 8 atoms of copper, each a little away from its place."""
+    atoms = bulk("Cu", cubic=True) * (2, 1, 1)
+    atoms.rattle(0.1, seed=1)
+    atoms.calc = EMT()
+    return atoms
+
+
+def test_dynamics_is_sampled_with_its_time(atoms: Any, logdir: Path) -> None:
+    """Each sample has nsteps, the time in fs, and what the atoms had then."""
+    dyn = VelocityVerlet(atoms, 2.5 * units.fs)
+    energies = []
+    dyn.attach(lambda: energies.append(atoms.get_potential_energy()), 3)
+    with Logger(logdir, time_unit="fs") as logger:
+        sources = {"Epot": atoms.get_potential_energy, "v": atoms.get_velocities}
+        hook.sample(logger, dyn, sources, every=3)
+        dyn.run(7)
+        dyn.run(5)
+    found = scalars(logger.run_dir, "Epot")
+    assert [step for step, _ in found] == [0, 3, 6, 9, 12]
+    assert [value for _, value in found] == pytest.approx(energies)
+    assert times(logger, "Epot") == [0, 7.5, 15, 22.5, 30]  # a fs is drawn as a second
+    assert [p.array[:, 2].sum() for p in points(logger.run_dir, "v")] == [24] * 5
+
+
+def test_the_time_is_in_the_loggers_unit(atoms: Any, logdir: Path) -> None:
+    """A Logger of ps draws a ps as a second."""
+    dyn = VelocityVerlet(atoms, 5 * units.fs)
+    with Logger(logdir, time_unit="ps") as logger:
+        hook.sample(logger, dyn, {"Epot": atoms.get_potential_energy}, every=2)
+        dyn.run(4)
+    assert times(logger, "Epot") == [0, 0.01, 0.02]
+
+
+def test_a_unit_that_draws_nothing_apart_is_warned_of(
+    atoms: Any, logger: Logger
+) -> None:
+    """The warning stands at the user's line, once, and says what to write."""
+    dyn = VelocityVerlet(atoms, 5 * units.fs)
+    with pytest.warns(UserWarning, match=r'Logger\(time_unit="fs"\)') as caught:
+        hook.sample(logger, dyn, {"Epot": atoms.get_potential_energy})
+        dyn.run(2)
+    [warning] = caught
+    assert warning.filename == __file__
+
+
+def test_an_optimizer_has_steps_only(atoms: Any, logger: Logger) -> None:
+    """Its forces go down, in real time; and it needs no unit of time."""
+    optimizer = BFGS(atoms, logfile=None)
+
+    def largest() -> float:
+        return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+
+    hook.sample(logger, optimizer, {"fmax": largest})
+    optimizer.run(fmax=0.05)
+    found = scalars(logger.run_dir, "fmax")
+    assert [step for step, _ in found] == list(range(optimizer.nsteps + 1))
+    assert found[0][1] > 0.5 > 0.05 > found[-1][1]
+    assert all(0 <= time < 60 for time in times(logger, "fmax"))
+
+
+def test_a_source_that_raises_reaches_the_user(atoms: Any, logdir: Path) -> None:
+    """Its error comes out of run(), and what was logged before stays."""
+    dyn = VelocityVerlet(atoms, units.fs)
+    with Logger(logdir, time_unit="fs") as logger:
+        hook.sample(logger, dyn, {"a": lambda: 1 / (2 - dyn.nsteps)})
+        with pytest.raises(ZeroDivisionError):
+            dyn.run(5)
+    assert scalars(logger.run_dir, "a") == [(0, 0.5), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"dyn": 1}, TypeError, "dyn must be a dynamics or an optimizer"),
+        ({"sources": {"E": -3.0}}, TypeError, r"sample\('E'\).*got -3.0"),
+        ({"every": 2.5}, ValueError, "every must be a whole number of steps"),
+        ({"every": 0}, ValueError, "every must be a whole number of steps"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(
+    atoms: Any, logger: Logger, arguments: dict, error: type[Exception], message: str
+) -> None:
+    """The user's own line raises, and says what is allowed and what came."""
+    good = {"logger": logger, "dyn": BFGS(atoms), "sources": {"a": lambda: 1}}
+    with pytest.raises(error, match=message):
+        hook.sample(**{**good, **arguments})
+
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    """The thermostat of the example holds its temperature."""
+    run = run_script("ase_melting.py", tmp_path)
+    assert len(run.scalars("Temperature (K)").steps) > 50

@@ -1,0 +1,145 @@
+"""The hook for Brian2, with Brian2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points, scalars
+from sampled import descriptions, run_script, times
+
+from annarchy_tb import Logger
+from annarchy_tb.hooks import brian2 as hook
+
+# Brian2's own
+pytestmark = pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
+
+b2 = pytest.importorskip("brian2", reason="needs brian2; make hooks runs it")
+
+from brian2 import Hz, ms, mV, second, volt  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _numpy() -> Iterator[None]:
+    """Compile nothing, and begin with a new time step."""
+    b2.prefs.codegen.target = "numpy"
+    b2.start_scope()
+    b2.defaultclock.dt = 0.1 * ms
+    yield
+    b2.device.reinit()
+    b2.device.activate()
+
+
+def group(initial: Any = -70 * mV) -> Any:
+    """Return three neurons whose potential falls by 1 mV each ms."""
+    neurons = b2.NeuronGroup(3, "dv/dt = -1*mV/ms : volt\nx : 1", method="euler")
+    neurons.v = initial
+    return neurons
+
+
+def test_several_runs_go_on(logger: Logger) -> None:
+    """Each sample has the step of defaultclock, the time, and the value in mV."""
+    neurons = group()
+    mean = hook.sample(logger, {"v": lambda: np.mean(neurons.v)}, every=2 * ms)
+    network = b2.Network(neurons, mean)
+    network.run(5 * ms)
+    network.run(3 * ms)
+    found = scalars(logger.run_dir, "v")
+    assert [step for step, _ in found] == [0, 20, 40, 60]
+    assert [value for _, value in found] == pytest.approx([-70, -72, -74, -76])
+    assert times(logger, "v") == [0, 0.002, 0.004, 0.006]
+    assert descriptions(logger, "v") == ["in mV", "", "", ""]
+
+
+def test_the_magic_network_finds_it(logger: Logger) -> None:
+    """Kept in a variable, it runs with run(), each 10 ms if nothing else is said."""
+    neurons = group()
+    sampling = hook.sample(logger, {"v": neurons.v, "x": (neurons, "x")})
+    b2.run(21 * ms)
+    assert sampling.active
+    for tag in "vx":
+        found = points(logger.run_dir, tag)
+        assert [point.step for point in found] == [0, 100, 200]
+    left = [p.array[:, 0].min() for p in points(logger.run_dir, "v")]
+    assert left == pytest.approx([-70, -80, -90], rel=0.01)
+    assert descriptions(logger, "x") == [""] * 3
+
+
+def test_the_unit_is_that_of_the_first_value(logger: Logger) -> None:
+    """It stays, whatever comes; a unit that is given is kept in any case."""
+    neurons = group(0 * mV)
+    values = iter([0.012, 3.0, 0.0001])
+    sources = {
+        "first": lambda: next(values) * volt,
+        "given": (neurons.v, mV),
+        "also": (lambda: neurons.v[0], mV),
+        "named": ((neurons, "v"), mV),
+        "curves": lambda: {"a": 20 * Hz, "b": 2000 * Hz},
+        "plain": lambda: 5,
+    }
+    network = b2.Network(neurons, hook.sample(logger, sources, every=1 * ms))
+    network.run(3 * ms)
+    run = logger.run_dir
+    values = [value for _, value in scalars(run, "first")]
+    assert values == pytest.approx([12, 3000, 0.1])
+    assert [value for _, value in scalars(run, "also")] == pytest.approx([0, -1, -2])
+    for tag in ("given", "named"):
+        assert points(run, tag)[2].array[:, 0].min() == pytest.approx(-2, rel=0.01)
+        assert descriptions(logger, tag) == ["in mV"] * 3
+    assert scalars(run / "b", "curves") == [(0, 2000), (10, 2000), (20, 2000)]
+    curve = points(run / "b", "curves")[0]
+    assert curve.proto.metadata.summary_description == "in Hz"
+    assert scalars(run, "plain") == [(0, 5), (10, 5), (20, 5)]
+
+
+def test_a_given_unit_must_fit(logger: Logger) -> None:
+    """A potential is no rate."""
+    neurons = group()
+    network = b2.Network(neurons, hook.sample(logger, {"v": (neurons.v, Hz)}))
+    with pytest.raises(b2.DimensionMismatchError, match=r"sample\('v'\)"):
+        network.run(1 * ms)
+
+
+def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
+    """Its error comes out of run(), and what was logged before stays."""
+    left = iter([1.0, 2.0])
+    neurons = group()
+    operation = hook.sample(logger, {"a": lambda: 1 / next(left, 0)}, every=1 * ms)
+    with pytest.raises(ZeroDivisionError):
+        b2.Network(neurons, operation).run(5 * ms)
+    assert scalars(logger.run_dir, "a") == [(0, 1), (10, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"sources": {"a": 3 * mV}}, TypeError, r"sample\('a'\): .*a variable such as"),
+        ({"sources": {"a": lambda t: t}}, TypeError, "callable without arguments"),
+        ({"every": 10}, TypeError, r"a time with a unit, such as 10\*ms, got 10"),
+        ({"every": 10 * mV}, TypeError, r"a time with a unit, such as 10\*ms"),
+        ({"every": 0 * second}, ValueError, "every must be a positive time"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(
+    logger: Logger, arguments: dict, error: type[Exception], message: str
+) -> None:
+    """The user's own line raises, and says what is allowed and what came."""
+    good = {"logger": logger, "sources": {"a": lambda: 1}}
+    with pytest.raises(error, match=message):
+        hook.sample(**{**good, **arguments})
+
+
+def test_a_variable_that_is_not_there_is_named(logger: Logger) -> None:
+    """A pair with a wrong name is refused at once."""
+    neurons = group()
+    with pytest.raises(ValueError, match="the NeuronGroup has no 'w'"):
+        hook.sample(logger, {"a": (neurons, "w")})
+
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    """The network of the example is neither silent nor in step."""
+    run = run_script("brian2_balance.py", tmp_path)
+    assert 1 < run.curves("Rate")["excitatory"].values.mean() < 100

@@ -1,0 +1,155 @@
+"""The hook for Nengo, with Nengo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load, points, scalars
+from sampled import run_script, times
+
+from annarchy_tb import Logger
+from annarchy_tb.hooks import nengo as hook
+
+nengo = pytest.importorskip("nengo", reason="needs nengo; make hooks runs it")
+
+
+@pytest.fixture
+def model() -> Any:
+    """Return a model: a ramp in two dimensions drives an ensemble."""
+    with nengo.Network(seed=1) as model:
+        model.ramp = nengo.Node(lambda t: [t, -2 * t])
+        model.ensemble = nengo.Ensemble(30, 2)
+        nengo.Connection(model.ramp, model.ensemble)
+        model.probe = nengo.Probe(model.ensemble, synapse=0.01)
+        model.first = nengo.Probe(model.ensemble[0], sample_every=0.004)
+    return model
+
+
+def simulate(model: Any, *durations: float) -> Any:
+    """Run a model, and return its simulator."""
+    with nengo.Simulator(model, progress_bar=False) as sim:
+        for duration in durations:
+            sim.run(duration)
+    return sim
+
+
+def test_each_dimension_is_a_curve(model: Any, logger: Logger) -> None:
+    """Of two dimensions there are the curves 0 and 1, of one a scalar."""
+    with model:
+        sources = {"ramp": model.ramp, "first": model.ramp[0]}
+        hook.sample(logger, sources, every=0.005)
+    simulate(model, 0.012, 0.011)
+    steps = [5, 10, 15, 20]
+    t = np.array(steps) / 1000
+    for tag, run, wanted in (
+        ("first", logger.run_dir, t),
+        ("ramp", logger.run_dir / "0", t),
+        ("ramp", logger.run_dir / "1", -2 * t),
+    ):
+        found = scalars(run, tag)
+        assert [step for step, _ in found] == steps
+        assert [value for _, value in found] == pytest.approx(wanted)
+    assert times(logger, "first") == pytest.approx(t)
+
+
+def test_a_sample_is_what_a_probe_sees(model: Any, logger: Logger) -> None:
+    """Ensembles and neurons, filtered by a synapse as a Probe's are."""
+    with model:
+        hook.sample(logger, {"ensemble": model.ensemble}, 0.001, synapse=0.01)
+        hook.sample(logger, {"spikes": model.ensemble.neurons}, 0.001)
+    sim = simulate(model, 0.02)
+    for dimension in range(2):
+        found = scalars(logger.run_dir / str(dimension), "ensemble")
+        values = np.array([value for _, value in found])
+        assert values == pytest.approx(sim.data[model.probe][:, dimension], abs=1e-6)
+    assert len(points(logger.run_dir / "29", "spikes")) == 20
+
+
+def test_callables_are_sampled_too(model: Any, logger: Logger) -> None:
+    """They need no input, and are called at each sample only."""
+    calls = []
+    with model:
+        sources = {"calls": lambda: calls.append(1) or len(calls), "x": lambda: [1, 2]}
+        hook.sample(logger, sources, every=0.0101)
+    simulate(model, 0.03)
+    assert scalars(logger.run_dir, "calls") == [(10, 1), (20, 2), (30, 3)]
+    assert len(points(logger.run_dir, "x")) == 3
+
+
+def test_recordings_are_logged_whole(model: Any, logdir: Path) -> None:
+    """Each probe has its own steps and times, and cleared probes go on."""
+    with Logger(logdir, time_unit="s") as logger:
+        probes = {"position": model.probe, "first": model.first}
+        with nengo.Simulator(model, progress_bar=False) as sim:
+            sim.run(0.012)
+            hook.log_probes(logger, sim, probes)
+            data = sim.data[model.probe].copy()
+            sim.clear_probes()
+            sim.run(0.008)
+            hook.log_probes(logger, sim, probes)
+            data = np.concatenate([data, sim.data[model.probe]])
+    for dimension in range(2):
+        found = scalars(logger.run_dir, f"position/{dimension}")
+        assert [step for step, _ in found] == list(range(1, 21))
+        assert [value for _, value in found] == pytest.approx(data[:, dimension])
+    assert [step for step, _ in scalars(logger.run_dir, "first")] == [4, 8, 12, 16, 20]
+    assert times(logger, "first") == [0.004, 0.008, 0.012, 0.016, 0.02]
+    assert {p.tag for p in load(logger.run_dir)} == {
+        *("position/0", "position/1", "first")
+    }
+
+
+def test_a_source_that_raises_reaches_the_user(model: Any, logger: Logger) -> None:
+    """Its error comes out of run(), and what was logged before stays."""
+    left = iter([1.0, 2.0])
+    with model:
+        hook.sample(logger, {"a": lambda: 1 / next(left, 0)}, every=0.001)
+    with pytest.raises(ZeroDivisionError):
+        simulate(model, 0.01)
+    assert scalars(logger.run_dir, "a") == [(1, 1), (2, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"sources": {"a": 1}}, TypeError, "an Ensemble, a Node, Neurons"),
+        ({"sources": {"a": lambda t: t}}, TypeError, "callable without arguments"),
+        ({"every": -0.1}, ValueError, "every must be a positive number of seconds"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(
+    model: Any, logger: Logger, arguments: dict, error: type[Exception], message: str
+) -> None:
+    """The user's own line raises, says what is allowed, and leaves the model alone."""
+    good = {"logger": logger, "sources": {"a": model.ensemble}}
+    number = len(model.all_nodes)
+    with pytest.raises(error, match=message), model:
+        hook.sample(**{**good, **arguments})
+    assert len(model.all_nodes) == number
+
+
+def test_what_has_no_output_is_no_source(model: Any, logger: Logger) -> None:
+    """A Node that only takes is refused."""
+    with model:
+        sink = nengo.Node(lambda t, x: None, size_in=1)
+        with pytest.raises(ValueError, match=r"sample\('a'\): .* has no output"):
+            hook.sample(logger, {"a": sink})
+
+
+def test_only_probes_of_the_model_are_recordings(model: Any, logger: Logger) -> None:
+    """log_probes names the tag of what is none."""
+    sim = simulate(model, 0.002)
+    with pytest.raises(TypeError, match=r"log_probes\('a'\): a Probe of this sim"):
+        hook.log_probes(logger, sim, {"a": model.ensemble})
+    with pytest.raises(TypeError, match="log_probes: probes must be a dict"):
+        hook.log_probes(logger, sim, model.probe)
+
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    """The oscillator of the example oscillates."""
+    run = run_script("nengo_oscillator.py", tmp_path)
+    assert run.scalars("Recorded/0").values.min() < -0.5
+    assert run.scalars("Recorded/0").values.max() > 0.5

@@ -1,0 +1,171 @@
+"""The hook for OpenMM, with OpenMM."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import points, scalars
+from sampled import descriptions, run_script, times
+
+from annarchy_tb import Logger
+from annarchy_tb.hooks import openmm as hook
+
+openmm = pytest.importorskip("openmm", reason="needs openmm; make hooks runs it")
+
+from openmm import app, unit  # noqa: E402
+
+
+def molecules(integrator: Any, mover: bool = True) -> Any:
+    """Return a simulation of 27 diatomic molecules, one bond a constraint, in a box."""
+    system, topology = openmm.System(), app.Topology()
+    chain = topology.addChain()
+    force = openmm.NonbondedForce()
+    force.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    force.setCutoffDistance(0.7)
+    positions = []
+    for cell in np.ndindex(3, 3, 3):
+        residue = topology.addResidue("N2", chain)
+        for atom in range(2):
+            system.addParticle(14.0)
+            force.addParticle(0.0, 0.33, 0.3)
+            topology.addAtom(f"N{atom}", app.Element.getBySymbol("N"), residue)
+            positions.append(np.array(cell) * 0.5 + [0.11 * atom, 0, 0])
+        first = len(positions) - 2
+        system.addConstraint(first, first + 1, 0.11)
+        force.addException(first, first + 1, 0.0, 0.33, 0.0)
+    system.addForce(force)
+    if mover:
+        system.addForce(openmm.CMMotionRemover())
+    box = 1.5 * np.eye(3)
+    system.setDefaultPeriodicBoxVectors(*box)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    simulation = app.Simulation(topology, system, integrator, platform)
+    simulation.context.setPositions(positions)
+    simulation.context.setVelocitiesToTemperature(100, 1)
+    return simulation
+
+
+def verlet() -> Any:
+    """Return an integrator with a step of 2 fs."""
+    return openmm.VerletIntegrator(0.002)
+
+
+@pytest.mark.parametrize(
+    "integrator",
+    [verlet, lambda: openmm.LangevinMiddleIntegrator(100, 1, 0.002)],
+    ids=["without computeSystemTemperature", "with"],
+)
+@pytest.mark.parametrize("mover", [True, False])
+def test_the_quantities_are_those_of_statedatareporter(
+    integrator: Any, mover: bool, logdir: Path
+) -> None:
+    """Side by side, both have the same numbers, in units that the plots say."""
+    simulation = molecules(integrator(), mover)
+    names = hook.UNITS
+    reported = io.StringIO()
+    quantities = dict.fromkeys(names, True)
+    theirs = app.StateDataReporter(reported, 5, step=True, time=True, **quantities)
+    with Logger(logdir, time_unit="ps") as logger:
+        simulation.reporters.append(theirs)
+        simulation.reporters.append(hook.sample(logger, {n: n for n in names}, every=5))
+        simulation.step(12)
+        simulation.step(8)
+    table = np.loadtxt(io.StringIO(reported.getvalue()), delimiter=",", comments="#")
+    steps, ps, *columns = table.T
+    assert steps.tolist() == [5, 10, 15, 20]
+    for name, column in zip(names, columns, strict=True):
+        found = scalars(logger.run_dir, name)
+        assert [step for step, _ in found] == steps.tolist()
+        assert [value for _, value in found] == pytest.approx(column, rel=1e-6), name
+        assert descriptions(logger, name) == [f"in {hook.UNITS[name]}", "", "", ""]
+    assert times(logger, "volume") == pytest.approx(ps, abs=1e-5)
+    assert ps[-1] == pytest.approx(0.04)
+
+
+def test_callables_take_the_whole_state(logdir: Path) -> None:
+    """Positions, velocities and forces are there for what asks."""
+    simulation = molecules(verlet())
+
+    def speeds(state: Any) -> Any:
+        velocities = state.getVelocities(asNumpy=True).value_in_unit(
+            unit.nanometer / unit.picosecond
+        )
+        assert state.getForces() is not None
+        assert state.getPositions() is not None
+        return np.linalg.norm(velocities, axis=1)
+
+    with Logger(logdir, time_unit="ps") as logger:
+        sources = {"speeds": speeds, "x": lambda s: s.getTime()._value, "T": "volume"}
+        simulation.reporters.append(hook.sample(logger, sources, every=2))
+        simulation.step(4)
+    assert [p.array[:, 2].sum() for p in points(logger.run_dir, "speeds")] == [54, 54]
+    assert [value for _, value in scalars(logger.run_dir, "x")] == pytest.approx(
+        [0.004, 0.008]
+    )
+
+
+@pytest.mark.parametrize(
+    ("sources", "needs"),
+    [
+        ({"a": "volume", "b": "density"}, [False, False, False, False]),
+        ({"a": "volume", "b": "temperature"}, [False, False, False, True]),
+        ({"a": "volume", "b": lambda state: 1}, [True, True, True, True]),
+    ],
+)
+def test_only_what_is_needed_is_fetched(
+    logdir: Path, sources: dict, needs: list[bool]
+) -> None:
+    """Names need energies at most, and no copy of what may be on a GPU."""
+    simulation = molecules(verlet())
+    with Logger(logdir, time_unit="ps") as logger:
+        reporter = hook.sample(logger, sources, every=10)
+        simulation.step(3)
+        assert reporter.describeNextReport(simulation) == (7, *needs, None)
+
+
+def test_the_default_unit_is_warned_of(logger: Logger) -> None:
+    """In ms, all ps lie at one place; the warning says what to write."""
+    with pytest.warns(UserWarning, match=r'Logger\(time_unit="ps"\)') as caught:
+        hook.sample(logger, {"a": "temperature"})
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_source_that_raises_reaches_the_user(logdir: Path) -> None:
+    """Its error comes out of step(), and what was logged before stays."""
+    simulation = molecules(verlet())
+    left = iter([1.0, 2.0])
+    with Logger(logdir, time_unit="ps") as logger:
+        sources = {"a": lambda state: 1 / next(left, 0)}
+        simulation.reporters.append(hook.sample(logger, sources, every=1))
+        with pytest.raises(ZeroDivisionError):
+            simulation.step(5)
+    assert scalars(logger.run_dir, "a") == [(1, 1), (2, 0.5)]
+    simulation.step(2)  # the Logger is closed, and the simulation goes on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"sources": {"a": "pressure"}}, ValueError, "no 'pressure'; there is 'potent"),
+        ({"sources": {"a": lambda: 1}}, TypeError, "a callable that takes the State"),
+        ({"every": 0.5}, ValueError, "every must be a whole number of steps"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(
+    logdir: Path, arguments: dict, error: type[Exception], message: str
+) -> None:
+    """The user's own line raises, and says what is allowed and what came."""
+    with Logger(logdir, time_unit="ps") as logger:
+        good = {"logger": logger, "sources": {"a": "volume"}}
+        with pytest.raises(error, match=message):
+            hook.sample(**{**good, **arguments})
+
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    """The thermostat of the example brings the argon to its temperature."""
+    run = run_script("openmm_argon.py", tmp_path)
+    assert run.scalars("Temperature").values[-20:].mean() == pytest.approx(94, abs=15)

@@ -1,0 +1,185 @@
+"""The hook for SimPy, with SimPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import points, scalars
+from sampled import run_script, times
+
+from annarchy_tb import Logger
+from annarchy_tb.hooks import simpy as hook
+
+simpy = pytest.importorskip("simpy", reason="needs simpy; make hooks runs it")
+
+
+def counter(env):
+    """Return a process that counts to 10, a count each 2 time units, and its count."""
+    count = [0]
+
+    def process():
+        for _ in range(10):
+            yield env.timeout(2)
+            count[0] += 1
+
+    env.process(process())
+    return count
+
+
+def test_samples_have_the_environments_time(logdir: Path) -> None:
+    """Each sample has its count as step, the time env.now, and what was then."""
+    env = simpy.Environment()
+    count = counter(env)
+    with Logger(logdir, time_unit="min") as logger:
+        hook.sample(logger, env, {"count": lambda: count[0]}, every=5)
+        env.run(until=20)
+    assert scalars(logger.run_dir, "count") == [(0, 0), (1, 2), (2, 4), (3, 7)]
+    assert times(logger, "count") == [0, 300, 600, 900]
+
+
+def test_several_runs_go_on(logdir: Path) -> None:
+    """A run in parts has the same samples as one run, and no error adds up."""
+    env = simpy.Environment()
+    counter(env)
+    with Logger(logdir, time_unit="s") as logger:
+        hook.sample(logger, env, {"now": lambda: env.now}, every=0.1)
+        for until in (0.35, 1, 15):
+            env.run(until=until)
+    found = scalars(logger.run_dir, "now")
+    assert [step for step, _ in found] == list(range(150))
+    assert times(logger, "now") == pytest.approx(np.arange(150) / 10, abs=2e-5)
+
+
+def test_steps_are_the_solvers_with_dt(logdir: Path) -> None:
+    """With a dt, the Logger counts steps by the time."""
+    env = simpy.Environment()
+    with Logger(logdir, dt=0.5, time_unit="s") as logger:
+        counter(env)
+        hook.sample(logger, env, {"now": lambda: env.now}, every=3)
+        env.run(until=7)
+    assert scalars(logger.run_dir, "now") == [(0, 0), (6, 3), (12, 6)]
+
+
+def test_what_samples_keeps_nothing_alive(logger: Logger) -> None:
+    """env.run() without an end returns, however many sample."""
+    env = simpy.Environment()
+    counter(env)
+    first = hook.sample(logger, env, {"a": lambda: env.now}, every=3)
+    second = hook.sample(logger, env, {"b": lambda: env.now}, every=7)
+    env.run()
+    assert not first.is_alive
+    assert not second.is_alive
+    assert scalars(logger.run_dir, "a")[-1] == (7, 21)
+    assert scalars(logger.run_dir, "b")[-1] == (3, 21)
+    assert env.now == 21  # the last event was at 20
+
+
+def test_an_environment_with_nothing_to_do_is_sampled_once(logger: Logger) -> None:
+    """Alone, what samples ends after its first sample."""
+    env = simpy.Environment(initial_time=4)
+    hook.sample(logger, env, {"a": lambda: 1})
+    env.run()
+    assert scalars(logger.run_dir, "a") == [(0, 1)]
+    assert env.now == 4
+
+
+def test_each_kind_of_value_is_logged_as_what_it_is(logger: Logger) -> None:
+    """Numbers share an event, dicts are curves, figures images, the rest histograms."""
+    from matplotlib.figure import Figure
+
+    env = simpy.Environment()
+    counter(env)
+    sources = {
+        "int": lambda: 3,
+        "scalar": lambda: np.float32(2.5),
+        "0-d": lambda: np.array(7),
+        "one": lambda: np.array([[8.0]]),
+        "curves": lambda: {"x": env.now, "y": np.int64(-1)},
+        "figure": lambda: Figure(figsize=(1, 1)),
+        "array": lambda: np.arange(6).reshape(2, 3),
+        "ragged": lambda: [[1], [2, 3]],
+        "empty first": lambda: [4.0] * int(env.now),
+        "lists by rank": lambda: {0: [1, 2], 1: [3]},
+    }
+    with pytest.warns(UserWarning, match=r"'empty first'\): there are no finite"):
+        hook.sample(logger, env, sources, every=1)
+        env.run(until=2)
+    run = logger.run_dir
+    for tag, value in (("int", 3), ("scalar", 2.5), ("0-d", 7), ("one", 8)):
+        assert scalars(run, tag) == [(0, value), (1, value)]
+    assert len({p.time for t in ("int", "one") for p in points(run, t)}) == 2
+    assert scalars(run / "x", "curves") == [(0, 0), (1, 1)]
+    assert scalars(run / "y", "curves") == [(0, -1), (1, -1)]
+    assert [p.pixels.shape for p in points(run, "figure")] == [(100, 100, 4)] * 2
+    for tag, number in (("array", 6), ("ragged", 3), ("lists by rank", 3)):
+        assert [p.array[:, 2].sum() for p in points(run, tag)] == [number, number]
+    assert [p.array[:, 2].sum() for p in points(run, "empty first")] == [1]
+
+
+def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
+    """Its error comes out of run(); nothing of that sample is logged, the rest is."""
+    env = simpy.Environment()
+    counter(env)
+    sources = {"a": lambda: env.now, "b": lambda: 1 / (2 - env.now)}
+    hook.sample(logger, env, sources)
+    with pytest.raises(ZeroDivisionError):
+        env.run()
+    assert scalars(logger.run_dir, "a") == [(0, 0), (1, 1)]
+    assert scalars(logger.run_dir, "b") == [(0, 0.5), (1, 1)]
+
+
+@pytest.mark.parametrize("value", [None, "text"])
+def test_what_is_no_number_is_refused(logger: Logger, value: object) -> None:
+    """A source that gives nothing to draw is named."""
+    env = simpy.Environment()
+    hook.sample(logger, env, {"a": lambda: value})
+    with pytest.raises(
+        TypeError, match=r"sample\('a'\): the source must give a number"
+    ):
+        env.run()
+
+
+def test_sampling_ends_with_the_logger(logdir: Path) -> None:
+    """Once the Logger is closed, the environment goes on without samples."""
+    env = simpy.Environment()
+    count = counter(env)
+    with Logger(logdir) as logger:
+        process = hook.sample(logger, env, {"a": lambda: env.now})
+        env.run(until=3)
+    env.run()
+    assert count == [10]
+    assert not process.is_alive
+    assert len(scalars(logger.run_dir, "a")) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"sources": 3}, TypeError, "sources must be a dict"),
+        ({"sources": {}}, ValueError, "no sources"),
+        ({"sources": {1: lambda: 1}}, TypeError, "tag must be a str"),
+        ({"sources": {"": lambda: 1}}, ValueError, "tag must not be empty"),
+        ({"sources": {"a": 0.5}}, TypeError, r"sample\('a'\): .*callable.*got 0.5"),
+        ({"sources": {"a": lambda x: x}}, TypeError, "callable without arguments"),
+        ({"every": 0}, ValueError, "every must be a positive number"),
+        ({"every": "1"}, TypeError, "every must be a positive number.*got '1'"),
+        ({"every": None}, TypeError, "every must be a positive number.*got None"),
+        ({"env": 1}, TypeError, "env must be an Environment of SimPy, got 1"),
+        ({"logger": "runs"}, TypeError, "a Logger must come first, got 'runs'"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(
+    logger: Logger, arguments: dict, error: type[Exception], message: str
+) -> None:
+    """The user's own line raises, and says what is allowed and what came."""
+    good = {"logger": logger, "env": simpy.Environment(), "sources": {"a": lambda: 1}}
+    with pytest.raises(error, match=message):
+        hook.sample(**{**good, **arguments})
+
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    """The queue of the example grows with the load, as the theory says."""
+    run = run_script("simpy_queue.py", tmp_path)
+    assert len(run.scalars("Queue/length").steps) > 100
