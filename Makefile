@@ -53,11 +53,12 @@ annarchy: .venv/annarchy
 examples: .venv/test .venv/examples
 	. $(BIN)/activate && python -m pytest tests/test_simulators.py
 
-# The hooks with their simulators: ANNarchy too where it is installed (make annarchy), and
-# Brian2 in an environment of its own, for it needs an older NumPy.
-hooks: .venv/test .venv/hooks .venv-brian2/hooks
-	. $(BIN)/activate && python -m pytest tests/hooks
-	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py
+# The hooks with their simulators; Brian2 in an environment of its own, for it needs an
+# older NumPy.
+hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
+	. $(BIN)/activate && python -m pytest tests/hooks tests/test_docs.py
+	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py tests/test_docs.py \
+		-k brian2
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -77,7 +78,7 @@ hooks: .venv/test .venv/hooks .venv-brian2/hooks
 
 .venv-brian2/hooks: setup.cfg
 	$(PYTHON) -m venv .venv-brian2
-	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest
+	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest sybil
 	@touch $@
 
 clean:

@@ -29,7 +29,9 @@ mpl.use("agg")
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "docs" / "guide" / "sweeps.rst"  # runs as one, in a process of its own
-PAGES = [ROOT / "README.rst", *sorted({*(ROOT / "docs").rglob("*.rst")} - {SCRIPT})]
+SIMULATORS = sorted((ROOT / "docs" / "simulators").glob("*.rst"))
+PAGES = sorted({*ROOT.glob("docs/**/*.rst")} - {SCRIPT, *SIMULATORS})
+PAGES.insert(0, ROOT / "README.rst")
 MODULES = sorted((ROOT / "annarchy_tb").rglob("*.py"))
 
 SYBIL = Sybil(
@@ -68,6 +70,16 @@ def test_the_code_of_a_page_runs(page: Path) -> None:
     found = examples(page)
     assert found
     for example in found:
+        example.evaluate()
+
+
+@pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")  # Brian2's own
+@pytest.mark.parametrize("page", SIMULATORS, ids=name)
+def test_the_code_about_a_simulator_runs(page: Path) -> None:
+    """With the simulator itself."""
+    simulator = "ANNarchy" if page.stem in ("index", "annarchy") else page.stem
+    pytest.importorskip(simulator, reason=f"needs {simulator}; make hooks runs it")
+    for example in examples(page):
         example.evaluate()
 
 
