@@ -6,7 +6,7 @@
     from annarchy_tb.hooks import brian2
 
     with Logger() as logger:
-        sources = {"Potential": G.v, "Rate": lambda: rate.rate[-1]}
+        sources = {"Potential": G.v, "Highest": lambda: G.v[:].max()}
         sampling = brian2.sample(logger, sources, every=10*ms)
         run(1*second)
 """
