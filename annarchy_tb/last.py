@@ -24,7 +24,7 @@ class Last(Mapping[str, Any]):
     for room on a full disk is not seen yet.
 
     ``last["Rate"]`` is a float, in single precision, as TensorBoard shows it; or, of
-    the curves of `Logger.add_scalars`, a dict of them by their keys.
+    the curves of `annarchy_tb.Logger.add_scalars`, a dict of them by their keys.
     """
 
     def __init__(self, directory: RunDirectory) -> None:

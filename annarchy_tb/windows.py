@@ -29,8 +29,8 @@ FOLDS: dict[str, Callable[[Any, float], Any]] = {
 class Window:
     """Takes values one by one, and logs a single point for several of them.
 
-    `Logger.window` makes it. As a context manager, it logs what it holds when the block
-    ends, also if that raises. It may be used again.
+    `annarchy_tb.Logger.window` makes it. As a context manager, it logs what it holds
+    when the block ends, also if that raises. It may be used again.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class Window:
         Parameters
         ----------
         value : float, or dict of str to float
-            As in `Logger.add_scalar`. Where the window has several tags, a dict with a
-            value for each of them.
+            As in `annarchy_tb.Logger.add_scalar`. Where the window has several tags, a
+            dict with a value for each of them.
         weight : float, default 1.0
             What it counts in a mean: the size of a batch, say. Not negative.
         step, time
-            See `Logger`. The point has those of its last value.
+            See `annarchy_tb.Logger`. The point has those of its last value.
 
         Raises
         ------

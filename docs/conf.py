@@ -14,9 +14,9 @@ nitpicky = True
 nitpick_ignore = [
     ("py:obj", name)
     for name in (
-        *("comment", "default", "dt", "experiment", "filename_suffix", "flush_secs"),
-        *("logdir", "max_queue", "repeats", "retries", "space", "status", "time_unit"),
-        *("times", "values"),
+        *("comment", "default", "dt", "every", "experiment", "filename_suffix"),
+        *("flush_secs", "items", "logdir", "max_queue", "probes", "repeats", "retries"),
+        *("sim", "space", "status", "time_unit", "times", "values"),
     )
 ]
 numpydoc_show_class_members = False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -168,12 +170,23 @@ def test_every_public_name_is_in_the_api(here: Path) -> None:
     )
     html = (here / "html" / "api.html").read_text()
     entries = set(re.findall(r'<dt class="sig[^"]*" id="([\w.]+)"', html))
-    from annarchy_tb import sweep
+    from annarchy_tb import hooks, last, sweep, windows
 
     offered: list[tuple[ModuleType, str]] = [
         *((annarchy_tb, name) for name in annarchy_tb.__all__),
         *((sweep, name) for name in ("sweep", "logged", "Result")),
+        (windows, "Window"),
+        (last, "Last"),
     ]
+    for module in pkgutil.iter_modules(hooks.__path__, f"{hooks.__name__}."):
+        hook = import_module(module.name)
+        offered += [
+            (hook, name)
+            for name, thing in vars(hook).items()
+            if inspect.isfunction(thing)
+            and thing.__module__ == hook.__name__ != f"{hooks.__name__}.sampling"
+            and not name.startswith("_")
+        ]
     for module, attribute in offered:
         thing = getattr(module, attribute)
         for full in public(thing, f"{module.__name__}.{attribute}"):

@@ -31,6 +31,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from annarchy_tb import Logger
+from annarchy_tb.hooks import annarchy
 
 SIDE = 8  # of the retina
 BARS = np.zeros((8, SIDE, SIDE))
@@ -192,12 +193,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     try:
-        # Not earlier: imported, ANNarchy reads the command line and answers --help.
-        from ANNarchy import every
+        cortex = Cortex(arguments.seed)
     except ImportError as error:
         sys.exit(f"this example needs ANNarchy ({error}): pip install ANNarchy")
-
-    cortex = Cortex(arguments.seed)
     net = cortex.net
 
     with Logger(arguments.logdir, dt=net.dt) as logger:
@@ -214,14 +212,16 @@ def main() -> None:
             "see *Sheet* under IMAGES. Step 0 is before learning.",
         )
 
-        @every(network=net, period=SHOWN)
-        def log_rates(_: int) -> None:
-            # The count of calls restarts with every simulate(); net.time goes on, and
-            # as the Logger knows dt, it makes the steps.
-            sheet, inhibitory = cortex.sheet, cortex.inhibitory
-            rates = {"sheet": sheet.r.mean(), "inhibitory": inhibitory.r.mean()}
-            logger.add_scalars("Rate (Hz)", rates, time=net.time)
-            logger.add_scalar("Mean theta", sheet.theta.mean(), time=net.time)
+        # While the network is simulated, too: the hook takes steps and times from it.
+        sheet, inhibitory = cortex.sheet, cortex.inhibitory
+        sampled = {
+            "Rate (Hz)": lambda: {
+                "sheet": sheet.r.mean(),
+                "inhibitory": inhibitory.r.mean(),
+            },
+            "Mean theta": lambda: sheet.theta.mean(),
+        }
+        annarchy.sample(logger, net, sampled, every=SHOWN)
 
         measures = test(cortex, logger, 0)
         for trial in tqdm(range(1, arguments.trials + 1), desc="trials"):

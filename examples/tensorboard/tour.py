@@ -145,6 +145,12 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
             logger.add_histogram("Neurons/drive (mV)", sheet.drive, trial)
             # [/histogram]
             if trial % 5 == 4:
+                # [raster]
+                logger.add_raster("Neurons/spikes", spikes, trial)  # (500, 64), bool
+                # [/raster]
+                # [matrix]
+                logger.add_matrix("Neurons/where they look", sheet.seen, trial)
+                # [/matrix]
                 # [image]
                 picture = rates.reshape(SIDE, SIDE)
                 logger.add_image("Neurons/rate", picture, trial, equalize=True)

@@ -26,6 +26,8 @@ CARDS = {
     "scalars": "Rate/groups (Hz)",
     "image": "Neurons/rate",
     "images": "Neurons/what made them fire",
+    "raster": "Neurons/spikes",
+    "matrix": "Neurons/where they look",
     "figure": "Neurons/balance",
     "histogram": "Neurons/drive (mV)",
     "series": "Time/potential (mV)",
