@@ -37,8 +37,9 @@ def figure_style() -> AbstractContextManager[None]:
     """Return a context in which new figures read well on TensorBoard's cards.
 
     They are as wide as a card (3.6 x 2.16 inches, 720 x 432 pixels), with small type
-    that does not overlap. Only figures made inside of it are concerned, and nothing
-    else of matplotlib's settings changes.
+    that does not overlap. Make and draw the figure inside: matplotlib reads the sizes
+    of titles, lines, legends and colour bars when they are drawn. Behind the block, its
+    settings are what they were.
 
     Returns
     -------
@@ -55,6 +56,7 @@ def figure_style() -> AbstractContextManager[None]:
     >>> import matplotlib.pyplot as plt
     >>> with figure_style():
     ...     figure, axes = plt.subplots()
+    ...     lines = axes.plot([1, 2, 3])
     >>> figure.get_size_inches() * figure.dpi
     array([720., 432.])
     >>> plt.close(figure)

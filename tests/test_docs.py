@@ -135,16 +135,38 @@ def test_the_glance_gives_the_signatures_as_they_are() -> None:
         function = Logger if name == "Logger" else getattr(Logger, name)
         parameters = inspect.signature(function).parameters
         names = [p for p in parameters if p not in ("self", "time")]
-        shown = re.sub(r"\{.*?\}", "dict", arguments)
-        for wanted, argument in zip(
-            names, shown.replace("*, ", "").split(", "), strict=True
-        ):
-            if "=" in argument:
-                key, default = argument.split("=")
-                assert wanted == key, name
-                assert repr(parameters[key].default).strip("'") == default.strip('"'), (
-                    name
-                )
+        plain = re.sub(r"\{.*?\}", "dict", arguments).replace("*, ", "")
+        for wanted, argument in zip(names, plain.split(", "), strict=True):
+            key, _, default = argument.partition("=")
+            assert wanted == key or argument == "dict", name
+            if default:
+                shown = repr(parameters[key].default).strip("'")
+                assert shown == default.strip('"'), name
+
+
+def test_no_code_of_the_docs_stands_where_it_is_not_run() -> None:
+    """Python is in a code-block, and never in a bare literal block."""
+    for page in [*PAGES, *SIMULATORS, SCRIPT]:
+        assert not re.search(r"::\n\n +(from|import|with) ", page.read_text()), page
+
+
+def test_the_rooms_stand_on_those_below_them() -> None:
+    """docs/design.rst lists each module, and a module imports from below it only."""
+    page = (ROOT / "docs" / "design.rst").read_text().split("The rooms")[1]
+    listing = page.split(".. code-block:: text")[1].split("What decides")[0]
+    package = ROOT / "annarchy_tb"
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    rooms = re.findall(r"^    .{20}(\w+) ", listing, re.MULTILINE)
+    assert sorted(rooms) == sorted(modules)
+    levels = {room: number for number, room in enumerate(rooms)}
+    for module, level in levels.items():
+        source = (package / f"{module}.py").read_text()
+        source = re.sub(r"if TYPE_CHECKING:\n( +.*\n|\n)+", "", source)
+        found = set(re.findall(r"from annarchy_tb\.(\w+) import", source))
+        for names in re.findall(r"from annarchy_tb import (\([^)]*\)|.*)", source):
+            found |= set(re.findall(r"\w+", names)) & modules
+        for other in found - {module}:
+            assert levels[other] > level, f"{module} imports {other}"
 
 
 def public(thing: Any, prefix: str) -> Iterator[str]:

@@ -129,9 +129,7 @@ def test_the_style_holds_inside_its_block_only() -> None:
 def test_without_matplotlib_the_style_says_what_to_install() -> None:
     """The error names the command."""
     code = """
-import subprocess
 import sys
-from pathlib import Path
 sys.modules["matplotlib"] = None
 import annarchy_tb
 try:
@@ -217,3 +215,13 @@ def test_a_closed_logger_closes_no_open_figures(logdir: Path) -> None:
         logger.add_open_figures("Activity")
     assert len(plt.get_fignums()) == 1
     plt.close("all")
+
+
+def test_what_is_drawn_in_the_style_has_its_sizes() -> None:
+    """Titles and lines too, which take their sizes when they are drawn."""
+    with figure_style():
+        figure, axes = plt.subplots()
+        [line] = axes.plot([1, 2, 3])
+        title = axes.set_title("title")
+    assert (title.get_fontsize(), line.get_linewidth()) == (9, 1.2)
+    plt.close(figure)

@@ -94,11 +94,13 @@ def draw_preferences(network: Network) -> plt.Figure:
     match = network.preferences()
     with figure_style():  # readable at the size at which TensorBoard shows it
         figure, axes = plt.subplots()
-    picture = axes.imshow(
-        match[np.argsort(match.argmax(axis=1))], vmin=0, vmax=1, cmap="viridis"
-    )
-    axes.set(xlabel="bar", ylabel="unit (sorted)", title="match of weights and bars")
-    figure.colorbar(picture)
+        picture = axes.imshow(
+            match[np.argsort(match.argmax(axis=1))], vmin=0, vmax=1, cmap="viridis"
+        )
+        axes.set(
+            xlabel="bar", ylabel="unit (sorted)", title="match of weights and bars"
+        )
+        figure.colorbar(picture)
     return figure
 
 

@@ -89,9 +89,9 @@ def draw_drives(sheet: Sheet, rates: np.ndarray, target: float) -> plt.Figure:
     """Return a figure of each neuron's rate over its drive."""
     with figure_style():
         figure, axes = plt.subplots()
-    axes.scatter(sheet.drive, rates, s=8)
-    axes.axhline(target, color="grey", linewidth=1)
-    axes.set(xlabel="drive (mV)", ylabel="rate (Hz)", title="each neuron's balance")
+        axes.scatter(sheet.drive, rates, s=8)
+        axes.axhline(target, color="grey", linewidth=1)
+        axes.set(xlabel="drive (mV)", ylabel="rate (Hz)", title="each neuron's balance")
     return figure
 
 
@@ -106,7 +106,7 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
         logger.add_text(
             "About",
             "64 neurons see white noise through windows of their own; "
-            "*Neurons/what made them fire* shows where each of them looks.",
+            "*Sheet/fields* shows where each of them looks.",
         )
         # [/text]
         # [layout]
@@ -118,19 +118,19 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
             spikes, inhibitory, potential = sheet.simulate()
             rates = spikes.mean(axis=0) * 1000.0  # Hz
             # [scalar]
-            logger.add_scalar("Rate/mean (Hz)", rates.mean(), trial)
+            logger.add_scalar("Rate/mean [Hz]", rates.mean(), trial)
             # [/scalar]
             # [scalars]
             groups = {
                 "excitatory": rates.mean(),
                 "inhibitory": inhibitory.mean() * 1000.0,
             }
-            logger.add_scalars("Rate/groups (Hz)", groups, trial)
+            logger.add_scalars("Rate/groups [Hz]", groups, trial)
             # [/scalars]
             # [log]
             logger.log(
                 {
-                    "Rate/away from target (Hz)": np.abs(rates - target).mean(),
+                    "Rate/away from target [Hz]": np.abs(rates - target).mean(),
                     "Rate/silent neurons": np.sum(rates == 0),
                 },
                 trial,
@@ -142,28 +142,26 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
             )
             # [/time]
             # [histogram]
-            logger.add_histogram("Neurons/drive (mV)", sheet.drive, trial)
+            logger.add_histogram("Sheet/drive (mV)", sheet.drive, trial)
             # [/histogram]
             if trial % 5 == 4:
                 # [raster]
-                logger.add_raster("Neurons/spikes", spikes, trial)  # (500, 64), bool
+                logger.add_raster("Sheet/spikes", spikes, trial)  # (500, 64), bool
                 # [/raster]
                 # [matrix]
-                logger.add_matrix("Neurons/where they look", sheet.seen, trial)
+                logger.add_matrix("Sheet/weights", sheet.seen, trial)
                 # [/matrix]
                 # [image]
                 picture = rates.reshape(SIDE, SIDE)
-                logger.add_image("Neurons/rate", picture, trial, equalize=True)
+                logger.add_image("Sheet/rate", picture, trial, equalize=True)
                 # [/image]
                 # [images]
                 fields = sheet.fields()  # (64, 8, 8)
-                logger.add_images(
-                    "Neurons/what made them fire", fields, trial, equalize=True
-                )
+                logger.add_images("Sheet/fields", fields, trial, equalize=True)
                 # [/images]
                 # [figure]
                 figure = draw_drives(sheet, rates, target)
-                logger.add_figure("Neurons/balance", figure, trial)
+                logger.add_figure("Sheet/balance", figure, trial)
                 # [/figure]
             sheet.drive += 0.03 * (target - rates)
         # [series]
@@ -174,7 +172,7 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
         logger.add_metrics(
             {
                 "Result/clarity": sheet.clarity(),
-                "Result/away from target (Hz)": np.abs(rates - target).mean(),
+                "Result/away from target [Hz]": np.abs(rates - target).mean(),
             }
         )
         # [/metrics]

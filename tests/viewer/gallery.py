@@ -7,6 +7,7 @@ in docs/images: so they are of the version that is installed.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -22,14 +23,14 @@ RUN = "20Hz-0.5"
 
 # What the tour logs, and how the pictures of TIME SERIES are called.
 CARDS = {
-    "scalar": "Rate/mean (Hz)",
-    "scalars": "Rate/groups (Hz)",
-    "image": "Neurons/rate",
-    "images": "Neurons/what made them fire",
-    "raster": "Neurons/spikes",
-    "matrix": "Neurons/where they look",
-    "figure": "Neurons/balance",
-    "histogram": "Neurons/drive (mV)",
+    "scalar": "Rate/mean [Hz]",
+    "scalars": "Rate/groups [Hz]",
+    "image": "Sheet/rate",
+    "images": "Sheet/fields",
+    "raster": "Sheet/spikes",
+    "matrix": "Sheet/weights",
+    "figure": "Sheet/balance",
+    "histogram": "Sheet/drive (mV)",
     "series": "Time/potential (mV)",
 }
 
@@ -50,11 +51,11 @@ def settle(viewer: Viewer) -> None:
 def take_time_series(viewer: Viewer) -> None:
     """Take one card of each kind."""
     for name, tag in CARDS.items():
-        page = viewer.tab(
-            "timeseries", tagFilter=tag.split(" (")[0] + "( |$)", runFilter=RUN
-        )
-        page.locator("card-view").first.wait_for()
-        card = viewer.cards(tag, "card-view").first
+        page = viewer.tab("timeseries", tagFilter=re.escape(tag) + "$", runFilter=RUN)
+        card = viewer.card(tag)
+        if name == "series":  # nothing cut off, nothing smoothed
+            page.get_by_text("Ignore outliers in chart scaling").click()
+            page.locator(".scalars-smoothing input[type=number]").fill("0")
         settle(viewer)
         save(card, name)
 
@@ -62,11 +63,12 @@ def take_time_series(viewer: Viewer) -> None:
 def take_time_axes(viewer: Viewer) -> None:
     """Take the same data on the three axes."""
     page = viewer.tab("timeseries", tagFilter="Time/drive", runFilter=RUN)
+    page.get_by_text("Enable step selection and data table").click()
     for axis in ("Step", "Relative", "Wall"):
         page.locator(".x-axis-type mat-select").click()
         page.locator("mat-option", has_text=axis).click()
         settle(viewer)
-        save(viewer.cards("Time/drive (mV)", "card-view").first, f"axis_{axis.lower()}")
+        save(viewer.card("Time/drive (mV)"), f"axis_{axis.lower()}")
 
 
 def take_tabs(viewer: Viewer) -> None:
@@ -87,12 +89,16 @@ def take_tabs(viewer: Viewer) -> None:
                 shown = box.get_attribute("checked") is not None
                 if shown != text(box).startswith("Result"):
                     box.click()
+            page.set_viewport_size({"width": 1440, "height": 560})
             settle(viewer)
             save(viewer, "hparams")
+            page.set_viewport_size({"width": 1440, "height": 940})
             page.get_by_text("PARALLEL COORDINATES VIEW").click()
             settle(viewer)
             save(viewer, "parallel_coordinates")
         else:
+            if tab == "histograms":
+                page.set_viewport_size({"width": 1440, "height": 700})
             if tab == "text":
                 page.locator("tf-multi-checkbox input").first.fill(f"{RUN}$")
                 # What is below in the table says whose machine it was.

@@ -49,7 +49,7 @@ def write_examples(logdir: Path) -> None:
         subprocess.run(
             [sys.executable, EXAMPLES / f"{name}.py", "--logdir", str(logdir / name)],
             check=True,
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
         )
     [run] = (logdir / "quickstart").iterdir()
     run.rename(run.with_name("bars"))  # was named by time and host
@@ -104,15 +104,12 @@ class Viewer:
         self.page.goto(f"{self.url}/?{urllib.parse.urlencode(query)}#{name}")
         return self.page
 
-    def cards(self, tag: str, selector: str, number: int = 1) -> Locator:
-        """Return the cards of one tag, once there are so many."""
-        cards = self.page.locator(selector)
-        if selector == "card-view":
-            found = cards.filter(has=self.page.locator(f'[title="{tag}"]'))
-        else:
-            found = cards.filter(has_text=tag)
-        found.nth(number - 1).wait_for()
-        return found
+    def card(self, tag: str) -> Locator:
+        """Return the first card of a tag in TIME SERIES, once it is there."""
+        title = self.page.locator(f'[title="{tag}"]')
+        card = self.page.locator("card-view").filter(has=title).first
+        card.wait_for()
+        return card
 
     def close(self) -> None:
         """Close the page."""
@@ -128,7 +125,7 @@ def text(found: Locator | Page) -> str:
 def seen(image: Locator) -> np.ndarray:
     """Return an image as it is on the screen, (H, W, 3) uint8."""
     image.scroll_into_view_if_needed()
-    image.evaluate("e => e.decode()")
+    image.evaluate("e => e.decode && e.decode()")
     picture = Image.open(io.BytesIO(image.screenshot())).convert("RGB")
     return np.asarray(picture)
 
