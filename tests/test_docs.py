@@ -22,7 +22,12 @@ pytest.importorskip("sybil", reason="needs annarchy-tb[test]")
 
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
-from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser
+from sybil.parsers.rest import (
+    CodeBlockParser,
+    DocTestParser,
+    PythonCodeBlockParser,
+    SkipParser,
+)
 
 import annarchy_tb
 from annarchy_tb import Logger, Run, find_runs
@@ -36,8 +41,22 @@ PAGES = sorted({*ROOT.glob("docs/**/*.rst")} - {SCRIPT, *SIMULATORS})
 PAGES.insert(0, ROOT / "README.rst")
 MODULES = sorted((ROOT / "annarchy_tb").rglob("*.py"))
 
+
+def run_commands(example: Any) -> None:
+    """Run the commands of this package that a page shows, each on its own."""
+    binaries = Path(sys.executable).parent
+    for command in example.parsed.splitlines():
+        if command.startswith("annarchy-tb"):
+            subprocess.run(f"{binaries}/{command}", shell=True, check=True)
+
+
 SYBIL = Sybil(
-    parsers=[DocTestParser(), PythonCodeBlockParser(), SkipParser()],
+    parsers=[
+        CodeBlockParser("bash", run_commands),
+        DocTestParser(),
+        PythonCodeBlockParser(),
+        SkipParser(),
+    ],
     document_types={".py": PythonDocStringDocument},
     path=str(ROOT),
 )
