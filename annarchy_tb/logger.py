@@ -35,7 +35,7 @@ from annarchy_tb.clock import (
     whole_step,
     whole_steps,
 )
-from annarchy_tb.ledger import RUN_TABLE, check_tag
+from annarchy_tb.ledger import RUN_TABLE, Series, check_tag
 from annarchy_tb.messages import describe, naming, warn, where
 from annarchy_tb.runs import RunDirectory, absolute, claim
 from annarchy_tb.spikes import raster
@@ -250,9 +250,7 @@ class Logger:
         if time is None and type(step) is int and series.last < step <= MAX_STEP:
             at, wall_time = step, now()
         else:
-            whole, wall_time = self._when("add_scalar", tag, step, time)
-            drawn = None if time is None else wall_time
-            at = self._ledger.place("add_scalar", tag, [series], whole, drawn)
+            at, wall_time = self._place("add_scalar", tag, [series], step, time)
         try:
             data = scalar.make(value, wall_time, at)
         except Exception:
@@ -295,10 +293,8 @@ class Logger:
             if not numbers:
                 return
             curves = self._directory.plot(method, tag, keys)
-        whole, wall_time = self._when(method, tag, step, time)
-        drawn = None if time is None else wall_time
         group = [curve.series for curve in curves]
-        at = self._ledger.place(method, tag, group, whole, drawn)
+        at, wall_time = self._place(method, tag, group, step, time)
         try:
             made = [
                 curve.scalar.make(number, wall_time, at)
@@ -354,9 +350,7 @@ class Logger:
         ):
             at, wall_time = step, now()
         else:
-            whole, wall_time = self._when("log", None, step, time)
-            drawn = None if time is None else wall_time
-            at = self._ledger.place("log", None, group, whole, drawn)
+            at, wall_time = self._place("log", None, group, step, time)
         try:
             data = event.make(metrics.values(), wall_time, at)
         except Exception:
@@ -1183,6 +1177,19 @@ class Logger:
                 return whole, now()
             return whole, self._clock.wall_time(time, self._info.started)
 
+    def _place(
+        self,
+        method: str,
+        tag: str | None,
+        group: list[Series],
+        step: float | None,
+        time: float | None,
+    ) -> tuple[int, float]:
+        """Return the step at which these series go on, and the wall time."""
+        whole, wall_time = self._when(method, tag, step, time)
+        drawn = None if time is None else wall_time
+        return self._ledger.place(method, tag, group, whole, drawn), wall_time
+
     def _series_places(
         self, steps: ArrayLike | None, times: ArrayLike | None, number: int
     ) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
@@ -1211,10 +1218,9 @@ class Logger:
         step: float | None,
         time: float | None,
     ) -> None:
-        whole, wall_time = self._when(method, tag, step, time)
+        self._when(method, tag, step, time)  # refused, it enters no tag
         series = self._ledger.series(method, tag, kind)
-        drawn = None if time is None else wall_time
-        at = self._ledger.place(method, tag, [series], whole, drawn)
+        at, wall_time = self._place(method, tag, [series], step, time)
         series.last = at
         text = self._directory.descriptions.get(tag)
         if text is not None:
