@@ -128,7 +128,7 @@ for path in Path("runs").rglob("*tfevents*"):
 """
     found = said(binaries / "python", "-c", code, cwd=tmp_path).splitlines()
     assert found.count("Bars/Found scalars") == 100
-    for point in ("Input images", "Weights/Inhibition histograms", "run text"):
+    for point in ("Network/Input images", "Network/Inhibition histograms", "run text"):
         assert point in found
     listed = said(binaries / "annarchy-tb", "ls", cwd=tmp_path)
     [run] = (tmp_path / "runs").iterdir()
