@@ -53,10 +53,11 @@ annarchy: .venv/annarchy
 examples: .venv/test .venv/examples
 	. $(BIN)/activate && python -m pytest tests/test_simulators.py
 
-# The hooks with their simulators; Brian2 in an environment of its own, for it needs an
-# older NumPy.
+# The hooks with their simulators, each in a process of its own, for ANNarchy has a global
+# network; and Brian2 in an environment of its own, for it needs an older NumPy.
 hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
-	. $(BIN)/activate && python -m pytest tests/hooks tests/test_docs.py
+	. $(BIN)/activate && ls tests/hooks/test_[!b]*.py tests/test_docs.py | \
+		xargs -n 1 -P 2 python -m pytest -q
 	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py tests/test_docs.py \
 		-k brian2
 

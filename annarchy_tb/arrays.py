@@ -67,8 +67,15 @@ def _is_opaque(given: object) -> bool:
     Asked for the items of Brian2's Synapses, say, and for the items of those, which are
     Synapses too, NumPy would not come to an end.
     """
-    known = isinstance(given, Sequence) or hasattr(given, "__array__")
-    return hasattr(given, "__getitem__") and not known
+    if isinstance(given, Sequence) or not hasattr(given, "__getitem__"):
+        return False
+    if any(hasattr(given, name) for name in ("__array__", "__array_interface__")):
+        return False
+    try:
+        memoryview(given).release()  # type: ignore[arg-type]
+    except TypeError:
+        return True
+    return False
 
 
 def _has_text(array: NDArray[Any]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from annarchy_tb import contents
 from annarchy_tb.events import event_files
-from annarchy_tb.runs import RunDirectory
+from annarchy_tb.runs import RunDirectory, directories
 from annarchy_tb.scan import Scan
 
 Item = TypeVar("Item")
@@ -29,7 +29,9 @@ class Last(Mapping[str, Any]):
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
+        self._earlier = list(directories(directory.path))[1:]  # curves
         self._seen: dict[Path, tuple[Scan, dict[str, float]]] = {}
+        self._sizes: dict[Path, int] = {}
 
     def __getitem__(self, tag: str) -> Any:
         found = self._read()
@@ -47,21 +49,34 @@ class Last(Mapping[str, Any]):
         return repr(self._read())
 
     def _read(self) -> dict[str, Any]:
+        run = self._directory.path
+        curves = {path: path.relative_to(run).as_posix() for path in self._earlier}
+        curves |= {made.path: key for key, made in self._directory.curves.items()}
         found: dict[str, Any] = {}
-        for key, directory in self._directory.curves.items():
-            for tag, value in self._of(directory.path).items():
+        for path, key in curves.items():
+            for tag, value in self._of(path).items():
                 found.setdefault(tag, {})[key] = value
-        return found | self._of(self._directory.path)
+        return found | self._of(run)
 
     def _of(self, path: Path) -> dict[str, float]:
         """Return the last values in one directory."""
         scan, values = self._seen.setdefault(path, (Scan(), {}))
         if path.exists():
-            for block in scan.files(event_files(path)):
+            for block in scan.files(self._grown(path)):
                 for tag, points in contents.scalars([block], ()).items():
                     # 0.1 is 0.1, and not the digits behind it in single precision
                     values[tag] = float(str(np.float32(points.values[-1])))
+            scan.damage.clear()
         return values
+
+    def _grown(self, path: Path) -> Iterator[Path]:
+        """Yield event files that grew since the last look, those of others first."""
+        own = {made.file.path for made in self._directory.all()}
+        for file in sorted(event_files(path), key=own.__contains__):
+            size = file.stat().st_size
+            if size != self._sizes.get(file):
+                self._sizes[file] = size
+                yield file
 
 
 def track(
@@ -84,7 +99,9 @@ def track(
             shown = ", ".join(
                 f"{tag} {_short(found[tag])}" for tag in show if tag in found
             )
-            return {**parts, "postfix": shown or None}
+            own = parts["postfix"]
+            both = ", ".join(filter(None, (own, shown)))
+            return {**parts, "postfix": both or None}
 
     return Bar(items, disable=None if visible is None else not visible)
 

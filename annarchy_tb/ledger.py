@@ -99,11 +99,7 @@ class Ledger:
         `time` is the wall time at which simulated time is drawn, if it was given.
         """
         last = max([series.last for series in group])
-        back = False
-        if time is not None:
-            back = time < max([series.time for series in group])
-            for series in group:
-                series.time = time
+        back = time is not None and time < max([series.time for series in group])
         if step is None:
             if last == MAX_STEP:
                 after = where(method, tag)
@@ -190,8 +186,8 @@ class Ledger:
             method,
             tag,
             "time",
-            f"simulated time goes back; on the RELATIVE axis, TensorBoard draws the "
-            f"curve back over itself. After a reset of the network, {AFTER_RESET}",
+            f"simulated time goes back; on the RELATIVE axis, TensorBoard draws what "
+            f"follows over what is there. After a reset of the network, {AFTER_RESET}",
         )
 
 

@@ -183,7 +183,7 @@ class Logger:
         self._plots = directory.plots
         self._writer: SummaryWriter | None = None
         self._last: Last | None = None
-        self._windows: set[Window] = set()  # those that hold values
+        self._windows: dict[Window, None] = {}  # those that hold values, in their order
 
     @property
     def run_dir(self) -> Path:
@@ -258,6 +258,8 @@ class Logger:
                 as_number(self._ledger, "add_scalar", tag, value), wall_time, at
             )
         series.last = at
+        if time is not None:
+            series.time = wall_time
         self._file.append(data)
 
     def add_scalars(
@@ -308,6 +310,8 @@ class Logger:
             ]
         for curve, record in zip(curves, made, strict=True):
             curve.series.last = at
+            if time is not None:
+                curve.series.time = wall_time
             curve.file.append(record)
 
     def log(
@@ -329,35 +333,19 @@ class Logger:
             See `Logger`. A step left out is one more than the largest last step of
             these tags.
         """
+        data, at = b"", 0
         try:
             tags = tuple(metrics)
-            event = self._events[tags]
-        except (KeyError, TypeError):
-            self._check_open()
-            metrics = numbers = as_numbers(self._ledger, "log", None, metrics)
-            for tag in numbers:
-                check_tag("log", tag)
-            self._when("log", None, step, time)
-            if not numbers:
-                return
-            event = self._directory.event(tags)
-        group = self._groups.get(tags) or self._ledger.together("log", tags, "scalar")
-        if (
-            time is None
-            and type(step) is int
-            and len(group) == 1
-            and group[0].last < step <= MAX_STEP
-        ):
-            at, wall_time = step, now()
-        else:
-            at, wall_time = self._place("log", None, group, step, time)
-        try:
-            data = event.make(metrics.values(), wall_time, at)
-        except Exception:
-            numbers = as_numbers(self._ledger, "log", None, metrics)
-            data = event.make(numbers.values(), wall_time, at)
-        for series in group:
-            series.last = at
+            event, [series] = self._events[tags], self._groups[tags]
+            if time is None and type(step) is int and series.last < step <= MAX_STEP:
+                at = step
+                data = event.make(metrics.values(), now(), at)
+        except Exception:  # these tags are new, or `_log` says what is wrong
+            data = b""
+        if not data:
+            self._log("log", None, metrics, step, time)
+            return
+        series.last = at
         self._file.append(data)
 
     def add_series(
@@ -415,14 +403,13 @@ class Logger:
             self._ledger.warn_order(method, label, step, last)
         elif (wall_times[1:] < wall_times[:-1]).any():
             self._ledger.warn_time(method, label)
-        if times is not None:
-            for series in group:
-                series.time = float(wall_times[-1])
         beyond = scalars.beyond_single(table)
         if beyond is not None:
             warn_range(self._ledger, method, label, beyond)
         for series in group:
             series.last = int(whole[-1])
+            if times is not None:
+                series.time = float(wall_times[-1])
         if not self._directory.descriptions.keys().isdisjoint(tags):
             event = self._directory.event(tags)
             row = table[0].astype(np.float32).tolist()
@@ -492,7 +479,13 @@ class Logger:
         Window
             ``window.add(value, weight=1.0, step=None, time=None)`` takes a value; see
             `annarchy_tb.windows.Window`. What it still holds when the Logger is closed
-            is logged then. It is not sent to other processes with the Logger.
+            is logged then.
+
+        Notes
+        -----
+        Until its point is logged, a value is in the memory of this process: ``kill -9``
+        loses what windows hold, `flush` leaves it where it is, and no other process
+        gets it.
 
         Examples
         --------
@@ -505,7 +498,9 @@ class Logger:
         0.495
         """
         self._check_open()
-        return Window(tag, every, reduce, self._ledger, self._windows, self.log)
+        return Window(
+            tag, every, reduce, self._ledger, self._windows, self._ready, self._log
+        )
 
     @property
     def last(self) -> Last:
@@ -772,7 +767,8 @@ class Logger:
         ----------
         tag, step, time
             See `Logger`. Several figures get a tag each, ``<tag>/<label>``: their
-            label, as in ``plt.figure("label")``, or else their number, from 1.
+            label, as in ``plt.figure("label")``, or else their number, from 1; a single
+            one has the tag itself.
 
         Examples
         --------
@@ -781,9 +777,9 @@ class Logger:
         ...     with logger.figures("Activity", 0):
         ...         _ = plt.plot([1, 2, 3])
         """
-        self._check_open()
         check_tag("figures", tag)
-        self._when("figures", tag, step, time)
+        self._ledger.check("figures", tag, "image")
+        self._ready("figures", tag, step, time)
         with figures.opened() as found:
             yield
             self._write_figures("figures", tag, found(), step, time)
@@ -799,9 +795,9 @@ class Logger:
             See `Logger`, and `figures` for the tags of several. Where none is open,
             nothing is written.
         """
-        self._check_open()
         check_tag("add_open_figures", tag)
-        self._when("add_open_figures", tag, step, time)
+        self._ledger.check("add_open_figures", tag, "image")
+        self._ready("add_open_figures", tag, step, time)
         with figures.opened(before=()) as found:
             self._write_figures("add_open_figures", tag, found(), step, time)
 
@@ -835,7 +831,7 @@ class Logger:
     def describe(self, tag: str, text: str) -> None:
         """Describe a plot: TensorBoard shows the text at the plot's head.
 
-        The text is stored with the tag's first value, so the call comes before that.
+        TensorBoard takes it from the tag's first value, so the call comes before that.
 
         Parameters
         ----------
@@ -847,7 +843,8 @@ class Logger:
         Raises
         ------
         ValueError
-            If this Logger has logged the tag already, and with another text or none.
+            If this Logger has logged the tag already, with another text or none (and
+            the tag was not in the run before).
 
         Notes
         -----
@@ -1117,11 +1114,15 @@ class Logger:
             return
         # A forked process that ends does not end the run.
         own = os.getpid() == self._process
-        try:
-            for window in list(self._windows):
+        failed: Exception | None = None
+        for window in list(self._windows):
+            try:
                 window.flush()
-        finally:
-            self._close_files(own, error)
+            except Exception as problem:  # the others are logged all the same
+                failed = failed or problem
+        self._close_files(own, error or failed)
+        if failed is not None and error is None:
+            raise failed
 
     def _close_files(self, own: bool, error: BaseException | None) -> None:
         try:
@@ -1159,6 +1160,13 @@ class Logger:
     def _check_open(self) -> None:
         if self._file.closed:
             raise ValueError(f"Logger is closed: {self.run_dir}")
+
+    def _ready(
+        self, method: str, tag: str | None, step: float | None, time: float | None
+    ) -> None:
+        """Raise if data with this step and time could not be logged now."""
+        self._check_open()
+        self._when(method, tag, step, time)
 
     def _when(
         self, method: str, tag: str | None, step: float | None, time: float | None
@@ -1209,6 +1217,40 @@ class Logger:
                 )
         return whole, wall_times
 
+    def _log(
+        self,
+        method: str,
+        label: str | None,
+        metrics: Mapping[str, SupportsFloat],
+        step: float | None,
+        time: float | None,
+    ) -> None:
+        """Log several numbers for `method`, which errors and warnings name."""
+        try:
+            tags = tuple(metrics)
+            event = self._events[tags]
+        except (KeyError, TypeError):
+            self._check_open()
+            metrics = as_numbers(self._ledger, method, None, metrics)
+            for tag in metrics:
+                check_tag(method, tag)
+            self._when(method, label, step, time)
+            if not metrics:
+                return
+            event = self._directory.event(tags)
+        group = self._groups.get(tags) or self._ledger.together(method, tags, "scalar")
+        at, wall_time = self._place(method, label, group, step, time)
+        try:
+            data = event.make(metrics.values(), wall_time, at)
+        except Exception:
+            numbers = as_numbers(self._ledger, method, None, metrics)
+            data = event.make(numbers.values(), wall_time, at)
+        for series in group:
+            series.last = at
+            if time is not None:
+                series.time = wall_time
+        self._file.append(data)
+
     def _write(
         self,
         method: str,
@@ -1222,6 +1264,8 @@ class Logger:
         series = self._ledger.series(method, tag, kind)
         at, wall_time = self._place(method, tag, [series], step, time)
         series.last = at
+        if time is not None:
+            series.time = wall_time
         text = self._directory.descriptions.get(tag)
         if text is not None:
             value = records.described(kind, value, text)
@@ -1250,6 +1294,7 @@ class Logger:
         step: float | None,
         time: float | None,
     ) -> None:
+        self._check_open()  # the block may have closed it
         for name, figure in figures.named(tag, found):
             pixels = figures.to_pixels(figure)
             self._write_image(method, name, pixels, [], step, time)

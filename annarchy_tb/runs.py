@@ -186,7 +186,7 @@ class RunDirectory:
         """Set the text that describes a tag; return whether it is in time."""
         if self.descriptions.get(tag) == text:
             return True
-        if any(directory.ledger.has_begun(tag) for directory in self._all()):
+        if any(directory.ledger.has_begun(tag) for directory in self.all()):
             return False
         self.descriptions[tag] = text
         return True
@@ -200,7 +200,8 @@ class RunDirectory:
                 for value in event.values:
                     yield value.tag, value.kind, event.step
 
-    def _all(self) -> list[RunDirectory]:
+    def all(self) -> list[RunDirectory]:
+        """Return this directory, and those of its curves."""
         return [self, *self.curves.values()]
 
     def flush(self) -> None:
@@ -211,7 +212,7 @@ class RunDirectory:
         OSError
             If the disk is full, or somebody deleted a file.
         """
-        for directory in self._all():
+        for directory in self.all():
             if directory.file.is_lost():
                 raise FileNotFoundError(
                     errno.ENOENT, "the event file was deleted", str(directory.file.path)
@@ -227,7 +228,7 @@ class RunDirectory:
     def close(self) -> int:
         """Close all files, and return how many records could not be written."""
         self.backlog.drain()
-        for directory in self._all():
+        for directory in self.all():
             if not directory.file.closed and directory.file.is_lost():
                 warn(f"the event file was deleted: {directory.file.path}")
             directory.file.close()

@@ -6,12 +6,14 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
+from numbers import Integral
 from typing import Any, Literal, SupportsFloat
 
-from annarchy_tb.clock import finite_time, whole_step
 from annarchy_tb.ledger import Ledger, check_tag
 from annarchy_tb.messages import describe, naming
 from annarchy_tb.values import as_number, as_numbers
+
+METHOD = "window.add"
 
 Reduce = Literal["mean", "last", "min", "max", "sum"]
 Reducer = Callable[[list[float]], SupportsFloat]
@@ -39,7 +41,8 @@ class Window:
         every: int | None,
         reduce: Reduce | Reducer,
         ledger: Ledger,
-        holding: set[Window],
+        holding: dict[Window, None],
+        check: Callable[..., None],
         log: Callable[..., None],
     ) -> None:
         tags = (tag,) if isinstance(tag, str) else tag
@@ -48,23 +51,32 @@ class Window:
             raise TypeError(f"window: tag must be a str or several, got {came}")
         for one in tags:
             check_tag("window", one)
+            ledger.check("window", one, "scalar")
         with naming("window", tag):
             if len(set(tags)) < len(tags):
                 raise ValueError("the tags must be distinct")
-            if every is not None and (type(every) is not int or every < 1):
-                raise ValueError(f"every must be 1 or more, got {describe(every)}")
-            if not callable(reduce) and reduce not in FOLDS:
+            if every is not None and not (
+                isinstance(every, Integral)
+                and not isinstance(every, bool)
+                and every > 0
+            ):
+                came = describe(every)
+                raise ValueError(f"every must be a whole number from 1, got {came}")
+            if not callable(reduce) and reduce not in tuple(FOLDS):
                 allowed = ", ".join(map(repr, FOLDS))
                 raise ValueError(
                     f"reduce must be one of {allowed}, or callable, got {reduce!r}"
                 )
         self._tag = tag
         self._tags = tuple(tags)
+        self._label = tag if isinstance(tag, str) else ", ".join(tags)
         self._every = every
         self._reduce = reduce
         self._ledger = ledger
         self._holding = holding  # the windows of the run that hold values
+        self._check = check
         self._log = log
+        self._process = os.getpid()  # whose values are held
         self._begin()
 
     def _begin(self) -> None:
@@ -102,20 +114,19 @@ class Window:
         TypeError, ValueError
             If an argument is not what it must be. The value does not count then.
         """
+        self._check(METHOD, self._label, step, time)
         numbers = self._numbers(value)
-        with naming("window.add", self._tag):
-            weight = float(weight)
+        weight = as_number(self._ledger, METHOD, f"{self._label}: weight", weight)
+        with naming(METHOD, self._label):
             if not (isfinite(weight) and weight >= 0):
                 raise ValueError(f"weight must be 0 or more, got {describe(weight)}")
             if weight != 1.0 and self._reduce != "mean":
                 raise ValueError("only a mean has weights")
-            if step is not None:
-                whole_step(step)
-            if time is not None:
-                finite_time(time)
+        if self._number and self._process != os.getpid():
+            self._begin()  # a fork's parent logs its own
         if not self._number:
             self._process = os.getpid()
-            self._holding.add(self)
+            self._holding[self] = None
         if callable(self._reduce):
             self._held = self._held or [[] for _ in numbers]
             for values, number in zip(self._held, numbers, strict=True):
@@ -128,34 +139,35 @@ class Window:
         self._number += 1
         self._weight += weight
         self._when = (step, time)
-        if self._number == self._every:
+        if self._every is not None and self._number >= self._every:
             self.flush()
 
     def flush(self) -> None:
-        """Log a point for the values that are held, if there are any."""
-        number, held, weight, (step, time) = (
-            *(self._number, self._held, self._weight),
-            self._when,
-        )
+        """Log a point for the values that are held, if there are any.
+
+        What a callable `reduce` raises comes out here; its values are dropped then.
+        """
+        number, held, weight = self._number, self._held, self._weight
+        step, time = self._when
         self._begin()
-        self._holding.discard(self)
-        if not number or self._process != os.getpid():  # a fork's parent logs its own
+        self._holding.pop(self, None)
+        if not number or self._process != os.getpid():
             return
         if callable(self._reduce):
             held = [self._reduce(values) for values in held]
         elif self._reduce == "mean":
             held = [total / weight if weight else nan for total in held]
-        self._log(dict(zip(self._tags, held, strict=True)), step, time=time)
+        values = dict(zip(self._tags, held, strict=True))
+        self._log(METHOD, self._label, values, step, time)
 
     def _numbers(self, value: Any) -> list[float]:
         """Return the values of the tags, in their order."""
-        method = "window.add"
         if isinstance(self._tag, str):
-            return [as_number(self._ledger, method, self._tag, value)]
-        found = as_numbers(self._ledger, method, None, value)
+            return [as_number(self._ledger, METHOD, self._tag, value)]
+        found = as_numbers(self._ledger, METHOD, None, value)
         if found.keys() != set(self._tags):
             raise ValueError(
-                f"{method}: a value for each of {', '.join(map(repr, self._tags))} is "
+                f"{METHOD}: a value for each of {', '.join(map(repr, self._tags))} is "
                 f"needed, got {', '.join(map(repr, found)) or 'none'}"
             )
         return [found[tag] for tag in self._tags]

@@ -225,3 +225,15 @@ def test_what_is_drawn_in_the_style_has_its_sizes() -> None:
         title = axes.set_title("title")
     assert (title.get_fontsize(), line.get_linewidth()) == (9, 1.2)
     plt.close(figure)
+
+
+def test_a_tag_of_another_kind_closes_no_figure(logger: Logger) -> None:
+    """It is refused before anything is done."""
+    logger.add_scalar("Activity", 1.0)
+    plt.figure()
+    with pytest.raises(ValueError, match="already holds"):
+        logger.add_open_figures("Activity")
+    with pytest.raises(ValueError, match="already holds"), logger.figures("Activity"):
+        raise AssertionError
+    assert len(plt.get_fignums()) == 1
+    plt.close("all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from pathlib import Path
@@ -121,3 +122,47 @@ def test_tags_to_show_must_be_tags(logger: Logger) -> None:
     """At the call, and not while the simulation runs."""
     with pytest.raises(TypeError, match="track: tag must be a str"):
         logger.track(range(3), show=(1,))
+
+
+def test_the_curves_of_an_earlier_logger_are_seen(logdir: Path) -> None:
+    """A run that goes on knows the last values of all its curves."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalars("Error", {"train": 1.0, "test": 2.0})
+    with Logger(logdir, "run") as logger:
+        assert logger.last["Error"] == {"train": 1.0, "test": 2.0}
+        logger.add_scalars("Error", {"train": 0.5})
+        assert logger.last["Error"] == {"train": 0.5, "test": 2.0}
+
+
+def test_a_value_of_a_child_does_not_hide_a_later_one_of_ours(logdir: Path) -> None:
+    """What this process logged last is its last value."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 0.0)
+        if os.fork() == 0:
+            logger.add_scalar("a", 1.0)
+            os._exit(0)
+        os.wait()
+        logger.add_scalar("a", 2.0)
+        assert logger.last["a"] == 2.0
+
+
+def test_looks_at_a_torn_file_leave_nothing_behind(logdir: Path) -> None:
+    """A bar may look for weeks."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1.0)
+    [path] = logger.run_dir.glob("*tfevents*")
+    with path.open("ab") as file:
+        file.write(b"half a record")
+    with Logger(logdir, "run") as logger:
+        for _ in range(3):
+            assert logger.last["a"] == 1.0
+        scans = [scan for scan, _ in logger.last._seen.values()]
+        assert [scan.damage for scan in scans] == [[]]
+
+
+def test_a_bar_keeps_what_else_is_behind_it(logger: Logger) -> None:
+    """set_postfix works as with any bar of tqdm."""
+    logger.add_scalar("a", 1.0)
+    with logger.track(range(3), "a", visible=True) as bar:
+        bar.set_postfix(mine=3)
+        assert "mine=3, a 1" in str(bar)

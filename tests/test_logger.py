@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import decimal
 import logging
 import subprocess
@@ -714,3 +715,23 @@ def test_the_unit_of_time_is_known(logdir: Path) -> None:
     assert [in_unit(unit, "fs") / in_unit("s", "fs") for unit in ("us", "h")] == [
         *(1e-6, 3600)
     ]
+
+
+def test_a_refused_call_moves_no_time(logger: Logger) -> None:
+    """The next time is held against what was really logged."""
+    logger.add_scalar("a", 1.0, time=1.0)
+    for call in (
+        logger.add_scalar,
+        lambda tag, value, time: logger.log({tag: value}, time=time),
+    ):
+        with pytest.raises(TypeError):
+            call("a", "x", time=100.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.add_scalar("a", 1.0, time=2.0)
+
+
+def test_what_has_a_buffer_is_an_array(logger: Logger) -> None:
+    """Arrays of ctypes have no type that NumPy knows by its name."""
+    logger.add_series("a", (ctypes.c_double * 3)(1, 2, 3))
+    assert scalars(logger.run_dir, "a") == [(0, 1.0), (1, 2.0), (2, 3.0)]

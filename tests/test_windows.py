@@ -13,7 +13,9 @@ from conftest import load, points, scalars
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
+from annarchy_tb.ledger import Ledger
+from annarchy_tb.windows import Window
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,9 @@ def test_what_is_refused_does_not_count(
         (("",), "tag must not be empty"),
         ((7,), "tag must be a str or several, got 7"),
         ((("a", "a"),), "the tags must be distinct"),
-        (("Rate", 0), "every must be 1 or more, got 0"),
+        (("Rate", 0), "every must be a whole number from 1, got 0"),
+        (("Rate", True), "every must be a whole number from 1, got True"),
+        (("Rate", 2, ["mean"]), "reduce must be one of"),
         (("Rate", 2, "average"), "reduce must be one of 'mean', 'sum', 'last'"),
     ],
 )
@@ -181,12 +185,11 @@ def test_each_tag_needs_a_value(logger: Logger) -> None:
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0.0, 1e3)), min_size=1))
 def test_the_mean_is_that_of_numpy(pairs: list[tuple[float, float]]) -> None:
     """The sum of values times weights over the sum of weights."""
-    from annarchy_tb.ledger import Ledger
-    from annarchy_tb.windows import Window
-
-    found = []
+    found: list[dict[str, float]] = []
     window = Window(
-        "Rate", None, "mean", Ledger(), set(), lambda m, step, time: found.append(m)
+        *("Rate", None, "mean", Ledger(), {}),
+        lambda *_: None,
+        lambda method, tag, values, step, time: found.append(values),
     )
     for value, weight in pairs:
         window.add(value, weight)
@@ -225,3 +228,97 @@ def test_a_forked_process_does_not_log_what_its_parent_holds(logdir: Path) -> No
         window.add(3.0)
     assert scalars(logger.run_dir, "Parent") == [(0, 2.0)]
     assert scalars(logger.run_dir, "Child") == [(0, 7.0)]
+
+
+def test_a_window_of_the_parent_takes_the_values_of_a_child(logdir: Path) -> None:
+    """A forked process that goes on with a window logs all that it added itself."""
+
+    def work(logger: Logger, window: Window) -> None:
+        for value in (10.0, 20.0, 30.0):
+            window.add(value)
+        logger.close()
+
+    with Logger(logdir, "run") as logger:
+        window = logger.window("Rate", every=3)
+        window.add(1.0)
+        process = multiprocessing.get_context("fork").Process(
+            target=work, args=(logger, window)
+        )
+        process.start()
+        process.join()
+        window.add(2.0)
+    values = {value for _, value in scalars(logger.run_dir, "Rate")}
+    assert values == {20.0, 1.5}
+
+
+def test_a_window_of_a_closed_logger_takes_nothing(logger: Logger) -> None:
+    """As every method of a closed Logger."""
+    window = logger.window("Rate")
+    logger.close()
+    with pytest.raises(ValueError, match="Logger is closed"):
+        window.add(1.0)
+    assert len(window) == 0
+
+
+def test_one_window_that_fails_at_the_end_stops_no_other(logdir: Path) -> None:
+    """The others are logged in the order in which they began; the run has failed."""
+
+    def broken(values: list[float]) -> float:
+        raise OverflowError("too much")
+
+    logger = Logger(logdir, "run")
+    for tag in ("a", "b"):
+        logger.window(tag).add(1.0)
+    logger.window("broken", reduce=broken).add(1.0)
+    for tag in ("c", "d"):
+        logger.window(tag).add(1.0)
+    with pytest.raises(OverflowError, match="too much"):
+        logger.close()
+    assert [point.tag for point in load(logger.run_dir)] == ["a", "b", "c", "d"]
+    assert Run(logger.run_dir).status == "failed"
+
+
+def test_the_error_of_the_user_goes_before_that_of_a_window(logdir: Path) -> None:
+    """What went wrong first is what is raised."""
+
+    def broken(values: list[float]) -> float:
+        raise OverflowError
+
+    with pytest.raises(KeyError), Logger(logdir, "run") as logger:
+        logger.window("broken", reduce=broken).add(1.0)
+        raise KeyError
+
+
+def test_a_tag_of_another_kind_is_refused_at_once(logger: Logger) -> None:
+    """And not when the values are there that it can't take."""
+    logger.add_histogram("Rate", [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"window\('Rate'\): the tag already holds"):
+        logger.window("Rate")
+
+
+def test_a_warning_names_the_window(logger: Logger) -> None:
+    """The call that the user made, and its tag."""
+    logger.add_scalar("Rate", 1.0, 10)
+    with (
+        pytest.warns(UserWarning, match=r"window.add\('Rate'\): step 3 comes after"),
+        logger.window("Rate") as window,
+    ):
+        window.add(1.0, step=3)
+
+
+def test_a_step_that_does_not_fit_is_refused_with_its_value(logdir: Path) -> None:
+    """Also one that comes from the time: the values before it are logged."""
+    with Logger(logdir, "run", dt=0.1) as logger:
+        window = logger.window("Rate", every=2)
+        window.add(1.0)
+        with pytest.raises(ValueError, match="step must fit"):
+            window.add(2.0, time=1e300)
+    assert scalars(logger.run_dir, "Rate") == [(0, 1.0)]
+
+
+def test_a_number_of_numpy_will_do(logger: Logger) -> None:
+    """An index of any type says how many values make a point."""
+    window = logger.window("Rate", every=np.int64(2))  # type: ignore[arg-type]
+    window.add(1.0)
+    window.add(2.0)
+    assert scalars(logger.run_dir, "Rate") == [(0, 1.5)]

@@ -31,6 +31,8 @@ from annarchy_tb.logger import Logger
 from annarchy_tb.messages import describe
 from annarchy_tb.runs import absolute, claim
 
+NEVER = 1e15  # ms before ANNarchy calls again
+
 
 def sample(
     logger: Logger,
@@ -88,26 +90,29 @@ def sample(
             f"{METHOD}: net must be a Network of ANNarchy 5, or None for the global "
             f"one, got {describe(net)}"
         )
-    sampler = Sampler(logger, reads, "ms")
+    sampler: Sampler | None = Sampler(logger, reads, "ms")
     dt = ann.dt() if net is None else net.dt
     steps = max(1, round(between / dt))
     # ANNarchy cuts period / dt to a whole number, which for 0.3 / 0.1 would be 2.
     period = (steps + 1e-6) * dt
     last = -1
+    call = ann.every(period=period, **({} if net is None else {"network": net}))
 
-    def log(step: int) -> None:
+    def log(_: int) -> None:
         # Each simulate() begins with a call, which may come too early: only one call
         # counts in `steps`. (A step that does not come after the last: a reset.)
-        nonlocal last
+        nonlocal last, sampler
+        if sampler is None or sampler.ended:
+            sampler = None  # the network outlives the Logger, and what it sampled
+            call.wait = NEVER
+            return
+        step = ann.get_current_step() if net is None else net.current_step
         if step > last >= 0 and step // steps == last // steps:
             return
         last = step
         sampler(step, step * dt)
 
-    if net is None:
-        ann.every(period=period)(lambda _: log(ann.get_current_step()))
-    else:
-        ann.every(network=net, period=period)(lambda _: log(net.current_step))
+    call(log)
 
 
 def experiments(

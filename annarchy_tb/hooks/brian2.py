@@ -26,9 +26,10 @@ from annarchy_tb.hooks.sampling import (
     checked,
     function,
     positive,
+    say_unit,
 )
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe
+from annarchy_tb.messages import describe, where
 
 
 def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any:
@@ -47,7 +48,8 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
 
         A quantity is logged in the unit that suits its first value (mV for -70 mV), and
         the unit stands at the head of its plot. Where the first value is 0, or the unit
-        must be a certain one, give it: ``(G.v, mV)``, ``(lambda: G.v[0], mV)``.
+        must be a certain one, give it: ``(G.v, mV)``, ``(G, "v", mV)``,
+        ``(lambda: G.v[0], mV)``.
     every : Quantity, optional
         The time between two samples, a whole number of time steps; 10 ms by default.
 
@@ -98,8 +100,14 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
 def _read(b2: Any, logger: Logger, tag: str, source: Any) -> Read | None:
     """Return what reads a source without its unit; None if it is no source."""
     unit: Any = None
-    if isinstance(source, tuple) and isinstance(source[-1], b2.Quantity):
-        source, unit = source
+    if isinstance(source, tuple) and source and isinstance(source[-1], b2.Quantity):
+        *rest, unit = source
+        source = rest[0] if len(rest) == 1 else tuple(rest)
+        if not np.asarray(unit) > 0:
+            raise ValueError(
+                f"{where(METHOD, tag)}: the unit must be positive, such as mV, "
+                f"got {describe(unit)}"
+            )
     view = isinstance(source, b2.core.variables.VariableView)
     read = (lambda: source) if view else attribute(tag, source) or function(source)
     if read is None:
@@ -144,4 +152,4 @@ class _Plain:
         )
         self._factor = float(self._unit)
         if not self._b2.is_dimensionless(self._unit):
-            self._logger.describe(self._tag, f"in {self._unit}")
+            say_unit(self._logger, self._tag, str(self._unit))

@@ -60,7 +60,8 @@ def sample(
     The step of a sample is ``model.steps``. Its time is ``model.time``, in the Logger's
     own unit, where Mesa or the model has one; else that of the clock on the wall.
 
-    What a source raises comes out of ``collect()``.
+    What a source raises comes out of ``collect()``. A copy of the model collects
+    without logging; a model that is sampled can't be pickled.
 
     Raises
     ------
@@ -95,12 +96,17 @@ def sample(
     )
     interval = whole(every, "a whole number of collections, 1 or more")
     sampler = Sampler(logger, reads)
-    collect = collector.collect
+    earlier = vars(collector).get("collect")  # of another `sample`
     collections = 0
 
-    def collect_and_log(model: Any) -> None:
-        collect(model)
-        log()
+    def collect_and_log(collected: Any) -> None:
+        # A copy of the model has this function too, and a collector of its own.
+        if earlier is None:
+            type(collector).collect(collected.datacollector, collected)
+        else:
+            earlier(collected)
+        if collected is model:
+            log()
 
     def log() -> None:
         nonlocal collections

@@ -32,6 +32,8 @@ from annarchy_tb.hooks.sampling import (
 from annarchy_tb.logger import Logger
 from annarchy_tb.messages import describe, where
 
+CURVES = 16  # on one plot: each of them is a run to TensorBoard
+
 
 def sample(
     logger: Logger,
@@ -49,7 +51,8 @@ def sample(
     sources : dict
         By its tag, what is sampled: an Ensemble, a Node, the ``neurons`` of an
         ensemble, or a part of one, such as ``ensemble[0]``. One dimension is a scalar;
-        of D dimensions there are the curves "0" to "D-1" on one plot.
+        of D dimensions there are the curves "0" to "D-1" on one plot, and of more than
+        16 there is a histogram.
 
         Or a callable without arguments, called at each sample: one number is a scalar,
         a dict of numbers several curves, a matplotlib Figure an image (it is closed),
@@ -94,6 +97,8 @@ def sample(
         parts[tag] = slice(start, start + size)
         if size == 1:
             return lambda: latest[start]
+        if size > CURVES:
+            return lambda: latest[parts[tag]].copy()
         names = [str(dimension) for dimension in range(size)]
         return lambda: dict(zip(names, latest[parts[tag]].tolist(), strict=True))
 
@@ -160,8 +165,10 @@ def log_probes(logger: Logger, sim: Any, probes: Mapping[str, Any]) -> None:
                 f"{where(method, tag)}: a Probe of this simulator's model is needed, "
                 f"got {describe(probe)}"
             ) from None
+        if not len(data):
+            continue
         data = data.reshape(len(data), -1)
-        times = sim.trange(sample_every=every)[-len(data) or None :]
+        times = sim.trange(sample_every=every)[-len(data) :]
         steps = np.rint(times / sim.dt).astype(np.int64)
         if data.shape[1] == 1:
             logger.add_series(tag, data[:, 0], steps, times=times * factor)

@@ -22,10 +22,11 @@ from annarchy_tb.hooks.sampling import (
     Sampler,
     checked,
     function,
+    say_unit,
     whole,
 )
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import where
+from annarchy_tb.messages import describe, where
 
 UNITS = {
     "potentialEnergy": "kJ/mol",
@@ -100,7 +101,7 @@ class Reporter:
             set(names.values()) <= {"volume", "density"}
         )
         for tag, name in names.items():
-            logger.describe(tag, f"in {UNITS[name]}")
+            say_unit(logger, tag, UNITS[name])
 
     def describeNextReport(  # noqa: N802 -- OpenMM's name
         self, simulation: Any
@@ -129,7 +130,7 @@ class Reporter:
         if not isinstance(source, str):
             if function(source, None) is None:
                 return None
-            return lambda: source(self._state)
+            return lambda: self._plain(tag, source(self._state))
         if source not in UNITS:
             raise ValueError(
                 f"{where(METHOD, tag)}: there is no {source!r}; there is "
@@ -137,6 +138,15 @@ class Reporter:
                 f"State"
             )
         return lambda: getattr(self._system, source)(self._state)
+
+    @staticmethod
+    def _plain(tag: str, value: Any) -> object:
+        if hasattr(value, "value_in_unit"):
+            raise TypeError(
+                f"{where(METHOD, tag)}: the source must give plain numbers, got "
+                f"{describe(value)}; take its .value_in_unit(...)"
+            )
+        return value
 
 
 class _System:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -62,10 +63,10 @@ class Sampler:
             others = [(add, tag, read()) for add, tag, read in self._others]
         if time is not None:
             time *= self._factor
+        if numbers:
+            self._logger._log(METHOD, None, numbers, step, time)
         for add, tag, value in others:
             add(tag, value, step, time=time)
-        if numbers:
-            self._logger.log(numbers, step, time=time)
 
     def _first(self) -> tuple[dict[str, Any], list[tuple[Any, str, object]]]:
         """Read all sources and find out how each is logged, by what it gives."""
@@ -122,6 +123,25 @@ def factor(logger: Logger, unit: str) -> float:
             f'Logger(time_unit="{unit}")'
         )
     return in_unit(unit, logger.time_unit)
+
+
+def say_unit(logger: Logger, tag: str, unit: str) -> None:
+    """Say the unit at the head of a plot, where nobody has described it yet.
+
+    Raises
+    ------
+    ValueError
+        If the tag has another unit, of an earlier `sample` say.
+    """
+    text = f"in {unit}"
+    known = logger._directory.descriptions.get(tag)
+    if known is None:
+        logger._directory.describe(tag, text)  # too late, it stays without
+    elif known != text and re.fullmatch(r"in \S+", known):
+        raise ValueError(
+            f"{where(METHOD, tag)}: its values are {known}, and these would be {text}; "
+            f"give the unit, or take another tag"
+        )
 
 
 # -- checked at the user's line --------------------------------------------------------

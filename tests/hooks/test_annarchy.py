@@ -5,8 +5,10 @@ Version 4 has the global network only; the tests that need more are left out the
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,20 @@ def test_one_logger_after_the_other(network: Any, logdir: Path) -> None:
             network.simulate(1.0)
     assert scalars(logdir / "a", "r") == [(0, 0), (5, 5)]
     assert scalars(logdir / "b", "r") == [(10, 10), (15, 15)]
+
+
+def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
+    """A Logger for each trial costs the later ones nothing."""
+    loggers = []
+    for _ in range(3):
+        with Logger(logdir) as logger:
+            hook.sample(logger, network.net, {"r": lambda: 0.0}, every=0.5)
+            network.simulate(1.0)
+        loggers.append(weakref.ref(logger))
+    network.simulate(1.0)
+    del logger
+    gc.collect()
+    assert [known() for known in loggers] == [None] * 3
 
 
 def test_bad_arguments_are_refused_at_once(network: Any, logger: Logger) -> None:

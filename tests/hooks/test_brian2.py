@@ -103,6 +103,45 @@ def test_a_given_unit_must_fit(logger: Logger) -> None:
         network.run(1 * ms)
 
 
+def test_a_variable_by_its_name_may_have_a_unit(logger: Logger) -> None:
+    """``(G, "v", mV)`` is both of the pairs at once."""
+    neurons = group()
+    sampling = hook.sample(logger, {"v": (neurons, "v", volt)}, every=1 * ms)
+    b2.Network(neurons, sampling).run(0.1 * ms)
+    [point] = points(logger.run_dir, "v")
+    assert point.array[:, 0].min() == pytest.approx(-0.07, rel=0.01)
+    assert descriptions(logger, "v") == ["in V"]
+
+
+def test_two_units_under_one_tag_are_refused(logger: Logger) -> None:
+    """Values in V among values in mV would be a curve that is wrong."""
+    for initial in (-70 * mV, 3 * volt):
+        neurons = group(initial)
+        sampling = hook.sample(logger, {"v": lambda n=neurons: n.v[0]}, every=1 * ms)
+        network = b2.Network(neurons, sampling)
+        if initial < 0 * mV:
+            network.run(0.1 * ms)
+        else:
+            with pytest.raises(ValueError, match=r"sample\('v'\): .*in mV.*in V; give"):
+                network.run(0.1 * ms)
+
+
+def test_a_description_of_the_user_stays(logger: Logger) -> None:
+    """The unit is said where nothing is said yet."""
+    logger.describe("v", "the first neuron, in mV")
+    neurons = group()
+    sampling = hook.sample(logger, {"v": lambda: neurons.v[0]}, every=1 * ms)
+    b2.Network(neurons, sampling).run(0.1 * ms)
+    assert descriptions(logger, "v") == ["the first neuron, in mV"]
+
+
+@pytest.mark.parametrize("source", [(), (mV,), (lambda: 1.0, 0 * mV)])
+def test_a_tuple_that_is_no_source_is_refused(logger: Logger, source: Any) -> None:
+    """With the tag, as any other."""
+    with pytest.raises((TypeError, ValueError), match=r"sample\('v'\): the"):
+        hook.sample(logger, {"v": source})
+
+
 def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
     """Its error comes out of run(), and what was logged before stays."""
     left = iter([1.0, 2.0])

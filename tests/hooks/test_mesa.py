@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def test_all_that_is_collected_is_logged(logger: Logger) -> None:
     # Of one agent the list has one number, but a list it is.
     found = points(logger.run_dir, "ids")
     assert [point.array[:, 2].sum() for point in found] == [1, 2, 3, 4]
+
+
+def test_a_copy_collects_its_own_data(logger: Logger) -> None:
+    """A model that is copied does not write into the data of the first, nor logs."""
+    model = Growth(at_start=False)
+    hook.sample(logger, model)
+    hook.sample(logger, model, {"again": "number"})
+    run(model, 1)
+    copied = copy.deepcopy(model)
+    run(copied, 1)
+    assert model.datacollector.model_vars["number"] == [2]
+    assert copied.datacollector.model_vars["number"] == [2, 3]
+    assert scalars(logger.run_dir, "number") == [(1, 2)]
+    assert scalars(logger.run_dir, "again") == [(1, 2)]
 
 
 def test_named_reporters_and_callables(logger: Logger) -> None:

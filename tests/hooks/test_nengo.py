@@ -59,13 +59,13 @@ def test_a_sample_is_what_a_probe_sees(model: Any, logger: Logger) -> None:
     """Ensembles and neurons, filtered by a synapse as a Probe's are."""
     with model:
         hook.sample(logger, {"ensemble": model.ensemble}, 0.001, synapse=0.01)
-        hook.sample(logger, {"spikes": model.ensemble.neurons}, 0.001)
+        hook.sample(logger, {"spikes": model.ensemble.neurons[:3]}, 0.001)
     sim = simulate(model, 0.02)
     for dimension in range(2):
         found = scalars(logger.run_dir / str(dimension), "ensemble")
         values = np.array([value for _, value in found])
         assert values == pytest.approx(sim.data[model.probe][:, dimension], abs=1e-6)
-    assert len(points(logger.run_dir / "29", "spikes")) == 20
+    assert len(points(logger.run_dir / "2", "spikes")) == 20
 
 
 def test_callables_are_sampled_too(model: Any, logger: Logger) -> None:
@@ -100,6 +100,21 @@ def test_recordings_are_logged_whole(model: Any, logdir: Path) -> None:
     assert {p.tag for p in load(logger.run_dir)} == {
         *("position/0", "position/1", "first")
     }
+
+
+def test_a_recording_without_points_is_none(model: Any, logger: Logger) -> None:
+    """As of a probe that was cleared, or has not come to its first sample."""
+    sim = simulate(model, 0.003)
+    hook.log_probes(logger, sim, {"first": model.first})
+    assert load(logger.run_dir) == []
+
+
+def test_many_dimensions_are_a_histogram(model: Any, logger: Logger) -> None:
+    """A curve for each of 30 neurons would be 30 runs to TensorBoard."""
+    with model:
+        hook.sample(logger, {"rates": model.ensemble.neurons}, every=0.005)
+    simulate(model, 0.011)
+    assert [p.array[:, 2].sum() for p in points(logger.run_dir, "rates")] == [30, 30]
 
 
 def test_a_source_that_raises_reaches_the_user(model: Any, logger: Logger) -> None:

@@ -127,6 +127,29 @@ def test_only_what_is_needed_is_fetched(
         assert reporter.describeNextReport(simulation) == (7, *needs, None)
 
 
+def test_a_description_of_the_user_stays(logdir: Path) -> None:
+    """Also one that came with values: the hook says a unit where nothing is said."""
+    with Logger(logdir, "run", time_unit="ps") as logger:
+        logger.describe("T", "of all atoms, in K")
+        logger.add_scalar("V", 1.0, -1)
+        simulation = molecules(verlet())
+        sources = {"T": "temperature", "V": "volume"}
+        simulation.reporters.append(hook.sample(logger, sources, every=1))
+        simulation.step(1)
+    assert descriptions(logger, "T") == ["of all atoms, in K"]
+    assert descriptions(logger, "V") == ["", ""]
+
+
+def test_a_quantity_is_refused_with_what_to_do(logdir: Path) -> None:
+    """The error names the call, the tag, and the way to plain numbers."""
+    with Logger(logdir, "run", time_unit="ps") as logger:
+        simulation = molecules(verlet())
+        sources = {"E": lambda state: state.getKineticEnergy()}
+        simulation.reporters.append(hook.sample(logger, sources, every=1))
+        with pytest.raises(TypeError, match=r"sample\('E'\): .*value_in_unit"):
+            simulation.step(1)
+
+
 def test_the_default_unit_is_warned_of(logger: Logger) -> None:
     """In ms, all ps lie at one place; the warning says what to write."""
     with pytest.warns(UserWarning, match=r'Logger\(time_unit="ps"\)') as caught:
