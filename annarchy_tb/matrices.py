@@ -145,7 +145,7 @@ def _from_triple(pre: object, post: object, weights: object) -> Synapses:
 def _are_lists(given: object) -> bool:
     """Return whether something is ragged lists, or an array of them."""
     if isinstance(given, np.ndarray):
-        given = list(given) if given.ndim else None
+        given = list(given) if given.ndim and given.dtype.kind == "O" else None
     return isinstance(given, list | tuple) and all(
         isinstance(row, list | tuple | np.ndarray) for row in given
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # (TensorBoard 2.21). Of what is larger, they leave out whole rows and columns.
 WIDTH, HEIGHT = 320, 200
 MOST = 10_000  # columns that somebody may want
+LARGEST = 1e300  # of a limit, so that no difference overflows
 GAP = 4  # of so many pixels of a row, one stays black: neighbours are told apart
 DIMMEST = 0.5  # of white: a single spike, however many there are elsewhere
 RANGE = 8  # a pixel with an eighth of the most spikes, or less, is the dimmest
@@ -82,7 +84,11 @@ def raster(
     span = None if duration is None else _limit("duration", duration)
     if span is not None and span <= 0:
         raise ValueError(f"duration must be more than 0, got {span:g}")
-    if bins is not None and not (isinstance(bins, int) and 1 <= bins <= MOST):
+    if bins is not None and (
+        not isinstance(bins, Integral)
+        or isinstance(bins, bool)
+        or not 1 <= bins <= MOST
+    ):
         raise ValueError(f"bins must be a whole number, 1 to {MOST}, got {bins!r}")
     found = _collect(spikes)
     low = found.times.min(initial=math.inf)
@@ -255,6 +261,6 @@ def _ranks(name: str, given: object) -> NDArray[np.int64]:
 
 def _limit(name: str, given: object) -> float:
     number = numbers(name, given)
-    if number.size != 1 or not math.isfinite(number.item()):
+    if number.size != 1 or not abs(number.item()) < LARGEST:
         raise ValueError(f"{name} must be one finite number, got {describe(given)}")
     return float(number.item())

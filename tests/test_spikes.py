@@ -297,3 +297,16 @@ def test_every_spike_is_in_the_picture(
         near = slice(max(int(place * 0.5) - 2, 0), int(place) + 2)
         assert pixels[row, near].max() >= 128
     assert set(np.unique(pixels)) <= {0, *range(128, 256)}
+
+
+def test_any_whole_number_says_how_many_bins(logger: Logger) -> None:
+    """NumPy's too; True is none."""
+    logger.add_raster("raster", {0: [1]}, bins=np.int64(5))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="bins must be a whole number.*got True"):
+        logger.add_raster("raster", {0: [1]}, bins=True)
+
+
+def test_a_limit_beyond_all_times_is_refused(logger: Logger) -> None:
+    """And does not overflow."""
+    with pytest.raises(ValueError, match="start must be one finite number"):
+        logger.add_raster("raster", {0: [1, 1e308]}, start=-1e308)
