@@ -15,8 +15,8 @@ nitpick_ignore = [
     ("py:obj", name)
     for name in (
         *("comment", "default", "dt", "every", "experiment", "filename_suffix"),
-        *("flush_secs", "items", "logdir", "max_queue", "probes", "repeats", "retries"),
-        *("sim", "space", "status", "time_unit", "times", "values"),
+        *("flush_secs", "items", "logdir", "max_queue", "probes", "reduce", "repeats"),
+        *("retries", "sim", "space", "status", "time_unit", "times", "values"),
     )
 ]
 numpydoc_show_class_members = False
