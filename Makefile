@@ -31,7 +31,7 @@ types: .venv/lint
 # Into docs/_build; a warning is an error, and so is a public name that is missing.
 docs: .venv/test .venv/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
-	$(BIN)/python -m pytest tests/test_docs.py
+	$(BIN)/python -m pytest tests/test_docs.py -k "public or rooms"
 
 # The real TensorBoard in a real browser: it needs the system's chromium.
 test-viewer: .venv/test .venv/viewer
@@ -56,8 +56,8 @@ examples: .venv/test .venv/examples
 # The hooks with their simulators, each in a process of its own, for ANNarchy has a global
 # network; and Brian2 in an environment of its own, for it needs an older NumPy.
 hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
-	. $(BIN)/activate && ls tests/hooks/test_[!b]*.py tests/test_docs.py | \
-		xargs -n 1 -P 2 python -m pytest -q
+	. $(BIN)/activate && ls tests/hooks/test_[!b]*.py | xargs -n 1 -P 2 python -m pytest -q
+	. $(BIN)/activate && python -m pytest tests/test_docs.py -k simulator
 	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py tests/test_docs.py \
 		-k brian2
 

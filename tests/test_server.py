@@ -101,9 +101,11 @@ def session(server: Server, run: str) -> dict[str, Any]:
     def its(rows: list[Any]) -> list[Any]:
         return [row for row in rows if row["sessions"][0]["name"] == run]
 
-    rows = server.rows(
-        lambda rows: its(rows) and "endTimeSecs" in its(rows)[0]["sessions"][0]
-    )
+    def ended(rows: list[Any]) -> bool:
+        [row] = its(rows)[:1] or [{"sessions": [{"status": "STATUS_UNKNOWN"}]}]
+        return bool(row["sessions"][0]["status"] != "STATUS_UNKNOWN")
+
+    rows = server.rows(ended)
     [found] = its(rows)
     assert len(found["sessions"]) == 1
     return dict(found)
