@@ -312,25 +312,24 @@ def test_the_suggestions_of_a_resumed_search_are_those_of_a_whole_one() -> None:
     assert resumed.best() == whole.best()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_a_directory_belongs_to_one_sweep(logdir: Path) -> None:
+    """With another space or other repetitions, it says so and computes nothing."""
+    arguments = {"space": {"c": hp.choice("c", [1, 2, 3, 4])}, "repeats": 1}
+    fixed = {"max_evals": 8, "logdir": logdir, "workers": 1, "progress": False}
+    sweep(choice, **arguments, **fixed)
+    for change in (
         {"space": {"c": hp.choice("c", [4, 3, 2, 1])}},
         {"space": {"c": hp.choice("c", [1, 2])}},
         {"space": {"renamed": hp.choice("renamed", [1, 2, 3, 4])}},
         {"space": {"c": hp.choice("c", [1, 2, 3, 4]), "x": hp.uniform("x", 0, 1)}},
         {"space": {"y": hp.uniform("y", 0, 1)}},
         {"repeats": 2},
-    ],
-)
-def test_a_directory_belongs_to_one_sweep(logdir: Path, change: dict[str, Any]) -> None:
-    """With another space or other repetitions, it says so and computes nothing."""
-    arguments = {"space": {"c": hp.choice("c", [1, 2, 3, 4])}, "repeats": 1}
-    fixed = {"max_evals": 8, "logdir": logdir, "workers": 1, "progress": False}
-    sweep(choice, **arguments, **fixed)
-    with pytest.raises(ValueError, match="belongs to another sweep, .*a new logdir"):
-        sweep(choice, **{**arguments, **change}, **fixed)
-    assert len(find_runs(logdir)) == 8
+    ):
+        with pytest.raises(
+            ValueError, match="belongs to another sweep, .*a new logdir"
+        ):
+            sweep(choice, **{**arguments, **change}, **fixed)
+        assert len(find_runs(logdir)) == 8
 
 
 def test_sweeps_inside_of_a_sweep_are_their_own(logdir: Path) -> None:
