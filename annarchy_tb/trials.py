@@ -13,6 +13,7 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
 )
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,10 @@ def processes_or(
     given: Executor | None, workers: int
 ) -> Iterator[Callable[..., Future[Outcome]]]:
     """Give the `submit` of an executor; by default that of our own processes."""
+    if type(given).__name__ == "ClientExecutor":
+        with ThreadPoolExecutor(workers) as threads:
+            yield _Dask(given, threads).submit
+        return
     if given is not None:
         yield given.submit
         return
@@ -141,6 +146,45 @@ class _Processes:
         """End all processes."""
         for pool in self._pools:
             pool.shutdown(cancel_futures=True)
+
+
+class _Dask:
+    """Dask's executor, as it should be.
+
+    Its own futures never end when a result is lost with its worker and the task then
+    fails (`distributed.cfexecutor`, as of 2026.8); those of its client do.
+
+    Parameters
+    ----------
+    executor
+        What ``client.get_executor()`` returns.
+    threads
+        One for each trial that goes on at a time, to wait for its end.
+    """
+
+    def __init__(self, executor: Any, threads: Executor) -> None:
+        self._client = executor._client
+        self._options = executor._kwargs
+        self._threads = threads
+
+    def submit(self, *arguments: Any) -> Future[Outcome]:
+        """Have a worker do it; a future that is cancelled leaves the cluster's queue."""
+        task = self._client.submit(*arguments, **self._options)
+        future: Future[Outcome] = Future()
+        future.add_done_callback(lambda done: done.cancelled() and task.cancel())
+        self._threads.submit(self._pass_on, task, future)
+        return future
+
+    @staticmethod
+    def _pass_on(task: Any, future: Future[Outcome]) -> None:
+        try:
+            outcome = task.result()
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(outcome)
 
 
 def _end_with_parent() -> None:

@@ -104,6 +104,16 @@ def slow_or_mortal(params: dict[str, Any], logger: Logger) -> float:
     return float(params["x"])
 
 
+def lost(path: Path) -> None:
+    """Die with the result when that is fetched, and while it is made anew."""
+    from dask.distributed import get_worker
+
+    if path.exists():
+        os._exit(1)
+    path.touch()
+    get_worker().handlers["get_data"] = lambda *_, **__: os._exit(1)
+
+
 def choice(params: dict[str, Any], logger: Logger) -> float:
     return float(params["c"])
 
@@ -432,6 +442,30 @@ if __name__ == "__main__":
     killed = find_runs(logdir, status="killed")
     assert {"trial0001", "trial0004", "trial0007"} <= {run.path.name for run in killed}
     assert not find_runs(logdir, status="running")
+
+
+def test_a_result_that_dask_lost_is_not_waited_for(tmp_path: Path) -> None:
+    """Dask's own executor would never tell that its second worker died too."""
+    pytest.importorskip("dask.distributed")
+    code = f"""
+import dask
+from dask.distributed import Client, LocalCluster
+from pathlib import Path
+from annarchy_tb.trials import died, processes_or
+
+if __name__ == "__main__":
+    dask.config.set({{"distributed.scheduler.allowed-failures": 0}})
+    several = dict(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    with (
+        LocalCluster(**several) as cluster,
+        Client(cluster) as client,
+        processes_or(client.get_executor(pure=False), 2) as submit,
+    ):
+        future = submit(test_sweep.lost, Path({str(tmp_path / "once")!r}))
+        assert died(future.exception(60))
+        assert submit(str, 1).result(60) == "1"
+"""
+    assert script(tmp_path / "script.py", code).wait(120) == 0
 
 
 def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
