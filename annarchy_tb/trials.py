@@ -168,7 +168,7 @@ class _Dask:
         self._threads = threads
 
     def submit(self, *arguments: Any) -> Future[Outcome]:
-        """Have a worker do it; a future that is cancelled leaves the cluster's queue."""
+        """Have a worker do it; what is cancelled leaves the cluster's queue."""
         task = self._client.submit(*arguments, **self._options)
         future: Future[Outcome] = Future()
         future.add_done_callback(lambda done: done.cancelled() and task.cancel())

@@ -419,10 +419,13 @@ def test_a_cluster_of_dask_tries_again_what_was_killed(logdir: Path) -> None:
     """Several real worker processes, one of which dies now and then."""
     pytest.importorskip("dask.distributed")
     code = f"""
+import dask
 from dask.distributed import Client, LocalCluster
 from annarchy_tb.sweep import sweep
 
 if __name__ == "__main__":
+    # A LocalCluster gives up on workers that take longer than this to start anew.
+    dask.config.set({{"distributed.deploy.lost-worker-timeout": "10 minutes"}})
     several = dict(n_workers=3, threads_per_worker=1, dashboard_address=":0")
     with LocalCluster(**several) as cluster, Client(cluster) as client:
         sweep(
@@ -454,6 +457,7 @@ from pathlib import Path
 from annarchy_tb.trials import died, processes_or
 
 if __name__ == "__main__":
+    dask.config.set({{"distributed.deploy.lost-worker-timeout": "10 minutes"}})
     dask.config.set({{"distributed.scheduler.allowed-failures": 0}})
     several = dict(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with (
