@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,9 @@ from tensorboard.util import tensor_util
 from tqdm import tqdm
 
 from annarchy_tb import Logger
+
+# Where tests run in the background of a shell, it is ignored, here and in children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 tqdm.monitor_interval = 0  # its monitor is a thread that goes on
 
