@@ -27,7 +27,7 @@ def numbers(name: str, given: object) -> NDArray[Any]:
         raise TypeError(f"{problem}; pass its .toarray()")
     if hasattr(given, "post_ranks"):  # one of ANNarchy's
         raise TypeError(f"{problem}; add_matrix takes projections")
-    if _is_opaque(given):
+    if is_opaque(given):
         raise TypeError(problem)
     try:
         array = np.asarray(unmasked(given))
@@ -61,7 +61,7 @@ def unmasked(given: object) -> object:
     return given
 
 
-def _is_opaque(given: object) -> bool:
+def is_opaque(given: object) -> bool:
     """Return whether something has items, but is neither a list nor an array.
 
     Asked for the items of Brian2's Synapses, say, and for the items of those, which are

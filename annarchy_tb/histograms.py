@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.arrays import unmasked, widened
+from annarchy_tb.arrays import is_opaque, unmasked, widened
 from annarchy_tb.messages import describe
 
 BUCKETS = 64
@@ -51,6 +51,8 @@ def flatten(hist: object) -> NDArray[Any]:
         raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .data")
     if hasattr(hist, "post_ranks"):
         raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .w")
+    if is_opaque(hist):
+        raise TypeError(f"hist must hold numbers, got {describe(hist)}")
     items: Iterable[object]
     try:
         array = np.asarray(unmasked(hist))

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import points
+from conftest import Synapses, points
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -155,7 +155,17 @@ def test_what_a_double_cannot_hold_is_dropped(logger: Logger) -> None:
 
 
 @pytest.mark.parametrize(
-    "hist", ["text", [1, "text"], None, [1, None], 1j, [object()], np.array(["a"])]
+    "hist",
+    [
+        "text",
+        [1, "text"],
+        None,
+        [1, None],
+        1j,
+        [object()],
+        np.array(["a"]),
+        Synapses(),
+    ],
 )
 def test_what_is_no_number_is_refused(logger: Logger, hist: object) -> None:
     """The error names the method, the tag and what came."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import points
+from conftest import Synapses, points
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -199,18 +199,6 @@ def test_infinite_values_are_told_once(logger: Logger) -> None:
         logger.add_matrix("weights", [[np.inf, 1.0], [-np.inf, 2.0]])
     assert len(caught) == 1
     assert logged(logger).tolist() == [[LARGEST, SMALLEST], [SMALLEST, LARGEST]]
-
-
-class Synapses:
-    """As in Brian2, its items are of its own kind."""
-
-    i = j = (0, 1)
-
-    def __len__(self) -> int:
-        return 2
-
-    def __getitem__(self, item: object) -> Synapses:
-        return Synapses()
 
 
 @pytest.mark.parametrize(
