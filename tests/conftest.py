@@ -82,7 +82,7 @@ def no_leak() -> Iterator[None]:
     figures = pyplot.get_fignums() if pyplot else []
     left = [d for d in open_descriptors() - descriptors if "tfevents" in d]
     assert not left, f"descriptors left open: {left}"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while set(threading.enumerate()) - threads and time.monotonic() < deadline:
         time.sleep(0.01)  # tensorboardX's were told to end, and do so when they can
     assert set(threading.enumerate()) <= threads, "a thread goes on"
@@ -204,7 +204,7 @@ class Server:
 
     def start(self) -> None:
         """Wait until it says where it listens."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 180
         while not (
             found := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text())
         ):
@@ -228,7 +228,7 @@ class Server:
 
     def until(self, wanted: Any, path: str, body: Any = None, **query: Any) -> Any:
         """Ask until the answer is what is wanted: it answers before it has loaded."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         answer = None
         while time.monotonic() < deadline:
             try:
@@ -261,5 +261,5 @@ class Server:
     def stop(self) -> None:
         """End it and wait for its end."""
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(120)
         self._out.close()

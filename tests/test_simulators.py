@@ -168,7 +168,7 @@ if __name__ == "__main__":
         address = cluster.stdout.readline().strip()
         script("--evaluations", "4", "--scheduler", address)
     finally:
-        cluster.communicate("\n", timeout=60)
+        cluster.communicate("\n", timeout=300)
     check_sweep(here / "runs" / "sweep", 4)
 
 

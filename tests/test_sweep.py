@@ -95,10 +95,11 @@ def infinite(params: dict[str, Any], logger: Logger) -> float:
 
 
 def slow_or_mortal(params: dict[str, Any], logger: Logger) -> float:
-    """The first is slow, and all others die the first time they are tried."""
+    """All die the first time they are tried, but for one, which lasts until then."""
     number = logger.run_dir.name.removeprefix("trial")
     if number == "0000":
-        time.sleep(6)
+        while len(list(logger.run_dir.parent.glob("trial*_1"))) < 4:
+            time.sleep(0.01)
     elif "_" not in number:
         os.kill(os.getpid(), signal.SIGKILL)
     return float(params["x"])
@@ -116,6 +117,14 @@ def lost(path: Path) -> None:
 
 def choice(params: dict[str, Any], logger: Logger) -> float:
     return float(params["c"])
+
+
+def held(params: dict[str, Any], logger: Logger) -> float:
+    """From the ninth trial on, wait until there is a file ``go_on``."""
+    number = int(logger.run_dir.name.removeprefix("trial").partition("_")[0])
+    while number >= 8 and not (logger.run_dir.parent.parent / "go_on").exists():
+        time.sleep(0.01)
+    return parabola(params, logger)
 
 
 def tenth(params: dict[str, Any], logger: Logger) -> float:
@@ -268,22 +277,23 @@ def test_a_sweep_that_is_stopped_is_resumed(
     code = f"""
 from annarchy_tb.sweep import sweep
 if __name__ == "__main__":
-    sweep(test_sweep.tenth, test_sweep.SPACE, 40, {str(logdir)!r}, workers=2)
+    sweep(test_sweep.held, test_sweep.SPACE, 40, {str(logdir)!r}, workers=2)
 """
     process = script(logdir.parent / "script.py", code)
-    while not logdir.exists() or len(find_runs(logdir, status="finished")) < 6:
+    while not logdir.exists() or len(find_runs(logdir, status="finished")) < 8:
         assert process.poll() is None
         time.sleep(0.05)
     if number == signal.SIGINT:  # the terminal sends it to all processes
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    process.wait(60)
+    process.wait(300)
     while find_runs(logdir, status="running"):  # workers end with their parent
         time.sleep(0.05)
     before = {run.path: run.info for run in find_runs(logdir, status="finished")}
-    assert 6 <= len(before) < 30
-    found = sweep(tenth, SPACE, 30, logdir, workers=2, progress=False)
+    assert len(before) == 8
+    (logdir.parent / "go_on").touch()
+    found = sweep(held, SPACE, 30, logdir, workers=2, progress=False)
     finished = find_runs(logdir, status="finished")
     counted = collections.Counter(run.info["trial"]["number"] for run in finished)
     assert list(counted.values()) == [1] * 30
@@ -353,16 +363,17 @@ def test_sweeps_inside_of_a_sweep_are_their_own(logdir: Path) -> None:
 def test_two_sweeps_at_once_are_refused(logdir: Path) -> None:
     """And so is one whose trials still go on, when the sweep itself is gone."""
     with ThreadPoolExecutor(1) as pool:
-        one = pool.submit(sweep, tenth, SPACE, 8, logdir, workers=1, progress=False)
-        while not find_runs(logdir.parent):
+        one = pool.submit(sweep, held, SPACE, 9, logdir, workers=1, progress=False)
+        while not (logdir / "trial0008").exists():
             time.sleep(0.01)
         with pytest.raises(RuntimeError, match="another sweep goes on in"):
-            sweep(tenth, SPACE, 4, logdir, progress=False)
-        assert len(one.result().runs) == 8
-    logger = Logger(logdir, "trial0008")
-    logger._info.update(trial={"number": 8, "repeat": 0, "repeats": 1, "choices": {}})
-    with pytest.raises(RuntimeError, match=r"trial0008 is still being written"):
-        sweep(tenth, SPACE, 9, logdir, progress=False)
+            sweep(held, SPACE, 4, logdir, progress=False)
+        (logdir.parent / "go_on").touch()
+        assert len(one.result().runs) == 9
+    logger = Logger(logdir, "trial0009")
+    logger._info.update(trial={"number": 9, "repeat": 0, "repeats": 1, "choices": {}})
+    with pytest.raises(RuntimeError, match=r"trial0009 is still being written"):
+        sweep(held, SPACE, 10, logdir, progress=False)
     logger.close()
 
 
@@ -437,7 +448,7 @@ if __name__ == "__main__":
             workers=3,
         )
 """
-    assert script(logdir.parent / "script.py", code).wait(120) == 0
+    assert script(logdir.parent / "script.py", code).wait(300) == 0
     finished = find_runs(logdir, status="finished")
     counted = collections.Counter(run.info["trial"]["number"] for run in finished)
     assert counted == dict.fromkeys(range(9), 1)
@@ -469,7 +480,7 @@ if __name__ == "__main__":
         assert died(future.exception(60))
         assert submit(str, 1).result(60) == "1"
 """
-    assert script(tmp_path / "script.py", code).wait(120) == 0
+    assert script(tmp_path / "script.py", code).wait(300) == 0
 
 
 def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:

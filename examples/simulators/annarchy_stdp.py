@@ -70,7 +70,7 @@ class Listeners(ann.Network):
         self.neurons = self.create(NEURONS, INTEGRATE_AND_FIRE)
         self.neurons.compute_firing_rate(500.0)
         self.weights = self.connect(self.inputs, self.neurons, "exc", COMPETING)
-        self.weights.all_to_all(ann.Uniform(0.0, STRONGEST))
+        self.weights.all_to_all(ann.Uniform(0.0, STRONGEST, self.default_rng))
         self.rate = rate
 
 

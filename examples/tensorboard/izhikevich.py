@@ -85,7 +85,9 @@ class Cortex:
         inhibitory.a, inhibitory.d = 0.1, 2.0  # the paper's fast spiking neurons
 
         learned = net.connect(retina, sheet, "exc", plastic)
-        learned.fixed_probability(0.9, 0.0)
+        # The network's own generator, for only that one has its seed.
+        initial = ann.Uniform(0.3 * STRONGEST, 0.6 * STRONGEST, net.default_rng)
+        learned.fixed_probability(0.9, initial)
         # What stays as it is: connections to the neighbours, and random ones.
         net.connect(sheet, sheet, "exc").gaussian(amp=8.0, sigma=0.07, limit=0.05)
         net.connect(sheet, inhibitory, "exc").fixed_probability(0.2, 2.0)
@@ -95,11 +97,6 @@ class Cortex:
         self.sheet_spikes = net.monitor(sheet, "spike")
         self.inhibitory_spikes = net.monitor(inhibitory, "spike")
         net.compile()
-        # Drawn here, as ANNarchy 5.0.4 doesn't apply the seed to random weights.
-        learned.w = [
-            net.default_rng.uniform(0.3 * STRONGEST, 0.6 * STRONGEST, len(ranks))
-            for ranks in learned.pre_ranks
-        ]
         # From now on, a population's r is its rate in Hz over one bar and its rest.
         sheet.compute_firing_rate(SHOWN + REST)
         inhibitory.compute_firing_rate(SHOWN + REST)

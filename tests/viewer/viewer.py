@@ -96,6 +96,7 @@ class Viewer:
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion="reduce"
         )
+        self.context.set_default_timeout(120_000)  # ms, on a machine that is busy
         self.page: Page = self.context.new_page()
 
     def tab(self, name: str, **query: str) -> Page:
@@ -132,7 +133,7 @@ def seen(image: Locator) -> np.ndarray:
 
 def until(page: Page, wanted: Callable[[], Any]) -> Any:
     """Return what is wanted, once it is there; what it is at the end, if not."""
-    for _ in range(100):
+    for _ in range(300):
         if found := wanted():
             return found
         page.wait_for_timeout(200)
