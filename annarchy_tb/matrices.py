@@ -39,7 +39,7 @@ def collect(matrix: Any) -> NDArray[Any] | Synapses:
     ----------
     matrix
         An array of shape ``(H, W)``; a projection of ANNarchy; an object with
-        ``tocoo()``, as the matrices and arrays of scipy.sparse have; a tuple
+        ``tocsr()``, as the matrices and arrays of scipy.sparse have; a tuple
         ``(weights, pre_ranks)`` of lists, one a row; or a tuple ``(pre, post,
         weights)`` of three arrays of shape ``(K,)``.
 
@@ -51,7 +51,7 @@ def collect(matrix: Any) -> NDArray[Any] | Synapses:
     found: NDArray[Any] | Synapses
     if hasattr(matrix, "post_ranks"):
         found = _from_projection(matrix)
-    elif hasattr(matrix, "tocoo"):
+    elif hasattr(matrix, "tocsr"):
         found = _from_sparse(matrix)
     elif isinstance(matrix, tuple) and len(matrix) == 2:
         found = _from_lists(*matrix)
@@ -86,9 +86,9 @@ def _from_array(matrix: object) -> NDArray[Any]:
 
 
 def _from_sparse(matrix: Any) -> Synapses:
-    found = matrix.tocoo()
-    if len(found.shape) != 2:
+    if len(matrix.shape) != 2:
         raise ValueError(f"{RULE}, got {describe(matrix)}")
+    found = matrix.tocsr().tocoo()  # entries that are stored several times are summed
     values = numbers("the values of matrix", found.data)
     height, width = found.shape
     return Synapses(found.row, found.col, values, (int(height), int(width)))

@@ -119,10 +119,13 @@ def test_all_forms_of_the_same_weights_give_the_same_image(
 @pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok", "bsr", "dia"])
 @pytest.mark.parametrize("kind", ["matrix", "array"])
 def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
-    """What is not stored is black, also where it would be 0."""
+    """What is not stored is black, also where it would be 0; and twice is the sum."""
     sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
-    rows, columns = np.nonzero(~np.isnan(WEIGHTS))
-    entries = (WEIGHTS[rows, columns], (rows, columns))
+    rows, columns = np.tile(np.nonzero(~np.isnan(WEIGHTS)), 2)
+    values = WEIGHTS[rows, columns]
+    values[: len(values) // 2] -= 64
+    values[len(values) // 2 :] = 64
+    entries = (values, (rows, columns))
     made = getattr(sparse, f"coo_{kind}")(entries, shape=(2, 3)).asformat(form)
     logger.add_matrix("weights", made)
     found = logged(logger)
