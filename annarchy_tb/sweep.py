@@ -42,10 +42,9 @@ from annarchy_tb.trials import (
     Outcome,
     Trial,
     attempt,
-    died,
-    processes_or,
     run_trial,
 )
+from annarchy_tb.workers import Submit, died, processes_or
 
 CANNOT_START = (
     "Can workers import the objective? It must stand in a module, or in a script whose "
@@ -301,9 +300,7 @@ class _Search:
             self._suggestions.tell(number, float(np.mean(found)) if whole else None)
             self.done += 1
 
-    def run(
-        self, submit: Callable[..., Future[Outcome]], workers: int, bar: tqdm[Any]
-    ) -> None:
+    def run(self, submit: Submit, workers: int, bar: tqdm[Any]) -> None:
         """Try until so many parameters have been tried."""
         going: dict[Future[Outcome], Trial] = {}
         try:

@@ -465,7 +465,7 @@ def test_a_result_that_dask_lost_is_not_waited_for(tmp_path: Path) -> None:
 import dask
 from dask.distributed import Client, LocalCluster
 from pathlib import Path
-from annarchy_tb.trials import died, processes_or
+from annarchy_tb.workers import died, processes_or
 
 if __name__ == "__main__":
     dask.config.set({{"distributed.deploy.lost-worker-timeout": "10 minutes"}})

@@ -1,0 +1,129 @@
+"""Where trials are tried: in processes of our own, or by an executor of the user's."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import contextmanager
+from typing import Any
+
+Submit = Callable[..., Future[Any]]
+
+
+@contextmanager
+def processes_or(given: Executor | None, workers: int) -> Iterator[Submit]:
+    """Give the `submit` of an executor; by default that of our own processes."""
+    if type(given).__name__ == "ClientExecutor":
+        with ThreadPoolExecutor(workers) as threads:
+            yield _Dask(given, threads).submit
+        return
+    if given is not None:
+        yield given.submit
+        return
+    processes = _Processes(workers)
+    try:
+        yield processes.submit
+    finally:
+        processes.shutdown()
+
+
+class _Processes:
+    """Processes that each have a pool of their own: one that dies takes no other along.
+
+    Parameters
+    ----------
+    number
+        How many there are; no more trials may go on at a time.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._pools = [self._start() for _ in range(number)]
+        self._last: list[Future[Any] | None] = [None] * number
+
+    @staticmethod
+    def _start() -> ProcessPoolExecutor:
+        # A fork of a process with threads may hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _end_with_parent)
+
+    def submit(self, *arguments: Any) -> Future[Any]:
+        """Have an idle process do it, a new one where the last one died."""
+        idle = next(i for i, last in enumerate(self._last) if not last or last.done())
+        try:
+            future = self._pools[idle].submit(*arguments)
+        except BrokenExecutor:
+            self._pools[idle].shutdown()
+            self._pools[idle] = self._start()
+            future = self._pools[idle].submit(*arguments)
+        self._last[idle] = future
+        return future
+
+    def shutdown(self) -> None:
+        """End all processes."""
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)
+
+
+class _Dask:
+    """Dask's executor, as it should be.
+
+    Its own futures never end when a result is lost with its worker and the task then
+    fails (`distributed.cfexecutor`, as of 2026.8); those of its client do.
+
+    Parameters
+    ----------
+    executor
+        What ``client.get_executor()`` returns.
+    threads
+        One for each trial that goes on at a time, to wait for its end.
+    """
+
+    def __init__(self, executor: Any, threads: Executor) -> None:
+        self._client = executor._client
+        self._options = executor._kwargs
+        self._threads = threads
+
+    def submit(self, *arguments: Any) -> Future[Any]:
+        """Have a worker do it; what is cancelled leaves the cluster's queue."""
+        task = self._client.submit(*arguments, **self._options)
+        future: Future[Any] = Future()
+        future.add_done_callback(lambda done: done.cancelled() and task.cancel())
+        self._threads.submit(self._pass_on, task, future)
+        return future
+
+    @staticmethod
+    def _pass_on(task: Any, future: Future[Any]) -> None:
+        try:
+            outcome = task.result()
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(outcome)
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when the process of the sweep is killed."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def died(error: Exception) -> bool:
+    """Return whether an executor says that the process of a worker is gone."""
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
