@@ -31,6 +31,8 @@ COLOURS = {
     runinfo.KILLED: "magenta",
 }
 
+WHOLE = 40  # characters: names of runs up to here are not broken, to be copied
+
 logdir_argument = click.argument(
     "logdir", default="runs", type=click.Path(exists=True, file_okay=False)
 )
@@ -79,16 +81,21 @@ def main() -> None:
 def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     """List the runs below LOGDIR (by default: runs), newest first."""
     found = find_runs(logdir, status=status or None)
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("run", "status", "started", "duration", "params", "metrics"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
+    rows = []
     for run in _sorted(found, sort, reverse):
         with contextlib.suppress(FileNotFoundError):  # removed by now
-            table.add_row(*_row(found.logdir, run))
-    if found:
-        _console().print(table)
-    else:
+            rows.append(_row(found.logdir, run))
+    if not rows:
         click.echo("There are no such runs.")
+        return
+    longest = max(len(name) for name, *_ in rows)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("run", overflow="fold", min_width=min(longest, WHOLE))
+    for name in ("status", "started", "duration", "params", "metrics"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
 
 
 @main.command()

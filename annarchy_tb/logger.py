@@ -548,6 +548,13 @@ class Logger:
         from annarchy_tb.last import track
 
         self._check_open()
+        if not isinstance(items, Iterable):
+            raise TypeError(
+                f"track: items must be what a loop can go over, such as range(100), "
+                f"got {describe(items)}"
+            )
+        if not isinstance(show, Iterable):
+            raise TypeError(f"track: show must be tags, got {describe(show)}")
         tags = (show,) if isinstance(show, str) else tuple(show)
         for tag in tags:
             check_tag("track", tag)
@@ -743,8 +750,9 @@ class Logger:
             ``(weights, pre_ranks)`` of lists, one for each row, with the columns of its
             synapses, as ``(proj.w, proj.pre_ranks)``; or a tuple ``(pre, post,
             weights)`` of arrays of shape ``(K,)``, as Brian2's ``(S.i, S.j, S.w)``: the
-            row is ``post``, the column ``pre``. In both tuples, one number stands for
-            equal weights. Nothing is made dense, so it may be large.
+            row is ``post``, the column ``pre``; of several synapses between the same
+            two neurons, the one farthest from 0 is drawn. In both tuples, one number
+            stands for equal weights. Nothing is made dense, so it may be large.
         """
         method = "add_matrix"
         self._check_open()

@@ -88,7 +88,11 @@ def _from_array(matrix: object) -> NDArray[Any]:
 def _from_sparse(matrix: Any) -> Synapses:
     if len(matrix.shape) != 2:
         raise ValueError(f"{RULE}, got {describe(matrix)}")
-    found = matrix.tocsr().tocoo()  # entries that are stored several times are summed
+    rows = matrix.tocsr()
+    if not rows.has_canonical_format:
+        rows = rows.copy()  # the user's stays as it is
+        rows.sum_duplicates()
+    found = rows.tocoo()
     values = numbers("the values of matrix", found.data)
     height, width = found.shape
     return Synapses(found.row, found.col, values, (int(height), int(width)))

@@ -10,14 +10,10 @@ import hashlib
 import math
 import os
 from collections.abc import Callable
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Executor,
-    Future,
-    wait,
-)
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,8 +130,8 @@ def sweep(
     ImportError
         If hyperopt is missing.
     RuntimeError
-        If the worker of a trial died more than `retries` times, or if another sweep
-        goes on in `logdir`, or trials of one do.
+        If the worker of a trial died more than `retries` times, the executor was
+        closed, or another sweep goes on in `logdir`, or trials of one do.
     ValueError
         If `space` is empty, or the sweep in `logdir` was begun with another one or with
         other `repeats`.
@@ -303,6 +299,7 @@ class _Search:
     def run(self, submit: Submit, workers: int, bar: tqdm[Any]) -> None:
         """Try until so many parameters have been tried."""
         going: dict[Future[Outcome], Trial] = {}
+        ended: SimpleQueue[Future[Outcome]] = SimpleQueue()  # or cancelled
         try:
             while True:
                 while len(going) < workers and (
@@ -313,23 +310,26 @@ class _Search:
                     trial = self._todo.pop(0)
                     future = submit(run_trial, self._objective, self._logdir, trial)
                     going[future] = trial
+                    future.add_done_callback(ended.put)
                 if not going:
                     return
-                finished, _ = wait(going, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    self._take(future, going.pop(future))
+                future = ended.get()
+                self._take(future, going.pop(future))
                 best = self._suggestions.best()
                 if best is not None:
                     bar.set_postfix_str(f"best loss {best[1]:.4g}", refresh=False)
                 bar.update(self.done - bar.n)
-        finally:  # whatever ended the search, no trial goes on behind its back
-            for future in going:
-                future.cancel()
-            wait(going)
+        finally:  # whatever ended the search, no trial begins behind its back
+            wait([future for future in going if not future.cancel()])
 
     def _take(self, future: Future[Outcome], trial: Trial) -> None:
         try:
             outcome = future.result()
+        except CancelledError as error:
+            raise RuntimeError(
+                f"{trial.name} was cancelled: the executor, or its cluster, was closed "
+                f"or started anew. Called again, the sweep goes on"
+            ) from error
         except Exception as error:  # the worker's: it died, or can't take the trial
             if not died(error):
                 raise

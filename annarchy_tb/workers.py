@@ -13,7 +13,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Submit = Callable[..., Future[Any]]
@@ -94,9 +94,16 @@ class _Dask:
 
     def submit(self, *arguments: Any) -> Future[Any]:
         """Have a worker do it; what is cancelled leaves the cluster's queue."""
-        task = self._client.submit(*arguments, **self._options)
+        options = {**self._options, "pure": False}  # a pure one is not tried again
+        task = self._client.submit(*arguments, **options)
         future: Future[Any] = Future()
-        future.add_done_callback(lambda done: done.cancelled() and task.cancel())
+
+        def withdraw(done: Future[Any]) -> None:
+            if done.cancelled():
+                with suppress(Exception):  # the client is closed
+                    task.cancel()
+
+        future.add_done_callback(withdraw)
         self._threads.submit(self._pass_on, task, future)
         return future
 
@@ -110,6 +117,8 @@ class _Dask:
         else:
             if future.set_running_or_notify_cancel():
                 future.set_result(outcome)
+        finally:
+            task.release()  # an error holds on to it
 
 
 def _end_with_parent() -> None:

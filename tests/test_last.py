@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,6 +159,21 @@ def test_looks_at_a_torn_file_leave_nothing_behind(logdir: Path) -> None:
             assert logger.last["a"] == 1.0
         scans = [scan for scan, _ in logger.last._seen.values()]
         assert [scan.damage for scan in scans] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((3,), r"track: items must be .* such as range\(100\), got 3 \(int\)"),
+        (([1], 3), r"track: show must be tags, got 3 \(int\)"),
+    ],
+)
+def test_what_is_no_loop_is_refused(
+    logger: Logger, arguments: tuple[Any, ...], message: str
+) -> None:
+    """The error names the argument."""
+    with pytest.raises(TypeError, match=message):
+        logger.track(*arguments)
 
 
 def test_a_bar_keeps_what_else_is_behind_it(logger: Logger) -> None:

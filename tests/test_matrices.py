@@ -119,13 +119,10 @@ def test_all_forms_of_the_same_weights_give_the_same_image(
 @pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok", "bsr", "dia"])
 @pytest.mark.parametrize("kind", ["matrix", "array"])
 def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
-    """What is not stored is black, also where it would be 0; and twice is the sum."""
+    """What is not stored is black, also where it would be 0."""
     sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
-    rows, columns = np.tile(np.nonzero(~np.isnan(WEIGHTS)), 2)
-    values = WEIGHTS[rows, columns]
-    values[: len(values) // 2] -= 64
-    values[len(values) // 2 :] = 64
-    entries = (values, (rows, columns))
+    rows, columns = np.nonzero(~np.isnan(WEIGHTS))
+    entries = (WEIGHTS[rows, columns], (rows, columns))
     made = getattr(sparse, f"coo_{kind}")(entries, shape=(2, 3)).asformat(form)
     logger.add_matrix("weights", made)
     found = logged(logger)
@@ -133,6 +130,22 @@ def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
         assert (found[0, 2] == LARGEST).all()
     else:
         assert (found == drawn(WEIGHTS)).all()
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_what_a_sparse_matrix_stores_twice_is_summed(form: str) -> None:
+    """As SciPy means it; and the matrix stays as it is."""
+    sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
+    entries = [5.0, -4.0, 3.0]
+    places = {
+        "csr": ([0, 0, 1], [0, 3]),
+        "csc": ([0, 0, 0], [0, 2, 3]),
+        "coo": ([0, 0, 0], [0, 0, 1]),
+    }[form]
+    given = (entries, places) if form == "coo" else (entries, *places)
+    made = getattr(sparse, f"{form}_array")(given, shape=(1, 2))
+    assert (drawn(made) == drawn([[1.0, 3.0]])).all()
+    assert made.data.tolist() == entries
 
 
 def test_scipy_is_not_imported() -> None:

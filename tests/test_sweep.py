@@ -105,14 +105,17 @@ def slow_or_mortal(params: dict[str, Any], logger: Logger) -> float:
     return float(params["x"])
 
 
-def lost(path: Path) -> None:
+def lost(path: Path) -> str:
     """Die with the result when that is fetched, and while it is made anew."""
     from dask.distributed import get_worker
 
-    if path.exists():
+    if (path / "mended").exists():
+        return "mended"
+    if (path / "once").exists():
         os._exit(1)
-    path.touch()
+    (path / "once").touch()
     get_worker().handlers["get_data"] = lambda *_, **__: os._exit(1)
+    return "lost"
 
 
 def choice(params: dict[str, Any], logger: Logger) -> float:
@@ -459,7 +462,10 @@ if __name__ == "__main__":
 
 
 def test_a_result_that_dask_lost_is_not_waited_for(tmp_path: Path) -> None:
-    """Dask's own executor would never tell that its second worker died too."""
+    """Dask's own executor would never tell that its second worker died too.
+
+    Nor would it try the same again, for it takes it for a pure function.
+    """
     pytest.importorskip("dask.distributed")
     code = f"""
 import dask
@@ -474,13 +480,30 @@ if __name__ == "__main__":
     with (
         LocalCluster(**several) as cluster,
         Client(cluster) as client,
-        processes_or(client.get_executor(pure=False), 2) as submit,
+        processes_or(client.get_executor(), 2) as submit,
     ):
-        future = submit(test_sweep.lost, Path({str(tmp_path / "once")!r}))
-        assert died(future.exception(60))
-        assert submit(str, 1).result(60) == "1"
+        path = Path({str(tmp_path)!r})
+        future = submit(test_sweep.lost, path)
+        assert died(future.exception(200))
+        (path / "mended").touch()
+        assert submit(test_sweep.lost, path).result(200) == "mended"
 """
     assert script(tmp_path / "script.py", code).wait(300) == 0
+
+
+def test_an_executor_that_is_closed_is_told(logdir: Path) -> None:
+    """The error says so in words, and called again, the sweep goes on."""
+    (logdir.parent / "go_on").touch()
+    with ThreadPoolExecutor(1) as pool:
+
+        def closes(params: dict[str, Any], logger: Logger) -> float:
+            pool.shutdown(wait=False, cancel_futures=True)
+            return held(params, logger)
+
+        with pytest.raises(RuntimeError, match="trial0001 was cancelled.*goes on"):
+            sweep(closes, SPACE, 9, logdir, executor=pool, workers=2, progress=False)
+    found = sweep(held, SPACE, 9, logdir, workers=2, progress=False)
+    assert len(found.runs) == 9
 
 
 def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
