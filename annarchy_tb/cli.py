@@ -89,8 +89,8 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
         click.echo("There are no such runs.")
         return
     longest = max(len(name) for name, *_ in rows)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("run", overflow="fold", min_width=min(longest, WHOLE))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run", overflow="fold", no_wrap=longest <= WHOLE)
     for name in ("status", "started", "duration", "params", "metrics"):
         table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
     for row in rows:

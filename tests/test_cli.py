@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
 import sysconfig
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +55,28 @@ def logdir(tmp_path: Path) -> Path:
         raise ZeroDivisionError
     Logger(logdir, "empty").close()
     return logdir
+
+
+def test_a_name_stays_whole_on_a_terminal(tmp_path: Path) -> None:
+    """It can be copied, and the cells beside it lose nothing."""
+    name = "Nov20_14-11-22_a-host-of-some-cluster"
+    with Logger(tmp_path, name) as logger:
+        logger.add_parameters({"learning/rate": 0.05}, {"Result/Selectivity": 0.5})
+    script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    subprocess.run(
+        [script, "ls", str(tmp_path)], stdout=its, env=environment, check=True
+    )
+    os.close(its)
+    said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
+    [first] = [number for number, line in enumerate(lines) if name in line]
+    cell = "".join(line.rstrip().split("  ")[-1].strip() for line in lines[first:])
+    assert cell == "Result/Selectivity=0.5"
+    assert max(map(len, lines)) <= 100
 
 
 def test_the_command_is_installed(logdir: Path) -> None:
