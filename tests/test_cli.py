@@ -69,8 +69,8 @@ def test_a_name_stays_whole_on_a_terminal(tmp_path: Path) -> None:
     subprocess.run(
         [script, "ls", str(tmp_path)], stdout=its, env=environment, check=True
     )
-    os.close(its)
     said = os.read(ours, 100_000).decode()
+    os.close(its)
     os.close(ours)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
     [first] = [number for number, line in enumerate(lines) if name in line]

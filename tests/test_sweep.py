@@ -497,6 +497,8 @@ def test_an_executor_that_is_closed_is_told(logdir: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
 
         def closes(params: dict[str, Any], logger: Logger) -> float:
+            while pool._work_queue.empty():  # until the next trial waits there
+                time.sleep(0.01)
             pool.shutdown(wait=False, cancel_futures=True)
             return held(params, logger)
 
