@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -9,14 +10,23 @@ from types import TracebackType
 
 import numpy as np
 
-_PACKAGE = os.path.dirname(__file__) + os.sep
+_PACKAGE = os.path.dirname(sys.modules[__name__.partition(".")[0]].__file__ or "")
+
+
+def is_ours(file: str) -> bool:
+    """Return whether a source file belongs to this package."""
+    return file.startswith(_PACKAGE + os.sep)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the nearest line outside of this package."""
     level = 1
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
+    # The context managers of this package are called by contextlib.
+    while frame.f_back and (
+        is_ours(frame.f_code.co_filename)
+        or frame.f_code.co_filename == contextlib.__file__
+    ):
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level + 1)

@@ -19,6 +19,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from annarchy_tb.messages import is_ours
+
 # The modules of simulators, whose versions are of interest where they are loaded.
 SIMULATORS = (
     *("ANNarchy", "ase", "brian2", "mesa", "nengo", "nest", "neuron", "openmm"),
@@ -190,10 +192,10 @@ def is_alive(origin: Mapping[str, Any]) -> bool | None:
 
 def where(traceback: TracebackType | None) -> str | None:
     """Return file, line and function of the innermost call outside of this package."""
-    found, own = None, os.path.dirname(__file__) + os.sep
+    found = None
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(own):
+        if not is_ours(code.co_filename):
             found = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
         traceback = traceback.tb_next
     return found

@@ -1,0 +1,145 @@
+"""Warnings point at the user's line, whichever method gives them."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from annarchy_tb import Logger
+
+mpl.use("agg")
+
+
+def figure() -> Figure:
+    """Return a small figure that pyplot does not know."""
+    return Figure((0.2, 0.2))
+
+
+def in_figures(logger: Logger) -> None:
+    import matplotlib.pyplot as plt
+
+    with logger.figures("t", 0):
+        plt.figure(figsize=(0.2, 0.2))
+
+
+def in_open_figures(logger: Logger) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.figure(figsize=(0.2, 0.2))
+    logger.add_open_figures("t", 0)
+
+
+def in_window(logger: Logger) -> None:
+    window = logger.window("t")
+    window.add(1.0, step=0)
+    window.flush()
+
+
+def again(logger: Logger) -> None:
+    other = Logger(logger.run_dir.parent, logger.run_dir.name)
+    other.add_parameters({"a": 2})
+    other.close()
+
+
+def lost(logger: Logger) -> None:
+    for path in logger.run_dir.glob("events*"):
+        path.unlink()
+    logger.close()
+
+
+# Of each method, what is done first, and a call that warns.
+CALLS: dict[str, tuple[Callable[[Logger], object], Callable[[Logger], object]]] = {
+    "add_scalar": (
+        lambda logger: logger.add_scalar("t", 1.0, 5),
+        lambda logger: logger.add_scalar("t", 1.0, 0),
+    ),
+    "add_scalars": (
+        lambda logger: logger.add_scalars("t", {"a": 1.0}, 5),
+        lambda logger: logger.add_scalars("t", {"a": 1.0}, 0),
+    ),
+    "log": (
+        lambda logger: logger.log({"t": 1.0, "u": 1.0}, 5),
+        lambda logger: logger.log({"t": 1.0, "u": 1.0}, 0),
+    ),
+    "add_series": (
+        lambda logger: None,
+        lambda logger: logger.add_series("t", [1.0, 2.0], [1, 0]),
+    ),
+    "add_histogram": (
+        lambda logger: None,
+        lambda logger: logger.add_histogram("t", [1.0, np.nan]),
+    ),
+    "add_image": (
+        lambda logger: None,
+        lambda logger: logger.add_image("t", [[2.0]]),
+    ),
+    "add_images": (
+        lambda logger: None,
+        lambda logger: logger.add_images("t", [[[2.0]]]),
+    ),
+    "add_figure": (
+        lambda logger: logger.add_figure("t", figure(), 5),
+        lambda logger: logger.add_figure("t", figure(), 0),
+    ),
+    "figures": (lambda logger: logger.add_figure("t", figure(), 5), in_figures),
+    "add_open_figures": (
+        lambda logger: logger.add_figure("t", figure(), 5),
+        in_open_figures,
+    ),
+    "add_raster": (
+        lambda logger: None,
+        lambda logger: logger.add_raster("t", {0: [1, 9]}, duration=5),
+    ),
+    "add_matrix": (
+        lambda logger: None,
+        lambda logger: logger.add_matrix("t", [[1.0, np.inf]]),
+    ),
+    "add_text": (
+        lambda logger: logger.add_text("t", "a", 5),
+        lambda logger: logger.add_text("t", "a", 0),
+    ),
+    "add_parameters": (lambda logger: logger.add_parameters({"a": 1}), again),
+    "add_metrics": (
+        lambda logger: None,
+        lambda logger: logger.add_metrics({"t": 1e39}),
+    ),
+    "window": (lambda logger: logger.add_scalar("t", 1.0, 5), in_window),
+    "close": (lambda logger: None, lost),
+}
+
+# What has nothing to warn of: it raises, or does what it is asked to.
+SILENT = {"describe", "flush", "load_checkpoint", "path", "save_checkpoint", "track"}
+
+
+def test_each_public_method_is_here() -> None:
+    """A method that is new has its warning tried, too."""
+    methods = {
+        name
+        for name, member in inspect.getmembers(Logger, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert methods == CALLS.keys() | SILENT
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_warning_points_at_the_users_line(method: str, tmp_path: Path) -> None:
+    """It names this file, and a line of the call."""
+    first, call = CALLS[method]
+    logger = Logger(tmp_path, "run")
+    first(logger)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(logger)
+    logger.close()
+    assert caught
+    for warning in caught:
+        assert warning.filename == __file__
+        lines, start = inspect.getsourcelines(call)
+        assert start <= warning.lineno < start + len(lines)
