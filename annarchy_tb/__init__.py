@@ -30,12 +30,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from annarchy_tb.figures import figure_style
+from annarchy_tb.kinds.figure import figure_style
 from annarchy_tb.logger import Logger
 
 if TYPE_CHECKING:
-    from annarchy_tb.find import find_runs
-    from annarchy_tb.reader import Run
+    from annarchy_tb.reading.find import find_runs
+    from annarchy_tb.reading.run import Run
     from annarchy_tb.writer import SummaryWriter
 
 __version__ = "0.1.0"
@@ -44,7 +44,11 @@ __all__ = ["Logger", "Run", "SummaryWriter", "figure_style", "find_runs"]
 
 # Who only logs need not wait for them. (tensorboardX and protobuf, and torch where it
 # is installed, take long to import.)
-_LATER = {"Run": "reader", "SummaryWriter": "writer", "find_runs": "find"}
+_LATER = {
+    "Run": "reading.run",
+    "SummaryWriter": "writer",
+    "find_runs": "reading.find",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -20,9 +20,11 @@ from rich.table import Table
 from rich.text import Text
 
 import annarchy_tb
-from annarchy_tb import contents, names, runinfo
-from annarchy_tb.find import Runs, find_runs
-from annarchy_tb.reader import Run
+from annarchy_tb.reading import contents
+from annarchy_tb.reading.find import Runs, find_runs
+from annarchy_tb.reading.run import Run
+from annarchy_tb.run import info as runinfo
+from annarchy_tb.run import names
 
 COLOURS = {
     runinfo.RUNNING: "cyan",

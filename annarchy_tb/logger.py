@@ -16,18 +16,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb import (
-    figures,
-    histograms,
-    hparams,
-    images,
-    matrices,
-    names,
-    png,
-    records,
-    scalars,
-)
-from annarchy_tb.clock import (
+from annarchy_tb.inputs.clock import (
     DRAWN,
     MAX_STEP,
     MIN_STEP,
@@ -35,17 +24,26 @@ from annarchy_tb.clock import (
     whole_step,
     whole_steps,
 )
-from annarchy_tb.ledger import RUN_TABLE, Series, check_tag
-from annarchy_tb.messages import describe, naming, warn, where
-from annarchy_tb.runs import RunDirectory, absolute, claim
-from annarchy_tb.spikes import raster
-from annarchy_tb.values import as_number, as_numbers, warn_range
+from annarchy_tb.inputs.messages import describe, naming, warn, where
+from annarchy_tb.inputs.numbers import as_number, as_numbers, warn_range
+from annarchy_tb.kinds import figure as figures
+from annarchy_tb.kinds import histogram as histograms
+from annarchy_tb.kinds import image as images
+from annarchy_tb.kinds import matrix as matrices
+from annarchy_tb.kinds import parameters as hparams
+from annarchy_tb.kinds import png
+from annarchy_tb.kinds.raster import raster
+from annarchy_tb.run import names
+from annarchy_tb.run.directory import RunDirectory, absolute, claim
+from annarchy_tb.run.ledger import RUN_TABLE, Series, check_tag
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents import templates as scalars
 from annarchy_tb.windows import Reduce, Reducer, Window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from annarchy_tb.last import Last
+    from annarchy_tb.reading.last import Last
     from annarchy_tb.writer import SummaryWriter
 
 Item = TypeVar("Item")
@@ -125,7 +123,7 @@ class Logger:
         time_unit: str = "ms",
     ) -> None:
         # Not needed before there is a run, and it takes time.
-        from annarchy_tb.runinfo import RunInfo
+        from annarchy_tb.run.info import RunInfo
 
         self._clock = Clock(time_unit, dt)
         parent = absolute(logdir)
@@ -161,7 +159,7 @@ class Logger:
 
     def _go_back(self, path: Path, known: bool) -> None:
         """Take the run back to its last checkpoint."""
-        from annarchy_tb import checkpoints
+        from annarchy_tb.run import checkpoints
 
         restarts = self._info.info["restarts"] + 1
         last = checkpoints.rewind(path, restarts)
@@ -244,7 +242,7 @@ class Logger:
         except (KeyError, TypeError):
             self._check_open()
             check_tag("add_scalar", tag)
-            value = as_number(self._ledger, "add_scalar", tag, value)
+            value = as_number(self._ledger.warn, "add_scalar", tag, value)
             self._when("add_scalar", tag, step, time)  # refused, it enters no tag
             series, scalar = self._directory.scalar("add_scalar", tag)
         if time is None and type(step) is int and series.last < step <= MAX_STEP:
@@ -255,7 +253,7 @@ class Logger:
             data = scalar.make(value, wall_time, at)
         except Exception:
             data = scalar.make(
-                as_number(self._ledger, "add_scalar", tag, value), wall_time, at
+                as_number(self._ledger.warn, "add_scalar", tag, value), wall_time, at
             )
         series.last = at
         if time is not None:
@@ -290,7 +288,7 @@ class Logger:
         except (KeyError, TypeError):
             self._check_open()
             check_tag(method, tag)
-            value = numbers = as_numbers(self._ledger, method, tag, value)
+            value = numbers = as_numbers(self._ledger.warn, method, tag, value)
             self._when(method, tag, step, time)
             if not numbers:
                 return
@@ -303,7 +301,7 @@ class Logger:
                 for curve, number in zip(curves, value.values(), strict=True)
             ]
         except Exception:
-            numbers = as_numbers(self._ledger, method, tag, value)
+            numbers = as_numbers(self._ledger.warn, method, tag, value)
             made = [
                 curve.scalar.make(number, wall_time, at)
                 for curve, number in zip(curves, numbers.values(), strict=True)
@@ -405,7 +403,7 @@ class Logger:
             self._ledger.warn_time(method, label)
         beyond = scalars.beyond_single(table)
         if beyond is not None:
-            warn_range(self._ledger, method, label, beyond)
+            warn_range(self._ledger.warn, method, label, beyond)
         for series in group:
             series.last = int(whole[-1])
             if times is not None:
@@ -507,9 +505,9 @@ class Logger:
         """The last value of each tag of numbers, such as ``logger.last["Accuracy"]``.
 
         It is read from the run's files when it is asked for, in single precision, and
-        logging does nothing for it; see `annarchy_tb.last.Last`.
+        logging does nothing for it; see `annarchy_tb.reading.Last`.
         """
-        from annarchy_tb.last import Last
+        from annarchy_tb.reading.last import Last
 
         if self._last is None:
             self._last = Last(self._directory)
@@ -545,7 +543,7 @@ class Logger:
         ...     for trial in logger.track(range(100), show="Accuracy"):
         ...         logger.add_scalar("Accuracy", trial / 100, trial)
         """
-        from annarchy_tb.last import track
+        from annarchy_tb.reading.last import track
 
         self._check_open()
         if not isinstance(items, Iterable):
@@ -1006,7 +1004,7 @@ class Logger:
         Exception
             Whatever pickle raises for a state that can't be pickled.
         """
-        from annarchy_tb import checkpoints
+        from annarchy_tb.run import checkpoints
 
         self._check_open()
         if os.getpid() != self._process:
@@ -1044,7 +1042,7 @@ class Logger:
         ``checkpoints`` are looked into, so resume only runs whose directories nobody
         else could write to.
         """
-        from annarchy_tb import checkpoints
+        from annarchy_tb.run import checkpoints
 
         self._check_open()
         found = checkpoints.load(self.run_dir)
@@ -1239,7 +1237,7 @@ class Logger:
             event = self._events[tags]
         except (KeyError, TypeError):
             self._check_open()
-            metrics = as_numbers(self._ledger, method, None, metrics)
+            metrics = as_numbers(self._ledger.warn, method, None, metrics)
             for tag in metrics:
                 check_tag(method, tag)
             self._when(method, label, step, time)
@@ -1251,7 +1249,7 @@ class Logger:
         try:
             data = event.make(metrics.values(), wall_time, at)
         except Exception:
-            numbers = as_numbers(self._ledger, method, None, metrics)
+            numbers = as_numbers(self._ledger.warn, method, None, metrics)
             data = event.make(numbers.values(), wall_time, at)
         for series in group:
             series.last = at
@@ -1320,7 +1318,7 @@ class Logger:
         self, method: str, tag: str | None, metrics: object
     ) -> dict[str, float]:
         """Return metrics that can all be written."""
-        results = as_numbers(self._ledger, method, tag, metrics)
+        results = as_numbers(self._ledger.warn, method, tag, metrics)
         for name in results:
             check_tag(method, name)
             self._ledger.check(method, name, "scalar")

@@ -9,9 +9,9 @@ from math import isfinite, nan
 from numbers import Integral
 from typing import Any, Literal, SupportsFloat
 
-from annarchy_tb.ledger import Ledger, check_tag
-from annarchy_tb.messages import describe, naming
-from annarchy_tb.values import as_number, as_numbers
+from annarchy_tb.inputs.messages import describe, naming
+from annarchy_tb.inputs.numbers import as_number, as_numbers
+from annarchy_tb.run.ledger import Ledger, check_tag
 
 METHOD = "window.add"
 
@@ -116,7 +116,7 @@ class Window:
         """
         self._check(METHOD, self._label, step, time)
         numbers = self._numbers(value)
-        weight = as_number(self._ledger, METHOD, f"{self._label}: weight", weight)
+        weight = as_number(self._ledger.warn, METHOD, f"{self._label}: weight", weight)
         with naming(METHOD, self._label):
             if not (isfinite(weight) and weight >= 0):
                 raise ValueError(f"weight must be 0 or more, got {describe(weight)}")
@@ -163,8 +163,8 @@ class Window:
     def _numbers(self, value: Any) -> list[float]:
         """Return the values of the tags, in their order."""
         if isinstance(self._tag, str):
-            return [as_number(self._ledger, METHOD, self._tag, value)]
-        found = as_numbers(self._ledger, METHOD, None, value)
+            return [as_number(self._ledger.warn, METHOD, self._tag, value)]
+        found = as_numbers(self._ledger.warn, METHOD, None, value)
         if found.keys() != set(self._tags):
             raise ValueError(
                 f"{METHOD}: a value for each of {', '.join(map(repr, self._tags))} is "

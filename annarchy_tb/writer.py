@@ -20,10 +20,12 @@ import tensorboardX.writer as tbx
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from annarchy_tb import hparams, names, records
-from annarchy_tb.ledger import NEVER
-from annarchy_tb.parsing import parse
-from annarchy_tb.runs import RunDirectory, absolute, claim
+from annarchy_tb.kinds import parameters as hparams
+from annarchy_tb.run import names
+from annarchy_tb.run.directory import RunDirectory, absolute, claim
+from annarchy_tb.run.ledger import NEVER
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents.parsing import parse
 
 
 class _EventWriter:
@@ -224,8 +226,8 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         path
             The file to write: ``{"<logdir>/<tag>/<key>": [[wall time, step, value]]}``.
         """
-        from annarchy_tb.reader import Run
-        from annarchy_tb.runinfo import as_json
+        from annarchy_tb.reading.run import Run
+        from annarchy_tb.run.info import as_json
 
         points = Run(self.logdir).points() if self._write_to_disk else ()
         curves = {

@@ -105,7 +105,7 @@ compare("add_scalar", scalar, scalar, 100_000, 20_000)
 
 @case("add_scalar", LIMIT)
 def _() -> Measured:
-    from annarchy_tb.scalars import ScalarRecords
+    from annarchy_tb.tfevents.templates import ScalarRecords
 
     return written(ScalarRecords("Accuracy").make(0.5, 1.7e9, 50_000), 100_000)
 
@@ -132,7 +132,7 @@ compare(
 
 @case("log of 10", LIMIT)
 def _() -> Measured:
-    from annarchy_tb.scalars import EventRecords
+    from annarchy_tb.tfevents.templates import EventRecords
 
     return written(EventRecords(list(TEN)).make(TEN.values(), 1.7e9, 50_000), 50_000)
 

@@ -19,8 +19,9 @@ import tensorboardX
 from conftest import load, scalars, tables, without_rights
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from annarchy_tb import Logger, Run, checkpoints, find_runs, names
-from annarchy_tb.events import event_files
+from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb.run import checkpoints, names
+from annarchy_tb.tfevents.event_file import event_files
 
 
 def in_child(work: Callable[[], None]) -> int:

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 import annarchy_tb
 from annarchy_tb import Logger
 from annarchy_tb.cli import main
-from annarchy_tb.events import event_files
+from annarchy_tb.tfevents.event_file import event_files
 
 
 def call(*arguments: object) -> Result:

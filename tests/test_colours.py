@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annarchy_tb import colours
+from annarchy_tb.kinds import colours
 
 
 def oklab(levels: np.ndarray) -> np.ndarray:

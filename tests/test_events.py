@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from conftest import load, scalars
 
-from annarchy_tb import Logger, events
-from annarchy_tb.backlog import Backlog
-from annarchy_tb.events import EventFile, event_files
-from annarchy_tb.scalars import ScalarRecords
+from annarchy_tb import Logger
+from annarchy_tb.tfevents import event_file as events
+from annarchy_tb.tfevents.backlog import Backlog
+from annarchy_tb.tfevents.event_file import EventFile, event_files
+from annarchy_tb.tfevents.templates import ScalarRecords
 
 
 def in_child(function: Callable[[], None]) -> int:

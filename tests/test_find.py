@@ -9,7 +9,7 @@ import tensorboardX
 from conftest import HAS_PANDAS, without_rights
 
 from annarchy_tb import Logger, SummaryWriter, find_runs
-from annarchy_tb.events import event_files
+from annarchy_tb.tfevents.event_file import event_files
 
 
 def finished(logdir: Path, name: str, **params: Any) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from annarchy_tb import Logger, histograms
+from annarchy_tb import Logger
+from annarchy_tb.kinds import histogram as histograms
 
 finite = st.floats(-1.7e308, 1.7e308)
 

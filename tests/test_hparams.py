@@ -11,7 +11,8 @@ import pytest
 from conftest import load, points, scalars
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from annarchy_tb import Logger, hparams
+from annarchy_tb import Logger
+from annarchy_tb.kinds import parameters as hparams
 
 
 class Rule(enum.Enum):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from annarchy_tb import Logger, images, png
+from annarchy_tb import Logger
+from annarchy_tb.kinds import image as images
+from annarchy_tb.kinds import png
 
 RNG = np.random.default_rng(0)
 

@@ -59,7 +59,7 @@ def test_a_look_reads_what_is_new_only(
     logger: Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a look now and then costs little, however long the run is."""
-    from annarchy_tb import contents
+    from annarchy_tb.reading import contents
 
     logger.add_series("a", range(100_000))
     assert logger.last["a"] == 99_999

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import annarchy_tb
 from annarchy_tb import Logger
-from annarchy_tb.clock import MAX_STEP, MIN_STEP, in_unit
+from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP, in_unit
 
 # -- importing ---------------------------------------------------------------------
 

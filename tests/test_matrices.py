@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from annarchy_tb import Logger, colours, matrices
+from annarchy_tb import Logger
+from annarchy_tb.kinds import colours
+from annarchy_tb.kinds import matrix as matrices
 
 RNG = np.random.default_rng(0)
 BLACK = [0, 0, 0]
@@ -151,7 +153,7 @@ def test_what_a_sparse_matrix_stores_twice_is_summed(form: str) -> None:
 def test_scipy_is_not_imported() -> None:
     """Nobody who has no sparse matrices waits for it."""
     assert "scipy" not in vars(matrices)
-    assert "scipy" not in vars(sys.modules["annarchy_tb.arrays"])
+    assert "scipy" not in vars(sys.modules["annarchy_tb.inputs.arrays"])
 
 
 @pytest.mark.parametrize(

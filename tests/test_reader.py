@@ -15,7 +15,7 @@ import tensorboardX
 from conftest import Point, load
 
 from annarchy_tb import Logger, Run, SummaryWriter
-from annarchy_tb.events import event_files
+from annarchy_tb.tfevents.event_file import event_files
 
 DATA = Path(__file__).parent / "data"
 

@@ -15,7 +15,10 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import HistogramProto, Summary
 from tensorboardX.record_writer import RecordWriter
 
-from annarchy_tb import histograms, records, scalars
+from annarchy_tb.inputs.numbers import LARGEST
+from annarchy_tb.kinds import histogram as histograms
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents import templates as scalars
 
 tags = st.text(min_size=1, max_size=50).filter(lambda tag: tag.isprintable())
 any_tag = tags | st.sampled_from(["x" * 10_000, "Geschwindigkeit [µm/ms]", "膜電位/😀"])
@@ -24,7 +27,7 @@ steps = st.integers(-(2**63), 2**63 - 1) | st.sampled_from(
 )
 values = st.floats(width=32) | st.floats(
     allow_nan=True, allow_infinity=True, min_value=None, max_value=None
-).filter(lambda v: not math.isfinite(v) or abs(v) < records.LARGEST)
+).filter(lambda v: not math.isfinite(v) or abs(v) < LARGEST)
 times = st.floats(0, 4e9)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import load, open_descriptors, points, scalars, without_rights
 
-from annarchy_tb import Logger, names
-from annarchy_tb.events import event_files
+from annarchy_tb import Logger
+from annarchy_tb.run import names
+from annarchy_tb.tfevents.event_file import event_files
 
 
 def test_a_run_is_named_by_date_and_host(logdir: Path) -> None:

@@ -22,8 +22,10 @@ import numpy as np
 import pytest
 from conftest import Server, load, points, scalars
 
-from annarchy_tb import Logger, SummaryWriter, events, hparams
-from annarchy_tb.events import event_files
+from annarchy_tb import Logger, SummaryWriter
+from annarchy_tb.kinds import parameters as hparams
+from annarchy_tb.tfevents import event_file as events
+from annarchy_tb.tfevents.event_file import event_files
 
 FULL = "ignore:.*disk (is still full|does not take):UserWarning"
 

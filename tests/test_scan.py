@@ -16,8 +16,10 @@ from tensorboard.backend.event_processing.event_file_loader import (
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
-from annarchy_tb import histograms, parsing, records, scalars, scan
-from annarchy_tb.scan import Scan
+from annarchy_tb.kinds import histogram as histograms
+from annarchy_tb.tfevents import parsing, records, scan
+from annarchy_tb.tfevents import templates as scalars
+from annarchy_tb.tfevents.scan import Scan
 
 tags = st.sampled_from(["a", "b", "cc", "ü", "a/long name", "x" * 300, ""])
 steps = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, 2, 127, 128, 2**14])

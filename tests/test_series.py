@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from annarchy_tb import Logger, records
-from annarchy_tb.clock import MAX_STEP, MIN_STEP
-from annarchy_tb.scalars import ROWS, series
+from annarchy_tb import Logger
+from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents.templates import ROWS, series
 
 steps = (
     st.integers(MIN_STEP, MAX_STEP)

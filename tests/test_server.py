@@ -25,7 +25,7 @@ from PIL import Image
 from test_events import in_child, killed_in_a_large_write, opened
 
 from annarchy_tb import Logger
-from annarchy_tb.scalars import ScalarRecords
+from annarchy_tb.tfevents.templates import ScalarRecords
 
 _number = itertools.count()
 

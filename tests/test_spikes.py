@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from annarchy_tb import Logger
-from annarchy_tb.spikes import HEIGHT, WIDTH, raster
+from annarchy_tb.kinds.raster import HEIGHT, WIDTH, raster
 
 RNG = np.random.default_rng(0)
 

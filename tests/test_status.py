@@ -21,15 +21,9 @@ from conftest import HAS_PANDAS, HAS_RUST, Server, load, tables
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import annarchy_tb
-from annarchy_tb import (
-    Logger,
-    Run,
-    SummaryWriter,
-    cli,
-    find_runs,
-    provenance,
-    runinfo,
-)
+from annarchy_tb import Logger, Run, SummaryWriter, cli, find_runs
+from annarchy_tb.run import info as runinfo
+from annarchy_tb.run import provenance
 
 # How a process ends: the code after the first call, the signal it gets, the status in
 # run.json, and the one in TensorBoard's HPARAMS tab (0 unknown, 1 success, 2 failure).

@@ -17,8 +17,8 @@ import pytest
 from conftest import HAS_RUST, Server
 
 from annarchy_tb import Logger, Run, find_runs
-from annarchy_tb.suggestions import Suggestions
 from annarchy_tb.sweep import logged, sweep
+from annarchy_tb.sweep.suggestions import Suggestions
 
 hyperopt = pytest.importorskip("hyperopt")
 hp = hyperopt.hp
@@ -388,7 +388,7 @@ def test_a_sweep_that_ends_waits_for_its_trials(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("annarchy_tb.sweep._Search._take", interrupted)
+    monkeypatch.setattr("annarchy_tb.sweep.search._Search._take", interrupted)
     with ThreadPoolExecutor(2) as pool:
         with pytest.raises(KeyboardInterrupt):
             sweep(tenth, SPACE, 9, logdir, executor=pool, workers=2, progress=False)
@@ -471,7 +471,7 @@ def test_a_result_that_dask_lost_is_not_waited_for(tmp_path: Path) -> None:
 import dask
 from dask.distributed import Client, LocalCluster
 from pathlib import Path
-from annarchy_tb.workers import died, processes_or
+from annarchy_tb.sweep.workers import died, processes_or
 
 if __name__ == "__main__":
     dask.config.set({{"distributed.deploy.lost-worker-timeout": "10 minutes"}})

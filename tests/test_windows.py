@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annarchy_tb import Logger, Run
-from annarchy_tb.ledger import Ledger
+from annarchy_tb.run.ledger import Ledger
 from annarchy_tb.windows import Window
 
 

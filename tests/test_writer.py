@@ -21,8 +21,9 @@ from tensorboardX.proto.graph_pb2 import GraphDef
 from tensorboardX.proto.node_def_pb2 import NodeDef
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
-from annarchy_tb import Logger, SummaryWriter, hparams
-from annarchy_tb.events import event_files
+from annarchy_tb import Logger, SummaryWriter
+from annarchy_tb.kinds import parameters as hparams
+from annarchy_tb.tfevents.event_file import event_files
 
 
 def events(run: Path) -> list[Event]:

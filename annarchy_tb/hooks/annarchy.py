@@ -17,7 +17,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from annarchy_tb import names
 from annarchy_tb.hooks.sampling import (
     METHOD,
     Read,
@@ -27,9 +26,10 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
+from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe
-from annarchy_tb.runs import absolute, claim
+from annarchy_tb.run import names
+from annarchy_tb.run.directory import absolute, claim
 
 NEVER = 1e15  # ms before ANNarchy calls again
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, whole
+from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe
 
 
 def sample(

@@ -28,8 +28,8 @@ from annarchy_tb.hooks.sampling import (
     positive,
     say_unit,
 )
+from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe, where
 
 
 def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any:

@@ -24,8 +24,8 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
+from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe, where
 
 
 def sample(

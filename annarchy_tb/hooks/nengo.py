@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from annarchy_tb.clock import in_unit
 from annarchy_tb.hooks.sampling import (
     METHOD,
     Read,
@@ -29,8 +28,9 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
+from annarchy_tb.inputs.clock import in_unit
+from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe, where
 
 CURVES = 16  # on one plot: each of them is a run to TensorBoard
 

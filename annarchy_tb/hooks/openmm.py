@@ -25,8 +25,8 @@ from annarchy_tb.hooks.sampling import (
     say_unit,
     whole,
 )
+from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe, where
 
 UNITS = {
     "potentialEnergy": "kJ/mol",

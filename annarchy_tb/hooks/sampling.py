@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from annarchy_tb.clock import FEMTOSECONDS, in_unit
-from annarchy_tb.ledger import check_tag
+from annarchy_tb.inputs.clock import FEMTOSECONDS, in_unit
+from annarchy_tb.inputs.messages import describe, warn, where
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe, warn, where
+from annarchy_tb.run.ledger import check_tag
 
 METHOD = "sample"
 

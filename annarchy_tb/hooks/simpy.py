@@ -17,8 +17,8 @@ from typing import Any
 from weakref import WeakSet
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
+from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
-from annarchy_tb.messages import describe
 
 _OWN: WeakSet[Any] = WeakSet()  # the events of all sampling processes
 

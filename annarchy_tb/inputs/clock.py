@@ -1,0 +1,176 @@
+"""When something happened: whole steps, and simulated time drawn as wall time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.messages import describe
+
+MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
+DRAWN = 1e300  # up to here, a time in any unit is a finite number of seconds
+TOLERANCE = 1e-6  # how far from a whole number a step may lie
+
+# Seconds on TensorBoard's time axis for one unit of simulated time. Two neighbouring
+# wall times lie 2.4e-7 s apart (a double, in seconds since 1970), so what is shorter
+# than a microsecond is drawn as if it were seconds.
+TIME_UNITS = {
+    "d": 86400.0,
+    "h": 3600.0,
+    "min": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "ns": 1.0,
+    "ps": 1.0,
+    "fs": 1.0,
+}
+
+# What the units really are, in femtoseconds: whole numbers, so that a ratio is exact.
+FEMTOSECONDS = {
+    "d": 86400 * 10**15,
+    "h": 3600 * 10**15,
+    "min": 60 * 10**15,
+    "s": 10**15,
+    "ms": 10**12,
+    "us": 10**9,
+    "ns": 10**6,
+    "ps": 10**3,
+    "fs": 1,
+}
+
+
+def in_unit(unit: str, other: str) -> float:
+    """Return how many of the `other` unit of time one `unit` is.
+
+    It is what a simulator's time has to be multiplied by, whichever way the two are
+    drawn: 1 ps is 1e-9 ms.
+    """
+    return FEMTOSECONDS[unit] / FEMTOSECONDS[other]
+
+
+def whole_step(step: object) -> int:
+    """Return `step` as an int, if it is a whole number within 1e-6.
+
+    Raises
+    ------
+    TypeError
+        If `step` is no number.
+    ValueError
+        If it is not whole, or does not fit into 64 bits.
+    """
+    try:
+        number: Any = step.item() if hasattr(step, "item") else step
+    except (ValueError, RuntimeError):  # several elements
+        raise TypeError(f"step must be one number, got {describe(step)}") from None
+    try:
+        whole = round(number)
+        distance = abs(number - whole)
+    except TypeError:
+        raise TypeError(f"step must be a whole number, got {describe(step)}") from None
+    except (ValueError, OverflowError):  # NaN and infinity
+        raise ValueError(f"step must be finite, got {describe(step)}") from None
+    if distance > TOLERANCE:
+        raise ValueError(
+            f"step must be a whole number, got {describe(step)}; "
+            "pass simulated time as time=, and step may be left out"
+        )
+    if not MIN_STEP <= whole <= MAX_STEP:
+        raise ValueError(f"step must fit into 64 bits, got {describe(step)}")
+    return int(whole)
+
+
+def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
+    """Return `steps` of shape ``(N,)`` as whole numbers, as `whole_step` does."""
+    column = _column("steps", steps)
+    if column.dtype.kind != "f":
+        if len(column) and int(column.max()) > MAX_STEP:
+            raise ValueError(f"steps must fit into 64 bits, got {column.max()}")
+        return column.astype(np.int64, copy=False)
+    whole = np.rint(column)
+    for bad in np.flatnonzero(
+        (np.abs(column - whole) > TOLERANCE) | (np.abs(whole) >= 2.0**63)
+    ):
+        whole_step(column[bad])  # which says what is wrong with it
+    result: NDArray[np.int64] = whole.astype(np.int64)
+    return result
+
+
+def _column(name: str, given: object) -> NDArray[Any]:
+    """Return finite numbers as an array of shape ``(N,)``."""
+    array = numbers(name, given)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (N,), got {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    return array
+
+
+def finite_time(time: object, name: str = "time") -> float:
+    """Return a time as a float, if it is a finite number."""
+    try:
+        if isinstance(time, (str, bytes)):
+            raise TypeError
+        number = float(time)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {describe(time)}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {describe(time)}")
+    return number
+
+
+class Clock:
+    """Simulated time, as TensorBoard's wall time and step.
+
+    Parameters
+    ----------
+    time_unit
+        The unit of all simulated times, one of `TIME_UNITS`.
+    dt
+        The solver's step in that unit, if steps are to be counted from simulated time.
+    """
+
+    def __init__(self, time_unit: str, dt: float | None) -> None:
+        if time_unit not in tuple(TIME_UNITS):
+            allowed = ", ".join(repr(unit) for unit in TIME_UNITS)
+            raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
+        self.unit = time_unit
+        self.seconds = TIME_UNITS[time_unit]
+        self._dt = None if dt is None else finite_time(dt, "dt")
+        if self._dt is not None and self._dt <= 0:
+            raise ValueError(f"dt must be positive, got {describe(dt)}")
+
+    def wall_time(self, time: object, start: float) -> float:
+        """Return the wall time at which `time` is drawn in a run begun at `start`."""
+        return self._finite(start + finite_time(time) * self.seconds)
+
+    def step(self, time: object) -> int | None:
+        """Return the solver step nearest to `time`, if `dt` is known."""
+        if self._dt is None or time is None:
+            return None
+        return whole_step(round(finite_time(time) / self._dt))
+
+    def wall_times(self, times: ArrayLike, start: float) -> NDArray[np.float64]:
+        """Return the wall times of many simulated times, shape ``(N,)``."""
+        past = _column("times", times).astype(np.float64)
+        with np.errstate(over="ignore"):
+            drawn: NDArray[np.float64] = start + past * self.seconds
+        if len(drawn):
+            self._finite(float(np.abs(drawn).max()))
+        return drawn
+
+    def steps(self, times: ArrayLike) -> NDArray[np.int64] | None:
+        """Return the solver steps nearest to `times`, if `dt` is known."""
+        if self._dt is None:
+            return None
+        return whole_steps(np.rint(_column("times", times) / self._dt))
+
+    @staticmethod
+    def _finite(wall_time: float) -> float:
+        if not math.isfinite(wall_time):
+            raise ValueError("time must not be beyond all dates")
+        return wall_time

@@ -1,0 +1,150 @@
+"""Values to buckets."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annarchy_tb.inputs.arrays import is_opaque, unmasked, widened
+from annarchy_tb.inputs.messages import describe
+
+BUCKETS = 64
+PARTS = np.arange(1, BUCKETS + 1) / BUCKETS
+BLOCK = 65536  # values at a time, so that the work stays in the processor's cache
+
+
+class Buckets(NamedTuple):
+    """A histogram as TensorFlow's ``HistogramProto`` has it.
+
+    `limits` (K,) are the right edges, `counts` (K,) the values below each, both
+    float64. The first bucket begins at `min`, the last one ends at `max`.
+    """
+
+    min: float
+    max: float
+    num: float
+    sum: float
+    sum_squares: float
+    limits: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+
+def flatten(hist: object) -> NDArray[Any]:
+    """Return all numbers of any nesting as one array of shape ``(N,)``.
+
+    Takes arrays, lists of any depth (ragged too), object arrays, iterables, a single
+    number, and of a mapping its values.
+
+    Raises
+    ------
+    TypeError
+        If there is something in it that is no number.
+    """
+    if isinstance(hist, Mapping):
+        hist = list(hist.values())
+    if hasattr(hist, "toarray"):
+        raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .data")
+    if hasattr(hist, "post_ranks"):
+        raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .w")
+    if is_opaque(hist):
+        raise TypeError(f"hist must hold numbers, got {describe(hist)}")
+    items: Iterable[object]
+    try:
+        array = np.asarray(unmasked(hist))
+    except ValueError:  # ragged
+        items = list(hist)  # type: ignore[call-overload]
+    else:
+        if array.dtype.kind in "biuf":
+            return widened(array).ravel()
+        if array.dtype.kind != "O":
+            raise TypeError(f"hist must hold numbers, got {describe(hist)}")
+        if array.ndim:
+            items = array.ravel()
+        elif isinstance(hist, Iterable):
+            items = list(hist)
+        else:
+            return np.array([_number(array.item())])
+    parts = [flatten(item) for item in items]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _number(item: Any) -> float:
+    try:
+        return float(item)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"hist must hold numbers, got {describe(item)}") from None
+
+
+def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
+    """Count values into at most 64 buckets of equal width.
+
+    The buckets reach from the minimum to the maximum. Each inner run of empty buckets
+    is merged into one. A constant c fills one bucket of half a percent to each side.
+    The counts are exact; a value within rounding of an edge may fall to either side.
+
+    Parameters
+    ----------
+    values
+        Shape ``(N,)``, any real type.
+
+    Returns
+    -------
+    buckets
+        None if there is no finite value.
+    dropped
+        How many values are NaN or infinite, and not counted.
+    """
+    number = len(values)
+    if not number:
+        return None, 0
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return None, number
+        low, high = float(values.min()), float(values.max())
+    dropped = number - len(values)
+    if low == high:
+        return _constant(low, len(values)), dropped
+
+    # Neither the span nor its inverse nor a square may leave the range of the type.
+    is_single = values.dtype == np.float32
+    if not (is_single and high - low > 1e-30 and max(-low, high) < 1e18):
+        values = values.astype(np.float64, copy=False)
+    factor = 1.0
+    if high / 4 - low / 4 > 1e307:
+        factor = 0.25
+    elif high - low < 1e-290:
+        factor = 2.0**200
+    scaled = values if factor == 1.0 else values * factor
+    left, scale = low * factor, BUCKETS / (high * factor - low * factor)
+
+    counts = np.zeros(BUCKETS + 1, np.intp)
+    total = squares = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # in the sums of huge doubles
+        for start in range(0, len(values), BLOCK):
+            index = ((scaled[start : start + BLOCK] - left) * scale).astype(np.intp)
+            counts += np.bincount(index, minlength=BUCKETS + 1)
+            block = values[start : start + BLOCK]
+            total += float(block.sum())
+            squares += float(block.dot(block))
+    counts[-2] += counts[-1]  # the maximum belongs to the last bucket
+    limits = low * (1 - PARTS) + high * PARTS
+    filled = counts[:-1] > 0
+    filled[:-1] |= filled[1:]  # of a run of empty buckets, the one before a filled one
+    limits, kept = limits[filled], counts[:-1][filled].astype(np.float64)
+    return Buckets(low, high, len(values), total, squares, limits, kept), dropped
+
+
+def _constant(value: float, number: int) -> Buckets:
+    margin = min(0.005 * abs(value), sys.float_info.max - abs(value))
+    limits, counts = np.array([value + margin]), np.array([float(number)])
+    total, squares = value * number, value * value * number
+    return Buckets(
+        value - margin, value + margin, number, total, squares, limits, counts
+    )

@@ -1,0 +1,157 @@
+"""All runs below a directory, and one table of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annarchy_tb.kinds.parameters import flatten
+from annarchy_tb.reading import contents
+from annarchy_tb.reading.run import Run, started
+from annarchy_tb.run import info as runinfo
+from annarchy_tb.run import names
+from annarchy_tb.run.directory import absolute, is_another_run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+class Runs(list[Run]):
+    """A list of runs, newest first.
+
+    Attributes
+    ----------
+    logdir : Path
+        Where they were looked for.
+    """
+
+    def __init__(self, logdir: Path, runs: Collection[Run]) -> None:
+        super().__init__(runs)
+        self.logdir = logdir
+
+    def to_pandas(self) -> DataFrame:
+        """Return one table over all runs, a row a run. It needs pandas.
+
+        The index is the run's path below `logdir`. The columns are ``status``,
+        ``started``, ``duration`` (in s), ``params.<name>`` for each parameter of any
+        run, and ``metrics.<name>`` for each of the results.
+        """
+        pd = contents.imported("pandas", "Runs.to_pandas")
+        rows = []
+        for run in self:
+            try:
+                info, duration = run.info, run.duration
+            except FileNotFoundError:  # removed by now
+                continue
+            row: dict[str, Any] = {
+                "run": str(run.path.relative_to(self.logdir)),
+                "status": runinfo.status(info),
+                "started": started(run.path, info),
+                "duration": None if duration is None else duration.total_seconds(),
+            }
+            for kind in ("params", "metrics"):
+                for name, value in (info.get(kind) or {}).items():
+                    row[f"{kind}.{name}"] = value
+            rows.append(row)
+        first = ["run", "status", "started", "duration"]
+        found = dict.fromkeys(name for row in rows for name in row)
+        columns = first + sorted(
+            (name for name in found if name not in first),
+            key=lambda name: name.startswith("metrics."),
+        )
+        return pd.DataFrame(rows, columns=columns).set_index("run")
+
+
+def find_runs(
+    logdir: str | os.PathLike[str] = "runs/",
+    *,
+    status: str | Collection[str] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Runs:
+    """Return all runs below a directory, newest first.
+
+    No event file is read, so it takes milliseconds for hundreds of runs. The runs of
+    other writers (directories with event files and no ``run.json``) are found too.
+
+    Parameters
+    ----------
+    logdir : str or path, default "runs/"
+        The directory; it may be a run itself.
+    status : str or collection of str, optional
+        Only runs of this status, or one of these: see `Run.status`.
+    params : dict, optional
+        Only runs with these values of these parameters.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such directory.
+    ValueError
+        If `status` is none.
+
+    Examples
+    --------
+    >>> from annarchy_tb import Logger
+    >>> for tau in (10.0, 20.0):
+    ...     with Logger("runs", f"tau {tau:g}") as logger:
+    ...         logger.add_parameters({"tau": tau})
+    >>> [run.path.name for run in find_runs("runs", status="finished")]
+    ['tau 20', 'tau 10']
+    >>> [run.path.name for run in find_runs("runs", params={"tau": 10.0})]
+    ['tau 10']
+    """
+    root = absolute(logdir)
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no directory {root}")
+    wanted = {status} if isinstance(status, str) else status
+    for one in wanted or ():
+        if one not in runinfo.STATUSES:
+            allowed = ", ".join(map(repr, runinfo.STATUSES))
+            raise ValueError(f"status must be one of {allowed}, got {one!r}")
+    values = runinfo.as_json(flatten(params or {}))
+    found = []
+    for path in _directories(root):
+        info = runinfo.read(path)
+        its = info.get("params") or {}
+        if (wanted is None or runinfo.status(info) in wanted) and all(
+            name in its and its[name] == value for name, value in values.items()
+        ):
+            with contextlib.suppress(FileNotFoundError):  # removed by now
+                begun, run = started(path, info), Run(path)
+                found.append((begun.timestamp() if begun else 0.0, str(path), run))
+    return Runs(root, [run for *_, run in sorted(found, reverse=True)])
+
+
+def _directories(directory: Path) -> Iterator[Path]:
+    """Yield the directories of all runs; the curves of a run are none.
+
+    Links are followed last, so that what can be found twice is found by its own name.
+    """
+    waiting: list[tuple[str, bool]] = [(os.fspath(directory), False)]
+    links: list[tuple[str, bool]] = []
+    seen: set[tuple[int, int]] = set()
+    while waiting or links:
+        path, inside = waiting.pop() if waiting else links.pop()
+        try:
+            found = os.stat(path)
+            with os.scandir(path) as entries:
+                there = list(entries)
+        except OSError:  # somebody else's, or gone, or a link to itself
+            continue
+        if (found.st_dev, found.st_ino) in seen:
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        inside_names = [entry.name for entry in there]
+        events = any("tfevents" in name for name in inside_names)
+        own = names.RUN_JSON in inside_names
+        if own or (events and (not inside or is_another_run(inside_names, True))):
+            yield Path(path)
+        for entry in there:
+            if not ((own or inside) and entry.name == names.CHECKPOINTS):
+                if entry.is_symlink():
+                    links.append((entry.path, False))
+                elif entry.is_dir():
+                    waiting.append((entry.path, inside or own))

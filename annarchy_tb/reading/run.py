@@ -1,0 +1,289 @@
+"""A run, read back: what was logged as NumPy arrays, without TensorBoard."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from annarchy_tb.inputs.messages import warn
+from annarchy_tb.reading import contents
+from annarchy_tb.reading.contents import Histograms, Images, Scalars, Texts
+from annarchy_tb.run import info as runinfo
+from annarchy_tb.run import names
+from annarchy_tb.run.directory import absolute, directories
+from annarchy_tb.run.ledger import RUN_TABLE
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.scan import Block, Damage, Scan
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MAX_SECOND = 253402300800  # the year 10000
+
+Found = TypeVar("Found", Images, Histograms, Texts)
+
+
+class Run:
+    """A run, as it is on the disk now: finished, torn, or while it is written.
+
+    Each call reads the files anew. Event files of tensorboardX, torch and TensorFlow
+    are read too; what only ``run.json`` says is empty then. What is behind a damaged
+    place of a file may be missing: a UserWarning tells where.
+
+    Parameters
+    ----------
+    path : str or path
+        The run's directory.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no run.
+
+    Attributes
+    ----------
+    path : Path
+        The absolute path of the directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = absolute(path)
+        if not self.path.is_dir():
+            raise FileNotFoundError(f"there is no directory {self.path}")
+        if not (self.path / names.RUN_JSON).exists() and not event_files(self.path):
+            raise FileNotFoundError(
+                f"{self.path} holds neither run.json nor event files; to find the runs "
+                f"below it: annarchy_tb.find_runs({str(path)!r})"
+            )
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path} ({self.status})>"
+
+    def _files(self) -> list[Path]:
+        return [p for found in directories(self.path) for p in event_files(found)]
+
+    # -- what the run says of itself -------------------------------------------------
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """All of ``run.json``; empty where there is none."""
+        return runinfo.read(self.path)
+
+    @property
+    def status(self) -> str:
+        """How the run stands.
+
+        ``"running"``, ``"finished"``, ``"failed"``, ``"killed"`` (its process is gone
+        and said nothing; that can be told on its host only, elsewhere the run reads
+        ``"running"``), or ``"unknown"`` without a ``run.json``.
+        """
+        return runinfo.status(self.info)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters by their names; NaN and infinity are None."""
+        return self.info.get("params") or {}
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The results by their names; NaN and infinity are None."""
+        return self.info.get("metrics") or {}
+
+    @property
+    def started(self) -> datetime | None:
+        """When the run first began, in UTC."""
+        return started(self.path, self.info)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long the run took, or goes on; of a killed one, until its last record.
+
+        A resumed run counts from its first start.
+        """
+        info = self.info
+        begun, ended = started(self.path, info), runinfo.date(info.get("ended"))
+        if begun is None:
+            return None
+        if ended is None and runinfo.status(info) == runinfo.RUNNING:
+            ended = datetime.now(timezone.utc)
+        if ended is None:
+            last = 0.0
+            for path in self._files():
+                with contextlib.suppress(FileNotFoundError):
+                    last = max(last, path.stat().st_mtime)
+            ended = datetime.fromtimestamp(last, timezone.utc)
+        return max(ended - begun, timedelta(0))
+
+    # -- what was logged -------------------------------------------------------------
+
+    def tags(self) -> dict[str, str]:
+        """Return the kind of each tag, in the order of their first appearance.
+
+        ``"scalar"``, ``"image"``, ``"histogram"``, ``"audio"``, ``"text"``, or the name
+        of another plugin of TensorBoard; ``""`` where the files do not say it. The
+        run's own table and its parameters are left out, and so are the curves of
+        `Logger.add_scalars`: see `curves`.
+        """
+        return {
+            tag: kind
+            for tag, kind in contents.kinds(self._blocks(self.path)).items()
+            if tag != RUN_TABLE and not tag.startswith("_hparams_/")
+        }
+
+    def scalars(self, tag: str) -> Scalars:
+        """Return all points of a tag, not a sample of them.
+
+        Parameters
+        ----------
+        tag : str
+            The tag.
+
+        Raises
+        ------
+        KeyError
+            If the run has no scalars of this tag.
+        """
+        found = self.all_scalars(tag)
+        if tag not in found:
+            raise self._no("scalar", tag)
+        return found[tag]
+
+    def all_scalars(self, *tags: str) -> dict[str, Scalars]:
+        """Return the points of several tags, or of all, in one pass over the files.
+
+        Parameters
+        ----------
+        *tags : str
+            The tags; by default all. Those that the run does not have are left out.
+        """
+        return self._scalars(self.path, tags)
+
+    def curves(self, tag: str) -> dict[str, Scalars]:
+        """Return the curves of a plot by their names: what `Logger.add_scalars` wrote.
+
+        Parameters
+        ----------
+        tag : str
+            The tag of the plot.
+
+        Returns
+        -------
+        dict
+            The points by the names of the curves' directories. That is the key given to
+            `Logger.add_scalars`, unless it could not be the name of a directory. The
+            sub-directories of tensorboardX and torch are read too.
+
+        Raises
+        ------
+        KeyError
+            If there are none.
+        """
+        found = {
+            _curve_name(path.relative_to(self.path).as_posix(), tag): points[tag]
+            for path in list(directories(self.path))[1:]
+            if tag in (points := self._scalars(path, (tag,)))
+        }
+        if not found:
+            raise self._no("curve", tag)
+        return found
+
+    def images(self, tag: str) -> Images:
+        """Return the images of a tag, all in memory; KeyError if there are none."""
+        return self._some(contents.images(self._blocks(self.path), tag), "image", tag)
+
+    def histograms(self, tag: str) -> Histograms:
+        """Return the histograms of a tag; KeyError if there are none."""
+        found = contents.histograms(self._blocks(self.path), tag)
+        return self._some(found, "histogram", tag)
+
+    def text(self, tag: str) -> Texts:
+        """Return the texts of a tag; KeyError if there are none."""
+        return self._some(contents.texts(self._blocks(self.path), tag), "text", tag)
+
+    def to_pandas(self) -> DataFrame:
+        """Return all scalars as one table.
+
+        It has the columns ``tag``, ``curve`` (empty but for `Logger.add_scalars`),
+        ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), and a row a point. It
+        needs pandas.
+        """
+        pd = contents.imported("pandas", "Run.to_pandas")
+        tables = [
+            points.to_pandas().assign(tag=tag, curve=curve)
+            for tag, curve, points in self.points()
+        ]
+        columns = ["tag", "curve", "step", "value", "wall_time"]
+        if not tables:
+            return pd.DataFrame(columns=columns)
+        return pd.concat(tables, ignore_index=True)[columns]
+
+    def points(self) -> Iterator[tuple[str, str, Scalars]]:
+        """Yield tag, curve (``""`` for the run itself) and points of all scalars."""
+        for path in directories(self.path):
+            inside = path.relative_to(self.path).as_posix()
+            for tag, points in self._scalars(path, ()).items():
+                curve = "" if path == self.path else _curve_name(inside, tag)
+                yield tag, curve, points
+
+    def damage(self) -> list[Damage]:
+        """Read all files, and return where they are damaged or torn."""
+        scan = Scan()
+        for _ in scan.files(self._files()):
+            pass
+        return scan.damage
+
+    # -- reading ---------------------------------------------------------------------
+
+    def _blocks(self, directory: Path) -> Iterator[Block]:
+        scan = Scan()
+        yield from scan.files(event_files(directory))
+        if not scan.damage:
+            return
+        running = self.status == runinfo.RUNNING
+        for path, offset, reason in scan.damage:
+            if not running or not reason.startswith("the file ends"):
+                warn(f"{path} is damaged at byte {offset}: {reason}")
+
+    def _scalars(self, directory: Path, tags: tuple[str, ...]) -> dict[str, Scalars]:
+        return contents.scalars(self._blocks(directory), tags)
+
+    def _some(self, found: Found, kind: str, tag: str) -> Found:
+        if not len(found[0]):
+            raise self._no(kind, tag)
+        return found
+
+    def _no(self, kind: str, tag: str) -> KeyError:
+        if kind == "curve":
+            return KeyError(f"no curves of the plot {tag!r} in {self.path}")
+        there = [name for name, its in self.tags().items() if its == kind]
+        shown = ", ".join(map(repr, there[:20])) + (", ..." if there[20:] else "")
+        return KeyError(
+            f"no data of kind {kind!r} under the tag {tag!r} in {self.path}; there is "
+            f"{shown or 'none'}"
+        )
+
+
+def _curve_name(directory: str, tag: str) -> str:
+    """Return the name of the curve in a directory of the run.
+
+    tensorboardX makes ``<tag>/<key>``, torch ``<tag>_<key>``.
+    """
+    for prefix in (f"{tag}/", f"{tag.replace('/', '_')}_"):
+        if directory.startswith(prefix):
+            return directory[len(prefix) :]
+    return directory
+
+
+def started(run: Path, info: dict[str, Any]) -> datetime | None:
+    """Return when a run began: what its record says, or the name of its first file."""
+    begun = runinfo.date(info.get("started"))
+    if begun is None:
+        for path in event_files(run):
+            second = names.second(path.name)
+            if second is not None and second < MAX_SECOND:
+                return datetime.fromtimestamp(second, timezone.utc)
+    return begun

@@ -1,0 +1,209 @@
+"""The state of a run, saved now and then, and the way back to it.
+
+A checkpoint is a zip archive in ``<run>/checkpoints``::
+
+    run.json       how far the run was: the size of every event file, the parameters
+                   and the metrics
+    state.pickle   what the simulation gave
+
+To go back, what was logged since is cut off: both of TensorBoard's loaders then show
+just what they showed when the checkpoint was saved. What is cut off is kept in
+``checkpoints/cut-<n>``, under names that TensorBoard does not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from annarchy_tb.inputs.messages import warn
+from annarchy_tb.run.atomic import remove_leftovers, replacing, sync_directory
+from annarchy_tb.run.directory import directories
+from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, harmless
+from annarchy_tb.tfevents.event_file import event_files
+
+STATE = "state.pickle"
+
+
+class Checkpoint(NamedTuple):
+    """How far a run was at a checkpoint.
+
+    ``files`` are the sizes of the event files by their paths within the run. With them
+    goes where the steps of each tag stood: it is read from the files.
+    """
+
+    step: int
+    files: dict[str, int]
+    params: dict[str, Any] | None
+    metrics: dict[str, Any]
+
+
+def sizes(run: Path) -> dict[str, int]:
+    """Return the size of every event file of a run, by its path within the run."""
+    found = {}
+    for directory in directories(run):
+        with contextlib.suppress(FileNotFoundError):  # somebody's, and gone by now
+            for path in event_files(directory):
+                found[path.relative_to(run).as_posix()] = path.stat().st_size
+    return found
+
+
+def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
+    """Save a checkpoint, and remove all but the last `keep`.
+
+    Raises
+    ------
+    OSError
+        If the disk does not take it; the earlier ones are still there then.
+    Exception
+        Whatever pickle raises for a state that can't be pickled.
+    """
+    folder = run / CHECKPOINTS
+    folder.mkdir(exist_ok=True)
+    earlier = _archives(folder)
+    number = int(earlier[-1].stem) + 1 if earlier else 1
+    path = folder / f"{number:06d}.zip"
+    with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(RUN_JSON, json.dumps(checkpoint._asdict()))
+        with archive.open(STATE, "w", force_zip64=True) as member:
+            pickle.dump(state, member, pickle.HIGHEST_PROTOCOL)
+    sync_directory(folder)
+    for old in [*earlier, path][:-keep]:
+        old.unlink(missing_ok=True)
+
+
+def load(run: Path) -> tuple[Any, int] | None:
+    """Return state and step of the last whole checkpoint, if there is one."""
+    path = _last(run)
+    if path is None:
+        return None
+    with zipfile.ZipFile(path) as archive, archive.open(STATE) as member:
+        return pickle.load(member), _read(path).step
+
+
+def _archives(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.glob("*.zip") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def _last(run: Path) -> Path | None:
+    for path in reversed(_archives(run / CHECKPOINTS)):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                bad = archive.testzip()
+                archive.getinfo(STATE)
+            _read(path)
+        except Exception as error:  # whatever zipfile and zlib say of damage
+            # A place before the file's begin is damage. Other errors of the system are
+            # not: then nothing must be done without this checkpoint.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            bad = f"{type(error).__name__}: {error}"
+        if bad is None:
+            return path
+        warn(f"the checkpoint {path} is damaged ({bad}); the one before it is taken")
+    return None
+
+
+def _read(path: Path) -> Checkpoint:
+    with zipfile.ZipFile(path) as archive:
+        return Checkpoint(**json.loads(archive.read(RUN_JSON)))
+
+
+# -- going back ------------------------------------------------------------------------
+
+
+def rewind(run: Path, number: int) -> Checkpoint | None:
+    """Take the event files of a run back to its last whole checkpoint.
+
+    Whatever instant this is interrupted at, doing it again completes it, and nothing is
+    lost: what is cut off is copied before it is.
+
+    Parameters
+    ----------
+    run
+        The run's directory.
+    number
+        Tells the directory of what is cut off from earlier ones.
+
+    Returns
+    -------
+    Checkpoint or None
+        The checkpoint. If there is none, all event files are moved away.
+    """
+    there = sizes(run)
+    path = _last(run)
+    found = None if path is None else _read(path)
+    kept = found.files if found else {}
+    if found is None and there:
+        warn(
+            f"there is no checkpoint in {run}: the run begins anew, and what it had "
+            f"logged is kept in {_aside(run, number)}"
+        )
+    own = run / CHECKPOINTS
+    inside = [path for path in own.rglob("*") if path.is_dir()]
+    for directory in [*directories(run), own, *inside]:
+        remove_leftovers(directory)
+    for name in kept:
+        if there.get(name, -1) < kept[name]:
+            warn(f"{run / name} is shorter than at the checkpoint, or missing")
+    for name, size in there.items():
+        if name not in kept:
+            _move(run / name, _aside(run, number) / harmless(name))
+        elif size > kept[name]:
+            _cut(run / name, kept[name], _aside(run, number) / harmless(name))
+    # Checkpoints after this one, all damaged, tell of files that are no more.
+    for archive in reversed(_archives(own)):
+        if archive == path:
+            break
+        _move(archive, _aside(run, number) / archive.name)
+    return found
+
+
+def _aside(run: Path, number: int) -> Path:
+    """Return where what is cut off for the restart of that number is kept."""
+    return run / CHECKPOINTS / f"cut-{number}"
+
+
+def _move(path: Path, away: Path) -> None:
+    away.parent.mkdir(parents=True, exist_ok=True)
+    while away.exists():
+        away = away.with_name(f"{away.name}_1")
+    try:
+        path.rename(away)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # checkpoints may be on another disk
+            raise
+        with path.open("rb") as source, replacing(away) as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        path.unlink()
+    sync_directory(away.parent)
+    sync_directory(path.parent)
+
+
+def _cut(path: Path, size: int, away: Path) -> None:
+    """Replace a file by a copy of its first bytes; keep the others."""
+    away.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("rb") as source:
+        source.seek(size)
+        with replacing(away.with_name(f"{away.name}.from-{size}")) as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        sync_directory(away.parent)
+        source.seek(0)
+        # A process that outlived its parent may still write to the old file.
+        with replacing(path) as copy:
+            while size:
+                part = source.read(min(size, 1 << 20))
+                if not part:
+                    raise OSError(f"{path} became shorter while it was copied")
+                copy.write(part)
+                size -= len(part)
+    sync_directory(path.parent)

@@ -1,0 +1,347 @@
+"""Sweeps: hyperopt suggests parameters, any executor tries them, each trial is a run.
+
+All that a sweep knows is in the ``run.json`` of its trials. So it can be stopped, or
+killed, and go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from annarchy_tb.inputs.messages import warn
+from annarchy_tb.kinds.parameters import flatten
+from annarchy_tb.reading.find import Runs, find_runs
+from annarchy_tb.reading.run import Run
+from annarchy_tb.run import names
+from annarchy_tb.run.atomic import exclusive
+from annarchy_tb.run.directory import absolute, claim
+from annarchy_tb.run.info import (
+    FAILED,
+    FINISHED,
+    as_json,
+    is_alive,
+)
+from annarchy_tb.sweep.suggestions import Params, Suggestions
+from annarchy_tb.sweep.trials import (
+    Objective,
+    Outcome,
+    Trial,
+    attempt,
+    run_trial,
+)
+from annarchy_tb.sweep.workers import Submit, died, processes_or
+
+CANNOT_START = (
+    "Can workers import the objective? It must stand in a module, or in a script whose "
+    "own work is below: if __name__ == '__main__':"
+)
+
+
+class Result(NamedTuple):
+    """What a sweep found.
+
+    Attributes
+    ----------
+    params : dict or None
+        The best parameters; None if every trial failed.
+    loss : float
+        Their loss, the mean over the repetitions; infinite if every trial failed.
+    runs : Runs
+        All runs of the sweep, also those that were interrupted, as
+        `annarchy_tb.find_runs` returns them.
+    """
+
+    params: Params | None
+    loss: float
+    runs: Runs
+
+
+def sweep(
+    objective: Objective,
+    space: Any,
+    max_evals: int = 100,
+    logdir: str | os.PathLike[str] = "runs/sweep",
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    repeats: int = 1,
+    retries: int = 3,
+    seed: int = 0,
+    algo: Callable[..., list[Any]] | None = None,
+    progress: bool = True,
+) -> Result:
+    """Search for the parameters with the smallest loss; log each trial as a run.
+
+    A sweep that is called again with the same `logdir` goes on: trials that finished
+    or failed are taken from their ``run.json``. A trial whose worker died, or that was
+    interrupted, is tried again, in a directory of its own.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(params, logger)`` tries parameters, logs to the run of the trial,
+        and returns the loss, or a dict of metrics with a ``"loss"``. It is sent to
+        other processes, so it has to stand in a module or a script. What it raises
+        makes the run a failure; the sweep goes on. A loss that is not finite is a
+        failure of the parameters too.
+    space : dict
+        The parameters by their names, in hyperopt's terms, such as
+        ``{"tau": hyperopt.hp.uniform("tau", 1.0, 100.0)}``.
+    max_evals : int, default 100
+        How many parameters are tried in all, failures and earlier ones included.
+    logdir : str or path, default "runs/sweep"
+        The directory of this sweep alone. Runs are called ``trial0000`` and so on.
+    executor : concurrent.futures.Executor, optional
+        What tries the parameters, for example Dask's ``client.get_executor()``. By
+        default a pool of processes on this machine.
+    workers : int, optional
+        How many trials go on at a time; by default as many as there are CPUs.
+    repeats : int, default 1
+        How often all parameters are tried. With more than 1, ``params`` have a
+        ``"seed"`` that counts from 0, the loss is the mean, and the runs share a row of
+        the HPARAMS tab, which shows the averages.
+    retries : int, default 3
+        How often a trial is tried again whose worker died.
+    seed : int, default 0
+        Of the suggestions.
+    algo : callable, optional
+        hyperopt's algorithm, by default ``hyperopt.tpe.suggest``.
+    progress : bool, default True
+        Show a progress bar with the best loss so far.
+
+    Returns
+    -------
+    Result
+        The best parameters, their loss, and all runs.
+
+    Raises
+    ------
+    ImportError
+        If hyperopt is missing.
+    RuntimeError
+        If the worker of a trial died more than `retries` times, the executor was
+        closed, or another sweep goes on in `logdir`, or trials of one do.
+    ValueError
+        If `space` is empty, or the sweep in `logdir` was begun with another one or with
+        other `repeats`.
+    """
+    suggestions = Suggestions(space, seed, algo)
+    path = absolute(logdir)
+    path.mkdir(parents=True, exist_ok=True)
+    workers = workers or os.cpu_count() or 1
+    search = _Search(objective, suggestions, path, max_evals, repeats, retries)
+    with exclusive(path, patience=0.0) as alone:
+        if not alone:
+            raise RuntimeError(f"another sweep goes on in {path}")
+        search.restore(_runs(path))
+        with (
+            processes_or(executor, workers) as submit,
+            tqdm(total=max_evals, initial=search.done, disable=not progress) as bar,
+        ):
+            search.run(submit, workers, bar)
+    runs = _runs(path)
+    params, loss = suggestions.best() or (None, math.inf)
+    errors = [run.info["error"] for run in runs if run.info.get("error")]
+    if params is None and errors:
+        warn(f"every trial failed, the last one with {errors[0].get('message')!r}")
+    return Result(params, loss, runs)
+
+
+def _runs(logdir: Path) -> Runs:
+    """Return the runs of the sweep in a directory, without those further below."""
+    return Runs(logdir, [run for run in find_runs(logdir) if run.path.parent == logdir])
+
+
+def logged(
+    objective: Objective, logdir: str | os.PathLike[str] = "runs/sweep"
+) -> Callable[[Params], dict[str, Any]]:
+    """Return a function for ``hyperopt.fmin`` that logs each trial as a run.
+
+    For example on a Spark cluster: ``fmin(logged(objective), space, tpe.suggest,
+    max_evals=100, trials=SparkTrials())``. What the objective raises makes the run a
+    failure, and the search goes on.
+
+    Parameters
+    ----------
+    objective, logdir
+        As in `sweep`. The runs have names by date and host.
+    """
+    return _Logged(objective, absolute(logdir))
+
+
+@dataclass(frozen=True)
+class _Logged:
+    objective: Objective
+    logdir: Path
+
+    def __call__(self, params: Params) -> dict[str, Any]:
+        path = claim(self.logdir, names.default_run())
+        outcome = attempt(self.objective, path, params)
+        if outcome.metrics is None:
+            return {"status": "fail", "error": outcome.error}
+        status = "ok" if math.isfinite(outcome.metrics["loss"]) else "fail"
+        return {**outcome.metrics, "status": status}
+
+
+# -- the search ------------------------------------------------------------------------
+
+
+class _Search:
+    def __init__(
+        self,
+        objective: Objective,
+        suggestions: Suggestions,
+        logdir: Path,
+        max_evals: int,
+        repeats: int,
+        retries: int,
+    ) -> None:
+        self._objective = objective
+        self._suggestions = suggestions
+        self._logdir = logdir
+        self._max_evals = max_evals
+        # TensorBoard looks for groups in all that it shows.
+        digest = hashlib.sha256(os.fsencode(logdir)).hexdigest()[:6]
+        self._group = f"{logdir.name}-{digest}"
+        self._repeats = repeats
+        self._retries = retries
+        self._losses: dict[int, dict[int, float | None]] = {}  # by number and repeat
+        self._todo: list[Trial] = []
+        self.done = 0
+
+    def restore(self, runs: Runs) -> None:
+        """Take from earlier runs what came of them."""
+        known: dict[int, dict[str, Any]] = {}
+        for run in reversed(runs):
+            info = run.info
+            trial = info.get("trial")
+            if trial is None:
+                continue
+            if is_alive(info):
+                raise RuntimeError(
+                    f"{run.path} is still being written, by process {info['pid']}: "
+                    f"wait for it, or end it"
+                )
+            number, choices = trial["number"], trial["choices"]
+            if number not in known:
+                known[number] = choices
+                self._check(run, trial)
+            its = self._losses.setdefault(number, {})
+            interrupted = (info.get("error") or {}).get("type") == "KeyboardInterrupt"
+            if info.get("status") == FINISHED:
+                its[trial["repeat"]] = run.metrics.get("loss")
+            elif info.get("status") == FAILED and not interrupted:
+                its[trial["repeat"]] = None
+        for number, choices in sorted(known.items()):
+            params = self._suggestions.restore(number, choices)
+            self._plan(number, params, choices, number < self._max_evals)
+
+    def _check(self, run: Run, trial: dict[str, Any]) -> None:
+        """Raise if a run belongs to another sweep."""
+        other = f"{run.path} belongs to another sweep, with another"
+        if trial["repeats"] != self._repeats:
+            raise ValueError(f"{other} repeats, {trial['repeats']}: take a new logdir")
+        try:
+            params = self._suggestions.parameters(trial["choices"])
+        except ValueError as error:
+            raise ValueError(f"{other} space: take a new logdir") from error
+        if self._repeats > 1:
+            params["seed"] = trial["repeat"]
+        if run.params and as_json(flatten(params)) != run.params:
+            raise ValueError(f"{other} space: take a new logdir")
+
+    def _plan(
+        self, number: int, params: Params, choices: dict[str, Any], wanted: bool = True
+    ) -> None:
+        """Enter what is still to be tried of these parameters."""
+        if self._repeats > 1 and "seed" in params:
+            raise ValueError("with repeats, the space can't have a 'seed'")
+        its = self._losses.setdefault(number, {})
+        name = f"trial{number:04d}"
+        for repeat in range(self._repeats):
+            about = {
+                "number": number,
+                "repeat": repeat,
+                "repeats": self._repeats,
+                "choices": choices,
+            }
+            trial = Trial(params, about, name)
+            if self._repeats > 1:
+                trial = trial._replace(
+                    params={**params, "seed": repeat},
+                    name=f"{name}_seed{repeat}",
+                    group=f"{self._group}/{name}",
+                )
+            if repeat not in its and wanted:
+                self._todo.append(trial)
+        self._tell(number)
+
+    def _tell(self, number: int) -> None:
+        """Tell the loss of parameters that were tried as often as they are to be."""
+        losses = list(self._losses[number].values())
+        if len(losses) >= self._repeats:
+            found = [loss for loss in losses if loss is not None]
+            whole = len(found) == len(losses)
+            self._suggestions.tell(number, float(np.mean(found)) if whole else None)
+            self.done += 1
+
+    def run(self, submit: Submit, workers: int, bar: tqdm[Any]) -> None:
+        """Try until so many parameters have been tried."""
+        going: dict[Future[Outcome], Trial] = {}
+        ended: SimpleQueue[Future[Outcome]] = SimpleQueue()  # or cancelled
+        try:
+            while True:
+                while len(going) < workers and (
+                    self._todo or len(self._losses) < self._max_evals
+                ):
+                    if not self._todo:
+                        self._plan(*self._suggestions.ask())
+                    trial = self._todo.pop(0)
+                    future = submit(run_trial, self._objective, self._logdir, trial)
+                    going[future] = trial
+                    future.add_done_callback(ended.put)
+                if not going:
+                    return
+                future = ended.get()
+                self._take(future, going.pop(future))
+                best = self._suggestions.best()
+                if best is not None:
+                    bar.set_postfix_str(f"best loss {best[1]:.4g}", refresh=False)
+                bar.update(self.done - bar.n)
+        finally:  # whatever ended the search, no trial begins behind its back
+            wait([future for future in going if not future.cancel()])
+
+    def _take(self, future: Future[Outcome], trial: Trial) -> None:
+        try:
+            outcome = future.result()
+        except CancelledError as error:
+            raise RuntimeError(
+                f"{trial.name} was cancelled: the executor, or its cluster, was closed "
+                f"or started anew. Called again, the sweep goes on"
+            ) from error
+        except Exception as error:  # the worker's: it died, or can't take the trial
+            if not died(error):
+                raise
+            if trial.deaths == self._retries:
+                began = (self._logdir / trial.name).exists()
+                raise RuntimeError(
+                    f"the worker of {trial.name} died {trial.deaths + 1} times"
+                    + ("" if began else f" before it began. {CANNOT_START}")
+                ) from error
+            self._todo.insert(0, trial._replace(deaths=trial.deaths + 1))
+            return
+        loss = None if outcome.metrics is None else outcome.metrics["loss"]
+        number = trial.about["number"]
+        self._losses[number][trial.about["repeat"]] = loss
+        self._tell(number)

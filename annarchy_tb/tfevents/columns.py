@@ -1,0 +1,304 @@
+"""Events of scalars that are laid out alike, decoded and checked all at once.
+
+What differs from one such event to the next is the values, the wall time and the step,
+at the same places. They are found by their constant bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from google_crc32c import value as crc32c
+from numpy.typing import NDArray
+
+from annarchy_tb.tfevents.checksums import changes, masked
+from annarchy_tb.tfevents.parsing import (
+    KIND_OF_PLUGIN,
+    METADATA,
+    SIMPLE_VALUE,
+    TENSOR,
+    last_field,
+    read_varint,
+    spans,
+)
+from annarchy_tb.tfevents.records import (
+    BYTES,
+    FIXED32,
+    FIXED64,
+    TAIL,
+    UINT32,
+    VARINT,
+    mask,
+)
+
+DTYPES = {1: "<f4", 2: "<f8"}  # of TensorFlow's DT_FLOAT and DT_DOUBLE
+
+
+class Columns(NamedTuple):
+    """The scalars of n events that hold the same K tags.
+
+    ``places`` ``(n,)`` are the numbers of the events within their block; ``steps``,
+    ``times`` ``(n,)`` are theirs, and ``values`` are K arrays ``(n,)`` of float32 or
+    float64.
+    """
+
+    tags: tuple[str, ...]
+    places: NDArray[np.intp]
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    values: list[NDArray[Any]]
+
+
+class Layout(NamedTuple):
+    """Where in an event of scalars what changes stands.
+
+    ``time`` and ``step`` are slices, empty where the event has none (then they are 0),
+    ``values`` the first bytes of the values, with their types.
+    """
+
+    tags: tuple[str, ...]
+    time: slice
+    step: slice
+    values: tuple[tuple[int, str], ...]
+
+    @property
+    def variable(self) -> tuple[Any, ...]:
+        """What events must have in common to be decoded together."""
+        return (self.time.start, self.step.start, self.step.stop, self.values)
+
+
+class Layouts:
+    """The layouts of scalars that were found so far.
+
+    Parameters
+    ----------
+    kinds
+        The kinds of tags, for tensors that do not say it themselves.
+    """
+
+    def __init__(self, kinds: dict[str, str]) -> None:
+        self._kinds = kinds
+        self._layouts: dict[tuple[Any, ...], Layout] = {}
+
+    def decode(
+        self,
+        rows: NDArray[np.uint8],
+        places: NDArray[np.intp],
+        columns: list[Columns],
+        bad: list[int],
+    ) -> NDArray[np.intp]:
+        """Decode the scalars among events of one length; return the other places.
+
+        Parameters
+        ----------
+        rows
+            Shape ``(n, length + 4)``: the events and their checksums.
+        places
+            Shape ``(n,)``: their numbers within the block.
+        columns
+            Takes what was found.
+        bad
+            Takes the places of events whose checksum is wrong.
+        """
+        size = rows.shape[1] - TAIL
+        others: list[int] = []
+        while len(rows):
+            event = rows[0, :size].tobytes()
+            crc = UINT32.unpack(rows[0, size:].tobytes())[0]
+            layout = self._layout(event) if crc == mask(crc32c(event)) else None
+            if layout is None:
+                others.append(int(places[0]))
+                rows, places = rows[1:], places[1:]
+                continue
+            constant = _constant(rows, layout)
+            kinds, group = _groups(constant)
+            right = _checked(rows, constant, kinds, group, layout)
+            bad += places[~right].tolist()
+            found = [self._like(rows[row], constant[row], layout) for row in kinds]
+            alike = np.array([one is not None for one in found])[group]
+            taken = np.flatnonzero(right & alike & _steps_end(rows, layout.step))
+            steps, times = _steps(rows[taken], layout), _times(rows[taken], layout)
+            values = [
+                rows[taken, at : at + int(dtype[-1])].view(dtype)[:, 0]
+                for at, dtype in layout.values
+            ]
+            for number, part in _parts(group[taken]):
+                one = found[number]
+                assert one is not None
+                columns.append(
+                    Columns(
+                        one.tags,
+                        places[taken[part]],
+                        steps[part],
+                        times[part],
+                        [column[part] for column in values],
+                    )
+                )
+            left = right.copy()
+            left[taken] = False
+            rows, places = rows[left], places[left]
+        return np.array(others, np.intp)
+
+    def _like(
+        self, row: NDArray[np.uint8], constant: NDArray[np.uint64], layout: Layout
+    ) -> Layout | None:
+        """Return the layout of one event, if it is laid out as `layout` is."""
+        key = (len(row), layout.variable, constant.tobytes())
+        if key not in self._layouts:
+            one = self._layout(row[:-TAIL].tobytes())
+            if one is None or one.variable != layout.variable:
+                return None
+            self._layouts[key] = one
+        return self._layouts[key]
+
+    def _layout(self, event: bytes) -> Layout | None:
+        """Return where the scalars of an event stand, if it holds nothing else."""
+        time = step = slice(0, 0)
+        values: list[tuple[str, int, str]] = []
+        try:
+            for field, wire, start, end in spans(event, 0, len(event)):
+                if (field, wire) == (1, FIXED64) and not time.stop:
+                    time = slice(start, end)
+                elif (field, wire) == (2, VARINT) and not step.stop:
+                    step = slice(start, end)
+                elif (field, wire) == (5, BYTES):
+                    for inner, kind, begin, stop in spans(event, start, end):
+                        if (inner, kind) != (1, BYTES):
+                            return None
+                        values.append(self._scalar(event, begin, stop))
+                else:
+                    return None
+        except ValueError:  # of _scalar, or there is no event
+            return None
+        tags = tuple(tag for tag, _, _ in values)
+        places = tuple((at, dtype) for _, at, dtype in values)
+        return Layout(tags, time, step, places) if values else None
+
+    def _scalar(self, event: bytes, at: int, end: int) -> tuple[str, int, str]:
+        """Return tag, place and type of a scalar; raise ValueError for all else."""
+        tag, kind, found = "", "", []
+        for field, wire, start, stop in spans(event, at, end):
+            if (field, wire) == (1, BYTES):
+                tag = event[start:stop].decode(errors="replace")
+            elif (field, wire) == (SIMPLE_VALUE, FIXED32):
+                kind = "scalar"
+                found.append((start, "<f4"))
+            elif (field, wire) == (TENSOR, BYTES):
+                found.append(_number(event, start, stop))
+            elif (field, wire) == (METADATA, BYTES):
+                name = last_field(last_field(event[start:stop], 1), 1)
+                plugin = name.decode(errors="replace")
+                kind = kind or KIND_OF_PLUGIN.get(plugin, plugin)
+            else:
+                raise ValueError("not a scalar")
+        if len(found) != 1 or (kind or self._kinds.get(tag)) != "scalar":
+            raise ValueError("not a scalar")
+        return tag, *found[0]
+
+
+def _number(event: bytes, at: int, end: int) -> tuple[int, str]:
+    """Return place and type of the one float of a tensor of shape ``()``."""
+    dtype, found = "", []
+    for field, wire, start, stop in spans(event, at, end):
+        if (field, wire) == (1, VARINT):
+            dtype = DTYPES.get(read_varint(event, start, stop)[0], "")
+        elif field in (4, 5, 6):  # tensor_content, float_val, double_val
+            found.append((start, stop - start))
+        elif field != 2 or start != stop:  # tensor_shape, which is empty
+            raise ValueError("not a scalar")
+    if not dtype or [size for _, size in found] != [int(dtype[-1])]:
+        raise ValueError("not a scalar")
+    return found[0][0], dtype
+
+
+def _places(layout: Layout) -> list[slice]:
+    """Return all that changes, from the front to the back."""
+    values = [slice(at, at + int(dtype[-1])) for at, dtype in layout.values]
+    every = [layout.time, layout.step, *values]
+    return sorted((p for p in every if p.stop > p.start), key=lambda p: p.start)
+
+
+def _constant(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint64]:
+    """Return the events, in words of 8 bytes, with zeros where they may differ."""
+    size = rows.shape[1] - TAIL
+    table = np.zeros((len(rows), -(-size // 8) * 8), np.uint8)
+    table[:, :size] = rows[:, :size]
+    for place in _places(layout):
+        table[:, place] = 0
+    return table.view(np.uint64)
+
+
+def _groups(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first row of each kind of equal rows, and the kind of each row.
+
+    The first kind is that of the first row.
+    """
+    differ = np.flatnonzero((words != words[0]).any(axis=1))
+    group = np.zeros(len(words), np.intp)
+    first = [0]
+    if len(differ):
+        odd = np.random.default_rng(0).integers(2**63, size=words.shape[1]) * 2 + 1
+        hashes = (words[differ] * odd.astype(np.uint64)).sum(axis=1, dtype=np.uint64)
+        _, kinds, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        first += differ[kinds].tolist()
+        group[differ] = inverse.reshape(-1) + 1
+        # Two kinds with one hash: the rows that differ from its first are left over.
+        clash = np.flatnonzero((words != words[np.array(first)[group]]).any(axis=1))
+        for row in clash.tolist():
+            group[row] = len(first)
+            first.append(row)
+    return np.array(first), group
+
+
+def _checked(
+    rows: NDArray[np.uint8],
+    constant: NDArray[np.uint64],
+    kinds: NDArray[np.intp],
+    group: NDArray[np.intp],
+    layout: Layout,
+) -> NDArray[np.bool_]:
+    """Return which events have the checksum that stands behind them."""
+    size = rows.shape[1] - TAIL
+    bases = [crc32c(constant[row].tobytes()[:size]) for row in kinds]
+    crcs = np.array(bases, np.uint32)[group]
+    for place in _places(layout):
+        for at in range(place.start, place.stop, 2):
+            table = changes(size - at - 2)
+            if at + 1 < place.stop:
+                crcs ^= table.take(rows[:, at : at + 2].view("<u2")[:, 0])
+            else:
+                crcs ^= table.take(rows[:, at])
+    stored: NDArray[np.uint32] = rows[:, size:].view("<u4")[:, 0]
+    right: NDArray[np.bool_] = masked(crcs) == stored
+    return right
+
+
+def _steps_end(rows: NDArray[np.uint8], step: slice) -> NDArray[np.bool_]:
+    """Return in which events the step's varint has just these bytes."""
+    goes_on = np.arange(step.start, step.stop) < step.stop - 1
+    end: NDArray[np.bool_] = ((rows[:, step] > 127) == goes_on).all(axis=1)
+    return end
+
+
+def _steps(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.int64]:
+    bits = np.zeros(len(rows), np.uint64)
+    for i, at in enumerate(range(layout.step.start, layout.step.stop)):
+        bits |= (rows[:, at] & np.uint8(127)).astype(np.uint64) << np.uint64(7 * i)
+    return bits.view(np.int64)
+
+
+def _times(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.float64]:
+    if not layout.time.stop:
+        return np.zeros(len(rows))
+    times: NDArray[np.float64] = rows[:, layout.time].copy().view("<f8")[:, 0]
+    return times
+
+
+def _parts(group: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield each number that `group` holds, and where it stands, in order."""
+    order = np.argsort(group, kind="stable")
+    numbers, begins = np.unique(group[order], return_index=True)
+    if len(order):
+        yield from zip(numbers.tolist(), np.split(order, begins[1:]), strict=True)

@@ -1,0 +1,246 @@
+"""One append-only event file: one ``os.write`` a record, no thread in between."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import weakref
+from os import write
+from pathlib import Path
+from time import sleep
+from time import time as now
+
+from annarchy_tb.run import names
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents.backlog import Backlog
+
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_NONE = -1  # no descriptor
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SPOILT = frozenset({errno.EIO, errno.EFBIG, errno.ESTALE})
+
+_count = itertools.count()
+_files: weakref.WeakSet[EventFile] = weakref.WeakSet()
+
+
+def event_files(directory: Path) -> list[Path]:
+    """Return the event files of one directory, in the order of writing."""
+    with os.scandir(directory) as entries:
+        found = [e.path for e in entries if "tfevents" in e.name and e.is_file()]
+    return [Path(path) for path in sorted(found)]
+
+
+def _create(directory: Path) -> tuple[Path, int]:
+    """Create the event file that sorts behind all others of the directory.
+
+    TensorBoard reads the files of a directory in the order of their names and never
+    comes back to one, so a new name must sort last even where the clock stepped back.
+    """
+    directory.mkdir(exist_ok=True)
+    found = (names.second(path.name) for path in event_files(directory))
+    second = max([int(now()), *(there + 1 for there in found if there is not None)])
+    while True:
+        path = directory / names.event_file(second, next(_count))
+        try:
+            return path, os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            second += 1
+
+
+class EventFile:
+    """An event file in `directory`, which this process alone writes.
+
+    It is made at its first record, or by `open`. A process forked from this one, or one
+    that unpickles it, goes on in a file of its own: a child that is killed within a
+    write would otherwise leave half a record in the middle of its parent's file, and
+    everything behind that is lost to every reader.
+
+    Parameters
+    ----------
+    directory
+        An absolute path. It is made where it is missing, if its parent is there.
+    backlog
+        Takes what a full disk refuses; shared by the files of a run.
+    stay_open
+        Keep the descriptor. Without, each record opens and closes the file.
+
+    Attributes
+    ----------
+    path : Path
+        The file that records go to; before there is one, the directory.
+
+    Notes
+    -----
+    When `append` returns, the record is the kernel's: it survives the process, however
+    that dies. It is *not* promised to survive a power failure before `flush`. Where the
+    disk is full, it is this process's until there is room.
+
+    Threads may append at once: records do not interleave.
+    """
+
+    def __init__(
+        self, directory: Path, backlog: Backlog, stay_open: bool = True
+    ) -> None:
+        self._directory = directory
+        self._backlog = backlog
+        self._stay_open = stay_open
+        self.closed = False
+        self._set_out()
+
+    def _set_out(self) -> None:
+        """Have no file yet."""
+        self.path = self._directory
+        self._version = b""  # what is still to be written of the first record
+        self._descriptor = _NONE  # the file, while it is open
+        self._fd = _NONE  # the same, while `append` may write at once
+        _files.add(self)
+
+    def append(self, record: bytes | memoryview) -> None:
+        """Write whole records.
+
+        Raises
+        ------
+        ValueError
+            If the file is closed.
+        OSError
+            If the system refuses the record for another reason than a full disk.
+        """
+        fd = self._fd
+        try:
+            written = write(fd, record)
+        except OSError as error:
+            if fd == self._fd != _NONE:
+                if error.errno not in _FULL | _SPOILT:
+                    raise
+                # Let a thread go first whose record was written in part.
+                self._fd = _NONE
+                sleep(0.001)
+            written = 0
+        if written != len(record):
+            self._append_slowly(bytes(record), written)
+
+    def open(self) -> None:
+        """Make the file now; raise if that can't be done."""
+        self._begin()
+        self.resume(True)
+
+    def flush(self) -> None:
+        """Wait until everything appended is on the disk itself."""
+        self._backlog.drain()
+        if self.path != self._directory:
+            descriptor = os.open(self.path, _APPEND)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def is_lost(self) -> bool:
+        """Return whether somebody deleted the file."""
+        return self.path != self._directory and not self.path.exists()
+
+    def close(self) -> None:
+        """End the file; what still waits for room is lost."""
+        self.closed = True
+        self._release()
+
+    # -- all that is not one os.write --------------------------------------------------
+
+    def _append_slowly(self, record: bytes, done: int) -> None:
+        if self.closed:
+            raise ValueError(f"event file is closed: {self.path}")
+        self._fd = _NONE  # other threads come here too, until all is written
+        self._backlog.add(self, record, done)
+
+    def resume(self, nothing_waits: bool) -> None:
+        """Let `append` write at once again, if nothing waits."""
+        if not self._stay_open:
+            self._release()
+        self._fd = self._descriptor if nothing_waits else _NONE
+
+    def write_on(self, record: bytes, done: int) -> int:
+        """Write what follows the first `done` bytes; return how many are done then.
+
+        They are fewer than all where the disk is full.
+        """
+        try:
+            if done and not self._ends_with(record[:done]):
+                self._spoil()  # another thread's record came in between
+                done = 0
+            while done < len(record):
+                self._begin()
+                try:
+                    done += os.write(self._descriptor, record[done:])
+                except OSError as error:
+                    if error.errno not in _SPOILT or self._is_new():
+                        raise
+                    self._spoil()
+                    done = 0
+        except BaseException as error:
+            if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
+                self._spoil()  # how much of the record is in the file is not known
+                raise
+        return done
+
+    def _begin(self) -> None:
+        """Open the file, a new one if there is none, and complete its first record."""
+        if self._descriptor == _NONE:
+            if self.path == self._directory:
+                self.path, self._descriptor = _create(self._directory)
+                self._version = records.file_version(now())
+            else:
+                self._descriptor = os.open(self.path, _APPEND)
+        while self._version:
+            written = os.write(self._descriptor, self._version)
+            self._version = self._version[written:]
+
+    def _is_new(self) -> bool:
+        return os.fstat(self._descriptor).st_size <= len(records.file_version(0.0))
+
+    def _ends_with(self, part: bytes) -> bool:
+        part = part[-4096:]
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(-len(part), os.SEEK_END)
+                return stream.read() == part
+        except OSError:
+            return False
+
+    def _spoil(self) -> None:
+        """End this file: the next record goes to a new one, from its first byte."""
+        self._release()
+        self._set_out()
+
+    def _release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, _NONE
+        self._fd = _NONE
+        if descriptor != _NONE:
+            os.close(descriptor)
+
+    # -- other processes ---------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, object]:
+        kept = ("_directory", "_backlog", "_stay_open", "closed")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._set_out()
+
+    def _after_fork(self) -> None:
+        self._release()
+        self._set_out()
+        self._backlog.forget()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            self._release()
+
+
+def _after_fork_in_child() -> None:
+    for file in list(_files):
+        file._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,145 @@
+"""Serialized events back to what they hold. Knows no files.
+
+Events of any writer are read: fields may stand in any order, and what is not known is
+passed over. The field numbers are those of `records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from annarchy_tb.tfevents.records import BYTES, DOUBLE, FIXED32, FIXED64, VARINT
+
+# The kind of data that a tag holds, by the field of Summary.Value it is stored in,
+# or by the name of the TensorBoard plugin that its metadata names.
+SIMPLE_VALUE, IMAGE, HISTOGRAM, AUDIO, TENSOR, METADATA = 2, 4, 5, 6, 8, 9
+KIND_OF_FIELD = {
+    SIMPLE_VALUE: "scalar",
+    IMAGE: "image",
+    HISTOGRAM: "histogram",
+    AUDIO: "audio",
+}
+KIND_OF_PLUGIN = {"scalars": "scalar", "images": "image", "histograms": "histogram"}
+
+
+def spans(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield number, wire type, start and end of each field of a protobuf message.
+
+    The message is what stands from `at` to `end`. Start and end are those of the
+    field's value; of a nested one, without its length.
+
+    Raises
+    ------
+    ValueError
+        If it is no protobuf message.
+    """
+    while at < end:
+        key, at = read_varint(message, at, end)
+        wire, start = key & 7, at
+        if wire == VARINT:
+            _, at = read_varint(message, at, end)
+        elif wire == BYTES:
+            size, start = read_varint(message, at, end)
+            at = start + size
+        elif wire in (FIXED64, FIXED32):
+            at += 8 if wire == FIXED64 else 4
+        else:
+            raise ValueError("not a protobuf message")
+        if at > end:
+            raise ValueError("not a protobuf message")
+        yield key >> 3, wire, start, at
+
+
+def read_varint(message: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return the integer that stands at one place, and the place behind it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            break
+        byte = message[at]
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number & 0xFFFFFFFFFFFFFFFF, at
+    raise ValueError("not a protobuf message")
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield the number and the raw value of each field of a protobuf message.
+
+    Raises
+    ------
+    ValueError
+        If `message` is no protobuf message.
+    """
+    for number, wire, start, end in spans(message, 0, len(message)):
+        if wire == VARINT:
+            yield number, read_varint(message, start, end)[0]
+        else:
+            yield number, message[start:end]
+
+
+def last_field(message: bytes, number: int) -> bytes:
+    """Return the last field of that number, or nothing."""
+    found: Sequence[bytes] = [
+        raw
+        for field, raw in fields(message)
+        if field == number and isinstance(raw, bytes)
+    ]
+    return found[-1] if found else b""
+
+
+class Value(NamedTuple):
+    """One value of an event.
+
+    Its kind is ``""`` where the value does not say it (a tensor without metadata). What
+    it holds is in the field `field` of ``Summary.Value``, as bytes.
+    """
+
+    tag: str
+    kind: str
+    field: int
+    raw: bytes
+
+
+class Event(NamedTuple):
+    """An event: seconds since 1970, the step, and the values."""
+
+    wall_time: float
+    step: int
+    values: list[Value]
+
+
+def parse(event: bytes) -> Event:
+    """Return what a serialized event holds."""
+    wall_time, step = 0.0, 0
+    values: list[Value] = []
+    for field, raw in fields(event):
+        if field == 1 and isinstance(raw, bytes) and len(raw) == 8:
+            wall_time = DOUBLE.unpack(raw)[0]
+        elif field == 2 and isinstance(raw, int):
+            step = raw - (1 << 64) if raw >> 63 else raw
+        elif field == 5 and isinstance(raw, bytes):
+            values += (
+                _value(v) for f, v in fields(raw) if f == 1 and isinstance(v, bytes)
+            )
+    return Event(wall_time, step, values)
+
+
+def _value(message: bytes) -> Value:
+    tag = kind = ""
+    holds, held = 0, b""
+    for field, raw in fields(message):
+        if not isinstance(raw, bytes):
+            continue
+        if field == 1:
+            tag = raw.decode(errors="replace")
+        elif field in KIND_OF_FIELD:
+            holds, held, kind = field, raw, KIND_OF_FIELD[field]
+        elif field == TENSOR:
+            holds, held = field, raw
+        elif field == METADATA and not kind:
+            name = last_field(last_field(raw, 1), 1).decode(errors="replace")
+            kind = KIND_OF_PLUGIN.get(name, name)
+    return Value(tag, kind, holds, held)

@@ -1,0 +1,179 @@
+"""Whole event files to columns, a block of records at a time.
+
+Most records of a file are scalars, and decoded all at once; only the others are parsed
+one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from google_crc32c import value as crc32c
+from numpy.lib.stride_tricks import sliding_window_view
+
+from annarchy_tb.tfevents.columns import Columns, Layouts
+from annarchy_tb.tfevents.parsing import Event, parse
+from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, mask
+
+BLOCK = 1 << 20  # bytes that are read at a time
+FEW = 16  # records of one length that are parsed one by one
+STREAK = 16  # records of one length, after which more are looked for at once
+LONGEST = 1 << 14  # bytes of an event that may be scalars laid out alike
+
+
+class Damage(NamedTuple):
+    """Where an event file can't be read.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    offset : int
+        Where the damaged record begins, in bytes.
+    reason : str
+        What is wrong with it.
+    """
+
+    path: Path
+    offset: int
+    reason: str
+
+
+class Block(NamedTuple):
+    """Some records of a file: columns of scalars, and other events by their places."""
+
+    columns: list[Columns]
+    others: list[tuple[int, Event]]
+
+
+class Scan:
+    """Read event files of any writer, whole or torn or while they are written.
+
+    A file that is read again is read on from where it ended.
+
+    Attributes
+    ----------
+    damage : list of Damage
+        What could not be read so far. A record whose checksum is wrong is passed over;
+        where it is not even known how long a record is, a file is given up.
+    """
+
+    def __init__(self) -> None:
+        self.damage: list[Damage] = []
+        self._ends: dict[Path, int] = {}  # up to where files were read
+        self._kinds: dict[str, str] = {}  # of tensors, whose first event says it
+        self._layouts = Layouts(self._kinds)
+
+    def files(self, paths: Iterable[Path]) -> Iterator[Block]:
+        """Yield the blocks of files in their order."""
+        for path in paths:
+            try:
+                stream = path.open("rb")
+            except FileNotFoundError:  # a resume took it away meanwhile
+                continue
+            with stream:
+                yield from self._file(path, stream)
+
+    def _file(self, path: Path, stream: BinaryIO) -> Iterator[Block]:
+        sizes: dict[bytes, int] = {}  # of events, by the heads of their records
+        data, offset, missing = b"", self._ends.get(path, 0), 0
+        stream.seek(offset)
+        while True:
+            more = stream.read(max(BLOCK, missing))
+            data += more
+            starts, end, reason = _split(data, sizes)
+            yield self._block(path, offset, data, starts, end)
+            data, offset = data[end:], offset + end
+            self._ends[path] = offset
+            if not more and data and not reason:
+                reason = "the file ends within a record"
+            if reason:
+                self.damage.append(Damage(path, offset, reason))
+            if reason or not more:
+                return
+            missing = sizes.get(data[:HEAD], 0) + HEAD + TAIL - len(data)
+
+    def _block(
+        self, path: Path, offset: int, data: bytes, starts: list[int], behind: int
+    ) -> Block:
+        """Return what records hold that stand one behind the other."""
+        block = Block([], [])
+        begins = np.array(starts, np.intp)
+        sizes = np.diff(begins, append=behind) - HEAD - TAIL
+        buffer = np.frombuffer(data, np.uint8)
+        bad: list[int] = []
+        singles: list[int] = []
+        for size in np.unique(sizes).tolist():
+            places = np.flatnonzero(sizes == size)
+            if len(places) > FEW and size <= LONGEST:
+                rows = sliding_window_view(buffer, size + TAIL)[begins[places] + HEAD]
+                places = self._layouts.decode(rows, places, block.columns, bad)
+            singles += places.tolist()
+        for place in sorted(singles):
+            start = starts[place] + HEAD
+            end = start + int(sizes[place])
+            event = data[start:end]
+            if UINT32.unpack_from(data, end)[0] != mask(crc32c(event)):
+                bad.append(place)
+                continue
+            try:
+                block.others.append((place, self._known(parse(event))))
+            except ValueError:
+                self.damage.append(
+                    Damage(path, offset + starts[place], "the record holds no event")
+                )
+        self.damage += (
+            Damage(path, offset + starts[place], "the checksum of a record is wrong")
+            for place in sorted(bad)
+        )
+        return block
+
+    def _known(self, event: Event) -> Event:
+        """Return an event whose values have the kinds that earlier ones said."""
+        for number, value in enumerate(event.values):
+            if value.kind:
+                self._kinds.setdefault(value.tag, value.kind)
+            elif value.tag in self._kinds:
+                event.values[number] = value._replace(kind=self._kinds[value.tag])
+        return event
+
+
+def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
+    """Return where whole records begin, where the last one ends, and what is wrong.
+
+    `sizes` takes the length of the events by the heads of their records.
+    """
+    starts: list[int] = []
+    at, end = 0, len(data)
+    before, streak = b"", 0
+    while at + HEAD <= end:
+        head = data[at : at + HEAD]
+        size = sizes.get(head)
+        if size is None:
+            if UINT32.unpack(head[8:])[0] != mask(crc32c(head[:8])):
+                return starts, at, "the length of a record is wrong"
+            size = sizes[head] = UINT64.unpack(head[:8])[0]
+        behind = at + HEAD + size + TAIL
+        if behind > end:
+            break
+        starts.append(at)
+        streak = streak + 1 if head == before else 0
+        before = head
+        if streak == STREAK:
+            after = behind + _alike(data, behind, behind - at, head)
+            starts += range(behind, after, behind - at)
+            behind, streak = after, 0
+        at = behind
+    return starts, at, ""
+
+
+def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
+    """Return how many bytes the whole records take that follow with the same head."""
+    words = np.frombuffer(head, "<u4")
+    number = min((len(data) - at) // step, 64 * STREAK)
+    heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))
+    differ = np.flatnonzero((heads != words).any(axis=1))
+    return step * (int(differ[0]) if len(differ) else number)
