@@ -30,32 +30,34 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from annarchy_tb.kinds.figure import figure_style
-from annarchy_tb.logger import Logger
-
 if TYPE_CHECKING:
-    from annarchy_tb.reading.find import find_runs
-    from annarchy_tb.reading.run import Run
+    from annarchy_tb.kinds.figure import figure_style
+    from annarchy_tb.logger import Logger
+    from annarchy_tb.reading import Run, find_runs
     from annarchy_tb.writer import SummaryWriter
 
 __version__ = "0.1.0"
 
 __all__ = ["Logger", "Run", "SummaryWriter", "figure_style", "find_runs"]
 
-# Who only logs need not wait for them. (tensorboardX and protobuf, and torch where it
-# is installed, take long to import.)
-_LATER = {
+# The module of each name. None is imported before it is used: many need only one, and
+# some are slow (tensorboardX and protobuf, and torch where it is installed).
+_MODULES = {
+    "Logger": "logger",
     "Run": "reading.run",
     "SummaryWriter": "writer",
+    "figure_style": "kinds.figure",
     "find_runs": "reading.find",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_MODULES})

@@ -20,17 +20,26 @@ from rich.table import Table
 from rich.text import Text
 
 import annarchy_tb
-from annarchy_tb.reading import contents
+from annarchy_tb.inputs.optional import optional
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.run import Run
-from annarchy_tb.run import info as runinfo
-from annarchy_tb.run import names
+from annarchy_tb.run.info import (
+    FAILED,
+    FINISHED,
+    KILLED,
+    RUNNING,
+    STATUSES,
+    RunInfo,
+    as_json,
+)
+from annarchy_tb.run.names import RUN_JSON
+from annarchy_tb.tfevents.schema import SCALAR
 
 COLOURS = {
-    runinfo.RUNNING: "cyan",
-    runinfo.FINISHED: "green",
-    runinfo.FAILED: "red",
-    runinfo.KILLED: "magenta",
+    RUNNING: "cyan",
+    FINISHED: "green",
+    FAILED: "red",
+    KILLED: "magenta",
 }
 
 WHOLE = 40  # characters: names of runs up to here are not broken, to be copied
@@ -70,7 +79,7 @@ def main() -> None:
 @click.option(
     "--status",
     multiple=True,
-    type=click.Choice(runinfo.STATUSES),
+    type=click.Choice(STATUSES),
     help="Only runs of this status; may be given several times.",
 )
 @click.option(
@@ -105,22 +114,25 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
 def show(run: str) -> None:
     """Say all that is known of RUN, a directory, and what it has logged."""
     found = Run(run)
-    info = found.info
+    info = RunInfo.read(found.path)
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
     table.add_row("run", Text(str(found.path)))
     table.add_row("status", _status(info))
-    for name, value in info.items():
+    for name, value in found.info.items():
         if name not in ("status", "process", "session") and value not in (None, {}):
             table.add_row(name, Text(_plain(value)))
     _console().print(table)
     table = Table("tag", "curve", "kind", "points", "last step", "last value")
     table.box = box.SIMPLE_HEAD
+    shown = set()
     for tag, curve, points in found.points():
+        shown.add(tag)
         step, value = int(points.steps[-1]), float(points.values[-1])
-        cells = (tag, curve, "scalar", str(len(points.steps)), str(step), f"{value:g}")
+        number = str(len(points.steps))
+        cells = (tag, curve, SCALAR.name, number, str(step), f"{value:g}")
         table.add_row(*map(Text, cells))
     for tag, kind in found.tags().items():
-        if kind != "scalar":
+        if tag not in shown:
             table.add_row(*map(Text, (tag, "", kind)))
     _console().print(table)
 
@@ -154,8 +166,8 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
         if output == "-":
             raise click.UsageError("parquet is no text: name a file with --output")
         command = "annarchy-tb export --format parquet"
-        pandas = contents.imported("pandas", command)
-        contents.imported("pyarrow", command)
+        pandas = optional("pandas", command, "'annarchy-tb[pandas]'")
+        optional("pyarrow", command, "'annarchy-tb[pandas]'")
         tables = [run.to_pandas().assign(run=str(run.path)) for run in found]
         columns = ["run", "tag", "curve", "step", "value", "wall_time"]
         pandas.concat(tables, ignore_index=True)[columns].to_parquet(output)
@@ -213,27 +225,26 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
 
 def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
     """Return why a run may be removed; nothing if it may not."""
-    info = run.info
-    status = runinfo.status(info)
+    info = RunInfo.read(run.path)
+    status = info.state()
     if (
-        status not in (runinfo.FINISHED, runinfo.FAILED, runinfo.KILLED)
-        or "session" not in info  # somebody else's run.json
+        status not in (FINISHED, FAILED, KILLED)
+        or info.session is None  # somebody else's run.json
         or run.path.resolve()
         != found.logdir.resolve() / run.path.relative_to(found.logdir)
         or len(find_runs(run.path)) > 1
     ):
         return ""
-    if status == runinfo.FAILED:
-        if info.get("checkpoint") is not None and not with_checkpoints:
+    if status == FAILED:
+        if info.checkpoint is not None and not with_checkpoints:
             return ""
-        return f"failed: {(info.get('error') or {}).get('type')}"
+        return f"failed: {(info.error or {}).get('type')}"
     return "empty" if _is_empty(run) else ""
 
 
 def _is_empty(run: Run) -> bool:
     own = all(
-        path.name == names.RUN_JSON or "tfevents" in path.name
-        for path in run.path.iterdir()
+        path.name == RUN_JSON or "tfevents" in path.name for path in run.path.iterdir()
     )
     said = own and (run.params or run.metrics or run.tags() or run.damage())
     return own and not said
@@ -248,20 +259,20 @@ def _console() -> Console:
 
 
 def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text]:
-    info, begun = run.info, run.started
+    info, begun = RunInfo.read(run.path), run.started
     name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
     return (
         Text(str(name)),
         _status(info),
         Text(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
         Text(_duration(run.duration)),
-        Text(_plain(info.get("params") or {})),
-        Text(_plain(info.get("metrics") or {})),
+        Text(_plain(info.params or {})),
+        Text(_plain(info.metrics or {})),
     )
 
 
-def _status(info: dict[str, Any]) -> Text:
-    status = runinfo.status(info)
+def _status(info: RunInfo) -> Text:
+    status = info.state()
     return Text(status, style=COLOURS.get(status, ""))
 
 
@@ -287,15 +298,15 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
     """Return runs in the order of a column; those without a value come last."""
 
     def key(run: Run) -> Any:
-        info = run.info
-        own = {
+        info = RunInfo.read(run.path)
+        own: dict[str, Any] = {
             "run": str(run.path),
-            "status": runinfo.status(info),
+            "status": info.state(),
             "started": run.started and -run.started.timestamp(),
             "duration": run.duration and run.duration.total_seconds(),
         }
-        for kind in ("params", "metrics"):
-            for name, value in (info.get(kind) or {}).items():
+        for kind, values in (("params", info.params), ("metrics", info.metrics)):
+            for name, value in (values or {}).items():
                 own.setdefault(name, value)
                 own.setdefault(f"{kind}.{name}", value)
         return own.get(sort)
@@ -328,14 +339,14 @@ def _as_json(run: Run) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "status": run.status,
-        "info": runinfo.as_json(run.info),
+        "info": as_json(run.info),
         "scalars": [
             {
                 "tag": tag,
                 "curve": curve,
                 "steps": points.steps.tolist(),
-                "values": runinfo.as_json(points.values.tolist()),
-                "wall_times": runinfo.as_json(points.times.tolist()),
+                "values": as_json(points.values.tolist()),
+                "wall_times": as_json(points.times.tolist()),
             }
             for tag, curve, points in run.points()
         ],

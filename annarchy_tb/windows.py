@@ -1,4 +1,4 @@
-"""Several values, one point: averages over epochs, trials, or every so many steps."""
+"""Windows: several values, one point. Averages over epochs, trials, or N values."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
-from numbers import Integral
-from typing import Any, Literal, SupportsFloat
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 from annarchy_tb.inputs.messages import describe, naming
-from annarchy_tb.inputs.numbers import as_number, as_numbers
-from annarchy_tb.run.ledger import Ledger, check_tag
+from annarchy_tb.inputs.numbers import as_count, as_names
+from annarchy_tb.kinds.scalar import log_for
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.run.state import RunState
+from annarchy_tb.tfevents.schema import SCALAR
+
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
 
 METHOD = "window.add"
 
 Reduce = Literal["mean", "last", "min", "max", "sum"]
 Reducer = Callable[[list[float]], SupportsFloat]
 
-# How the next value joins those before; NaN stays, as in NumPy.
+# How the next value is combined with those before; NaN stays, as in NumPy.
 FOLDS: dict[str, Callable[[Any, float], Any]] = {
     "mean": operator.add,  # of values times weights
     "sum": operator.add,
@@ -28,63 +33,114 @@ FOLDS: dict[str, Callable[[Any, float], Any]] = {
 }
 
 
+def window(
+    self: Logger,
+    tag: str | Sequence[str],
+    every: int | None = None,
+    reduce: Reduce | Reducer = "mean",
+) -> Window:
+    """Return a window, which logs a single point for several values.
+
+    Parameters
+    ----------
+    tag : str, or sequence of str
+        See `Logger`. With several, ``window.add`` takes a dict with a value for
+        each, and each point is one record.
+    every : int, optional
+        How many values make a point. By default, all that are added in the ``with``
+        block of the window, or until ``window.flush()``.
+    reduce : {"mean", "last", "min", "max", "sum"} or callable, default "mean"
+        How one value is made of them; the mean is weighted. A callable takes the list
+        of the values, so they are all kept until then.
+
+    Returns
+    -------
+    Window
+        ``window.add(value, weight=1.0, step=None, time=None)`` takes a value; see
+        `annarchy_tb.windows.Window`. The values that it still holds when the Logger is
+        closed are logged then.
+
+    Notes
+    -----
+    Until its point is logged, a value is in the memory of this process: ``kill -9``
+    loses the values that windows hold, `flush` leaves them where they are, and no other
+    process gets them.
+
+    Examples
+    --------
+    >>> from annarchy_tb import Logger
+    >>> with Logger("runs", "windows") as logger:
+    ...     for epoch in range(3):
+    ...         with logger.window("Accuracy") as window:
+    ...             for batch in range(100):
+    ...                 window.add(batch / 100, weight=32, step=epoch)
+    ...     logger.last["Accuracy"]
+    0.495
+    """
+    return Window(self, self._run, tag, every, reduce)
+
+
 class Window:
     """Takes values one by one, and logs a single point for several of them.
 
-    `annarchy_tb.Logger.window` makes it. As a context manager, it logs what it holds
-    when the block ends, also if that raises. It may be used again.
+    `annarchy_tb.Logger.window` makes it. As a context manager, it logs the values that
+    it holds when the block ends, also if the block raises. It may be used again.
     """
+
+    _logger: Logger
+    _run: RunState
+    _tag: str | Sequence[str]
+    _tags: tuple[str, ...]
+    _label: str
+    _every: int | None
+    _reduce: Reduce | Reducer
+    _process: int  # whose values are held
+    _number: int  # of values held
+    _weight: float
+    _held: list[Any]  # of each tag: its values combined so far, or a list of them
+    _when: tuple[float | None, float | None]
 
     def __init__(
         self,
+        logger: Logger,
+        run: RunState,
         tag: str | Sequence[str],
         every: int | None,
         reduce: Reduce | Reducer,
-        ledger: Ledger,
-        holding: dict[Window, None],
-        check: Callable[..., None],
-        log: Callable[..., None],
     ) -> None:
-        tags = (tag,) if isinstance(tag, str) else tag
-        if not isinstance(tags, Sequence) or not tags:
+        run.check_open()
+        if not isinstance(tag, Sequence) or (not tag and tag != ""):
             came = describe(tag)
             raise TypeError(f"window: tag must be a str or several, got {came}")
-        for one in tags:
-            check_tag("window", one)
-            ledger.check("window", one, "scalar")
-        with naming("window", tag):
-            if len(set(tags)) < len(tags):
+        self._logger = logger
+        self._run = run
+        self._tag = tag
+        self._tags = (tag,) if isinstance(tag, str) else tuple(tag)
+        self._label = tag if isinstance(tag, str) else ", ".join(map(str, tag))
+        with self._entry("window", None, None), naming("window", tag):
+            if len(set(self._tags)) < len(self._tags):
                 raise ValueError("the tags must be distinct")
-            if every is not None and not (
-                isinstance(every, Integral)
-                and not isinstance(every, bool)
-                and every > 0
-            ):
-                came = describe(every)
-                raise ValueError(f"every must be a whole number from 1, got {came}")
+            self._every = None if every is None else as_count("every", every)
             if not callable(reduce) and reduce not in tuple(FOLDS):
                 allowed = ", ".join(map(repr, FOLDS))
                 raise ValueError(
                     f"reduce must be one of {allowed}, or callable, got {reduce!r}"
                 )
-        self._tag = tag
-        self._tags = tuple(tags)
-        self._label = tag if isinstance(tag, str) else ", ".join(tags)
-        self._every = every
         self._reduce = reduce
-        self._ledger = ledger
-        self._holding = holding  # the windows of the run that hold values
-        self._check = check
-        self._log = log
-        self._process = os.getpid()  # whose values are held
-        self._begin()
+        self._process = os.getpid()
+        self._hold_nothing()
 
-    def _begin(self) -> None:
-        """Hold nothing."""
+    def _entry(self, method: str, step: float | None, time: float | None) -> Entry:
+        """Check that a point could be logged now."""
+        places = [(self._run.directory, self._tags)]
+        return Entry(self._run, method, self._label, SCALAR, step, time, places=places)
+
+    def _hold_nothing(self) -> None:
         self._number = 0
         self._weight = 0.0
-        self._held: list[Any] = []  # of each tag: what its values are so far, or a list
-        self._when: tuple[float | None, float | None] = (None, None)
+        self._held = []
+        self._when = (None, None)
+        self._run.pending.pop(self, None)
 
     def __len__(self) -> int:
         """Return how many values are held that are not logged yet."""
@@ -97,15 +153,15 @@ class Window:
         step: float | None = None,
         time: float | None = None,
     ) -> None:
-        """Take a value; log a point if it is the last one that is waited for.
+        """Take a value, and log a point if it completes one.
 
         Parameters
         ----------
         value : float, or dict of str to float
-            As in `annarchy_tb.Logger.add_scalar`. Where the window has several tags, a
+            As in `annarchy_tb.Logger.add_scalar`. If the window has several tags, a
             dict with a value for each of them.
         weight : float, default 1.0
-            What it counts in a mean: the size of a batch, say. Not negative.
+            Its weight in a mean, for example the size of a batch. Not negative.
         step, time
             See `annarchy_tb.Logger`. The point has those of its last value.
 
@@ -114,63 +170,85 @@ class Window:
         TypeError, ValueError
             If an argument is not what it must be. The value does not count then.
         """
-        self._check(METHOD, self._label, step, time)
-        numbers = self._numbers(value)
-        weight = as_number(self._ledger.warn, METHOD, f"{self._label}: weight", weight)
+        entry = self._entry(METHOD, step, time)
+        numbers = self._numbers(entry, value)
+        weight = entry.number(weight, f"{self._label}: weight")
         with naming(METHOD, self._label):
             if not (isfinite(weight) and weight >= 0):
                 raise ValueError(f"weight must be 0 or more, got {describe(weight)}")
             if weight != 1.0 and self._reduce != "mean":
                 raise ValueError("only a mean has weights")
+        entry.write_nothing()
         if self._number and self._process != os.getpid():
-            self._begin()  # a fork's parent logs its own
+            self._hold_nothing()  # the parent of a fork logs its own values
         if not self._number:
             self._process = os.getpid()
-            self._holding[self] = None
-        if callable(self._reduce):
-            self._held = self._held or [[] for _ in numbers]
-            for values, number in zip(self._held, numbers, strict=True):
-                values.append(number)
-        else:
-            if self._reduce == "mean":
-                numbers = [number * weight for number in numbers]
-            fold = FOLDS[self._reduce]
-            self._held = list(map(fold, self._held, numbers)) if self._held else numbers
+            self._run.pending[self] = None
+        before = (self._weight, self._held, self._when)
+        self._held = self._combined(numbers, weight)
         self._number += 1
         self._weight += weight
         self._when = (step, time)
         if self._every is not None and self._number >= self._every:
-            self.flush()
+            try:
+                self.flush()
+            except BaseException:
+                if self._number:  # the log was refused, and so the value is
+                    self._number -= 1
+                    self._weight, self._held, self._when = before
+                    if callable(self._reduce):
+                        for values in self._held:
+                            del values[self._number :]
+                raise
+
+    def _combined(self, numbers: list[float], weight: float) -> list[Any]:
+        """Return what is held once these numbers are, too."""
+        if callable(self._reduce):
+            held = self._held or [[] for _ in numbers]
+            for values, number in zip(held, numbers, strict=True):
+                values.append(number)
+            return held
+        if self._reduce == "mean":
+            numbers = [number * weight for number in numbers]
+        fold = FOLDS[self._reduce]
+        return list(map(fold, self._held, numbers)) if self._held else numbers
 
     def flush(self) -> None:
         """Log a point for the values that are held, if there are any.
 
-        What a callable `reduce` raises comes out here; its values are dropped then.
+        Exceptions raised by a callable `reduce` propagate, and its values are dropped.
+        If the point is refused for another reason, the values are kept.
         """
-        number, held, weight = self._number, self._held, self._weight
-        step, time = self._when
-        self._begin()
-        self._holding.pop(self, None)
-        if not number or self._process != os.getpid():
+        if not self._number or self._process != os.getpid():
+            self._hold_nothing()
             return
         if callable(self._reduce):
-            held = [self._reduce(values) for values in held]
+            try:
+                points = [self._reduce(values) for values in self._held]
+            except BaseException:
+                self._hold_nothing()
+                raise
         elif self._reduce == "mean":
-            held = [total / weight if weight else nan for total in held]
-        values = dict(zip(self._tags, held, strict=True))
-        self._log(METHOD, self._label, values, step, time)
+            weight = self._weight
+            points = [total / weight if weight else nan for total in self._held]
+        else:
+            points = self._held
+        values = dict(zip(self._tags, points, strict=True))
+        log_for(self._logger, METHOD, self._label, values, *self._when)
+        self._hold_nothing()
 
-    def _numbers(self, value: Any) -> list[float]:
+    def _numbers(self, entry: Entry, value: Any) -> list[float]:
         """Return the values of the tags, in their order."""
         if isinstance(self._tag, str):
-            return [as_number(self._ledger.warn, METHOD, self._tag, value)]
-        found = as_numbers(self._ledger.warn, METHOD, None, value)
-        if found.keys() != set(self._tags):
-            raise ValueError(
-                f"{METHOD}: a value for each of {', '.join(map(repr, self._tags))} is "
-                f"needed, got {', '.join(map(repr, found)) or 'none'}"
-            )
-        return [found[tag] for tag in self._tags]
+            return [entry.number(value)]
+        with naming(METHOD, None):
+            as_names(value)
+            if value.keys() != set(self._tags):
+                raise ValueError(
+                    f"a value for each of {', '.join(map(repr, self._tags))} is "
+                    f"needed, got {', '.join(map(repr, value)) or 'none'}"
+                )
+        return [entry.number(value[tag], tag) for tag in self._tags]
 
     def __enter__(self) -> Window:
         return self

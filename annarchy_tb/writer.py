@@ -20,55 +20,63 @@ import tensorboardX.writer as tbx
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from annarchy_tb.kinds import parameters as hparams
+from annarchy_tb.inputs.clock import Clock
+from annarchy_tb.kinds import parameters
 from annarchy_tb.run import names
-from annarchy_tb.run.directory import RunDirectory, absolute, claim
-from annarchy_tb.run.ledger import NEVER
+from annarchy_tb.run.directory import RunDirectory
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.run.paths import absolute, claim
+from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.parsing import parse
+from annarchy_tb.tfevents.schema import kind_named
+
+METHOD = "logger.writer"
 
 
 class _EventWriter:
     """What tensorboardX calls an event writer: protobuf events into a run directory.
 
-    With `checked`, it serves a Logger: a value must fit what its tag holds already, and
-    closing leaves the Logger's files open.
+    As part of a Logger, it refuses a value of another kind than its tag holds, and
+    closing it leaves the Logger's files open.
     """
 
-    def __init__(self, directory: RunDirectory, checked: bool) -> None:
+    def __init__(self, directory: RunDirectory, logged: RunState | None) -> None:
         self._directory = directory
-        self._checked = checked
+        self._logged = logged  # the run, if a Logger has it
 
     def get_logdir(self) -> str:
         return str(self._directory.path)
 
     def add_event(self, event: Event) -> None:
         data = event.SerializeToString()
-        ledger = self._directory.ledger
         found = parse(data)
+        if self._logged is not None:
+            for value in found.values:
+                place = (self._directory, (value.tag,))
+                kind = kind_named(value.kind)
+                Entry(self._logged, METHOD, value.tag, kind, places=[place])
         for value in found.values:
-            if self._checked:
-                ledger.series("logger.writer", value.tag, value.kind)
-            ledger.note(value.tag, value.kind, found.step)
+            self._directory.ledger.note(value.tag, value.kind, found.step)
         self._directory.file.append(records.record(data))
 
     def flush(self) -> None:
         self._directory.file.flush()
 
     def close(self) -> None:
-        if not self._checked:
+        if self._logged is None:
             self._directory.close()
 
 
 class _FileWriter(tbx.FileWriter):  # type: ignore[misc]
-    def __init__(self, directory: RunDirectory, checked: bool = False) -> None:
-        self.event_writer = _EventWriter(directory, checked)
+    def __init__(self, directory: RunDirectory, logged: RunState | None = None) -> None:
+        self.event_writer = _EventWriter(directory, logged)
         self._directory = directory
-        self._checked = checked
+        self._logged = logged
         self._default_metadata: dict[str, Any] = {}
 
     def curve(self, key: str) -> _FileWriter:
-        return _FileWriter(self._directory.curve(key), self._checked)
+        return _FileWriter(self._directory.curve(key), self._logged)
 
     def reopen(self) -> None:
         """Do nothing: after a close, the SummaryWriter makes a new file writer."""
@@ -105,6 +113,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
 
     file_writer: Any  # what add_* write to; None after a close
     all_writers: Any
+    _run: RunState
 
     def __init__(
         self,
@@ -138,9 +147,9 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
     def _open(self) -> tbx.FileWriter | tbx.DummyFileWriter:
         if not self._write_to_disk:
             return _NoFileWriter(self.logdir)
-        self._directory = RunDirectory(Path(self.logdir))
-        self._directory.file.open()
-        writer = _FileWriter(self._directory)
+        self._run = _standalone(Path(self.logdir))
+        self._run.directory.file.open()
+        writer = _FileWriter(self._run.directory)
         if self.purge_step is not None:
             start = SessionLog(status=SessionLog.START)
             writer.add_event(Event(step=self.purge_step, session_log=start))
@@ -203,20 +212,30 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             The step of the metrics; left out, 1 + the tag's last one.
         """
         self._get_file_writer()
-        params = hparams.flatten(hparam_dict)
+        params = parameters.flatten(hparam_dict)
         if self._write_to_disk:
-            if not name and hparams.START_TAG not in self._directory.ledger:
-                _write_hparams(self._directory, params, metric_dict, global_step)
-            else:
-                path = self._directory.path
-                path = path / names.curve(name) if name else claim(path, "hparams")
-                path.mkdir(parents=True, exist_ok=True)
-                directory = RunDirectory(path)
-                try:
-                    _write_hparams(directory, params, metric_dict, global_step)
-                finally:
-                    directory.close()
+            self._write_row(params, metric_dict, name, global_step)
         self._get_comet_logger().log_parameters(params, step=global_step)
+
+    def _write_row(
+        self,
+        params: Mapping[str, parameters.Parameter],
+        metrics: Mapping[str, Any],
+        name: str | None,
+        step: int | None,
+    ) -> None:
+        method, directory = "add_hparams", self._run.directory
+        if not name and parameters.START_TAG not in directory.ledger:
+            parameters.write_row(self._run, method, params, metrics, step)
+            return
+        path = directory.path
+        path = path / names.curve(name) if name else claim(path, "hparams")
+        path.mkdir(parents=True, exist_ok=True)
+        run = _standalone(path)
+        try:
+            parameters.write_row(run, method, params, metrics, step)
+        finally:
+            run.close()
 
     def export_scalars_to_json(self, path: str) -> None:
         """Write the curves of `add_scalars` as JSON, as the event files hold them.
@@ -243,60 +262,40 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
 class LoggerWriter(SummaryWriter):
     """The SummaryWriter of a Logger: the same files, and the same rules for tags.
 
-    The Logger has its say in the run's own parameters, whose status it writes.
+    The Logger decides about the run's own parameters, because it writes their status.
     """
 
     def __init__(
         self,
-        directory: RunDirectory,
-        add_hparams: Callable[[Mapping[str, Any], Mapping[str, Any], int | None], None],
+        run: RunState,
+        add_hparams: Callable[
+            [Mapping[str, parameters.Parameter], Mapping[str, Any], int | None], None
+        ],
     ) -> None:
-        self._directory = directory
-        self._add_own_hparams = add_hparams
-        super().__init__(directory.path)
+        self._run = run
+        self._add_hparams = add_hparams
+        super().__init__(run.directory.path)
 
     def _open(self) -> _FileWriter:
-        return _FileWriter(self._directory, checked=True)
+        return _FileWriter(self._run.directory, self._run)
 
     def _get_file_writer(self) -> tbx.FileWriter | tbx.DummyFileWriter:
-        if self._directory.file.closed:
-            raise ValueError(f"Logger is closed: {self._directory.path}")
+        self._run.check_open()
         return super()._get_file_writer()
 
-    def add_hparams(
+    def _write_row(
         self,
-        hparam_dict: Mapping[str, Any],
-        metric_dict: Mapping[str, Any],
-        name: str | None = None,
-        global_step: int | None = None,
+        params: Mapping[str, parameters.Parameter],
+        metrics: Mapping[str, Any],
+        name: str | None,
+        step: int | None,
     ) -> None:
-        """As in SummaryWriter; the first, unnamed set is the Logger's parameters."""
-        self._get_file_writer()
-        if not name and hparams.START_TAG not in self._directory.ledger:
-            self._add_own_hparams(hparam_dict, metric_dict, global_step)
+        if not name and parameters.START_TAG not in self._run.directory.ledger:
+            self._add_hparams(params, metrics, step)
         else:
-            super().add_hparams(hparam_dict, metric_dict, name, global_step)
+            super()._write_row(params, metrics, name, step)
 
 
-def _write_hparams(
-    directory: RunDirectory,
-    params: Mapping[str, hparams.Parameter],
-    metrics: Mapping[str, Any],
-    step: int | None,
-) -> None:
-    ledger = directory.ledger
-    numbers = {tag: float(value) for tag, value in metrics.items()}
-    for tag in numbers:
-        ledger.check("add_hparams", tag, "scalar")
-    time = now()
-    start = hparams.start_value(params, time)
-    directory.file.append(records.summary([start], time))
-    ledger.note(hparams.START_TAG, "hparams", 0)
-    for tag, number in numbers.items():
-        series = ledger.series("add_hparams", tag, "scalar")
-        after = 0 if series.last == NEVER else series.last + 1
-        series.last = after if step is None else step
-        value = records.scalar_value(tag, number)
-        directory.file.append(records.summary([value], time, series.last))
-    end = hparams.end_value(hparams.SUCCESS, now())
-    directory.file.append(records.summary([end], now()))
+def _standalone(path: Path) -> RunState:
+    """Return the state of a run that has no Logger."""
+    return RunState(RunDirectory(path), Clock("ms", None), now())

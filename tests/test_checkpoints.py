@@ -20,8 +20,9 @@ from conftest import load, scalars, tables, without_rights
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from annarchy_tb import Logger, Run, find_runs
-from annarchy_tb.run import checkpoints, names
+from annarchy_tb.run import checkpoints
 from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.names import host
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -84,7 +85,11 @@ def test_a_state_that_can_not_be_pickled_changes_nothing(logger: Logger) -> None
     [
         ({"step": 0.5}, ValueError, "step must be a whole number"),
         ({"step": None}, TypeError, "step must be a whole number"),
-        ({"step": 1, "keep": 0}, ValueError, "keep must be 1 or more, got 0"),
+        (
+            {"step": 1, "keep": 0},
+            ValueError,
+            "keep must be a whole number from 1, got 0",
+        ),
     ],
 )
 def test_wrong_arguments_save_nothing(
@@ -253,8 +258,8 @@ def test_nothing_that_was_cut_off_is_lost(logdir: Path) -> None:
     assert [
         re.sub(r"\d+", "N", path.relative_to(aside).as_posix()) for path in kept
     ] == [
-        f"curve/events.out.tf_events.N.{names.host()}.N.N",
-        f"events.out.tf_events.N.{names.host()}.N.N.from-N",
+        f"curve/events.out.tf_events.N.{host()}.N.N",
+        f"events.out.tf_events.N.{host()}.N.N.from-N",
     ]
     old = event_files(run)[0].read_bytes() + b"".join(
         path.read_bytes() for path in kept[::-1]

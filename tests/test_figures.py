@@ -68,15 +68,16 @@ def test_a_figure_that_fails_to_draw_is_closed_too(logger: Logger) -> None:
     assert len(points(logger.run_dir, "figure")) == 1
 
 
-def test_a_refused_call_closes_the_figure_too(logger: Logger) -> None:
-    """A loop that catches errors does not pile up figures."""
+def test_a_refused_call_leaves_the_figure_open(logger: Logger) -> None:
+    """It is neither drawn nor closed, so that a corrected call can log it."""
+    figure = plt.figure()
     with pytest.raises(ValueError, match="time="):
-        logger.add_figure("figure", plt.figure(), 0.5)
+        logger.add_figure("figure", figure, 0.5)
     with pytest.raises(ValueError, match="empty"):
-        logger.add_figure("", plt.figure())
-    logger.close()
-    with pytest.raises(ValueError, match="Logger is closed"):
-        logger.add_figure("figure", plt.figure())
+        logger.add_figure("", figure)
+    with pytest.raises(ValueError, match="empty"):
+        logger.add_open_figures("")
+    logger.add_figure("figure", figure)
     assert not plt.get_fignums()
 
 

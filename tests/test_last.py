@@ -59,19 +59,19 @@ def test_a_look_reads_what_is_new_only(
     logger: Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a look now and then costs little, however long the run is."""
-    from annarchy_tb.reading import contents
+    from annarchy_tb.kinds import scalar
 
     logger.add_series("a", range(100_000))
     assert logger.last["a"] == 99_999
     read = []
-    scalars = contents.scalars
+    points_of = scalar.points
 
     def counting(blocks, tags):
-        found = scalars(blocks, tags)
+        found = points_of(blocks, tags)
         read.append(sum(len(points.steps) for points in found.values()))
         return found
 
-    monkeypatch.setattr(contents, "scalars", counting)
+    monkeypatch.setattr(scalar, "points", counting)
     logger.add_scalar("a", 1.0)
     assert logger.last["a"] == 1.0
     assert sum(read) == 1

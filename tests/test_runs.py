@@ -174,7 +174,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"experiment": ""}, "experiment must be a name"),
-        ({"experiment": "my.tfevents.1"}, "without .tfevents"),
+        ({"experiment": "my.tfevents.1"}, "without .* and 'tfevents'"),
         ({"logdir": "s3://bucket/runs"}, "local directory"),
         ({"time_unit": "fortnight"}, "time_unit must be one of .*'ms'"),
         ({"dt": 0.0}, "dt must be positive"),

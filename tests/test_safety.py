@@ -135,8 +135,8 @@ def test_what_never_gets_room_is_counted(disk: Path) -> None:
     logger.add_scalar("a", 0, 0)
     fill(disk)
     while True:  # until the last block of the file is full
-        logger.add_scalar("a", 1, 1 + logger._ledger.series("", "a", "").last)
-        if logger._directory.backlog:
+        logger.add_scalar("a", 1, 1 + logger._run.directory.ledger.furthest(["a"])[0])
+        if logger._run.directory.backlog:
             break
     for _ in range(9):
         logger.add_scalar("a", 2)
@@ -167,7 +167,7 @@ def test_an_error_is_not_hidden_by_the_full_disk(disk: Path) -> None:
 def test_beyond_the_bound_the_oldest_are_dropped(disk: Path) -> None:
     """What waits is bounded; what is dropped is told once and counted at the end."""
     logger = Logger(disk, "run")
-    logger._directory.backlog._limit = 100_000
+    logger._run.directory.backlog._limit = 100_000
     filler = fill(disk)
     with pytest.warns(UserWarning, match="oldest records are dropped") as caught:
         for step in range(30):
@@ -212,7 +212,7 @@ def test_threads_on_a_full_disk_lose_nothing(disk: Path) -> None:
         for thread in threads:
             thread.start()
         while sum(thread.is_alive() for thread in threads) and not freed.is_set():
-            if len(logger._directory.backlog) > 200:
+            if len(logger._run.directory.backlog) > 200:
                 subprocess.run(
                     ["mount", "-o", "remount,size=8m", str(disk)], check=True
                 )
@@ -551,13 +551,13 @@ def test_who_logs_warnings_may_be_warned(
             logger.add_text("warnings", str(message))
 
         monkeypatch.setattr(warnings, "showwarning", show)
-        logger._directory.backlog._limit = 100_000
+        logger._run.directory.backlog._limit = 100_000
         filler = fill(disk)
         for _ in range(7):
             logger.add_text("text", "x" * 20_000)
         filler.unlink()
-        logger._directory.backlog.drain()
-        logger._directory.backlog.dropped = 0
+        logger._run.directory.backlog.drain()
+        logger._run.directory.backlog.dropped = 0
     said = [p.array.item().decode() for p in points(disk / "run", "warnings")]
     assert any("is still full" in text for text in said)
 

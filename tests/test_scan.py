@@ -17,9 +17,11 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
 from annarchy_tb.kinds import histogram as histograms
+from annarchy_tb.kinds import image, text
 from annarchy_tb.tfevents import parsing, records, scan
 from annarchy_tb.tfevents import templates as scalars
 from annarchy_tb.tfevents.scan import Scan
+from annarchy_tb.tfevents.schema import SCALAR
 
 tags = st.sampled_from(["a", "b", "cc", "ü", "a/long name", "x" * 300, ""])
 steps = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, 2, 127, 128, 2**14])
@@ -45,7 +47,7 @@ def points(block: scan.Block) -> Iterator[tuple[int, Point]]:
                 yield int(place), (tag, int(step), float(value), float(time))
     for place, event in block.others:
         for value in event.values:
-            if value.field == parsing.SIMPLE_VALUE:
+            if value.field == SCALAR.field:
                 number = records.FLOAT.unpack(value.raw)[0]
                 yield place, (value.tag, event.step, number, event.wall_time)
 
@@ -121,7 +123,7 @@ def test_records_larger_than_a_block_are_read(
     """What lies across the end of a block, or is larger than one, is whole."""
     monkeypatch.setattr(scan, "BLOCK", 1000)
     one = scalars.ScalarRecords("tag")
-    big = records.summary([records.text_value("text", "x" * 12_345)], 1.0, 1)
+    big = records.summary([text.encode("text", "x" * 12_345)], 1.0, 1)
     path.write_bytes(
         b"".join(
             one.make(i, 1.0, i) + (big if i % 70 == 50 else b"") for i in range(200)
@@ -146,9 +148,9 @@ def small_file() -> list[bytes]:
         records.file_version(1.0),
         *(one.make(step, 1.0, step) for step in range(20)),
         scalars.EventRecords(["a", "b"]).make([1, 2], 1.0, 1),
-        records.summary([records.image_value("image", (2, 2, 1), b"x" * 9)], 1.0, 1),
-        records.summary([records.histogram_value("histogram", buckets)], 1.0, 1),
-        records.summary([records.text_value("text", "text")], 1.0, 1),
+        records.summary([image.encode("image", np.zeros((2, 2, 1), np.uint8))], 1.0, 1),
+        records.summary([histograms.encode("histogram", buckets)], 1.0, 1),
+        records.summary([text.encode("text", "text")], 1.0, 1),
         *(one.make(step, 1.0, step) for step in range(20, 40)),
     ]
 
@@ -270,7 +272,7 @@ def test_tensorboard_reads_no_more_than_we_do(path: Path) -> None:
 def test_an_event_is_parsed_to_what_it_holds(said: list[tuple[str, int]]) -> None:
     """Tag, kind, step and time are found again in the serialized events."""
     for tag, step in said:
-        values = [records.text_value(tag, "x"), records.scalar_value(tag, 1)]
+        values = [text.encode(tag, "x"), scalars.scalar_value(tag, 1)]
         event = parsing.parse(records.summary(values, 5.0, step)[12:-4])
         assert (event.wall_time, event.step) == (5.0, step)
         assert [(v.tag, v.kind) for v in event.values] == [

@@ -14,7 +14,9 @@ from hypothesis.extra import numpy as hnp
 from annarchy_tb import Logger
 from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP
 from annarchy_tb.tfevents import records
-from annarchy_tb.tfevents.templates import ROWS, series
+from annarchy_tb.tfevents.table import ROWS
+from annarchy_tb.tfevents.table import record_blocks as series
+from annarchy_tb.tfevents.templates import scalar_value
 
 steps = (
     st.integers(MIN_STEP, MAX_STEP)
@@ -29,7 +31,7 @@ def one_by_one(
     """Return the records of the points, made each by itself in the general way."""
     return b"".join(
         records.summary(
-            [records.scalar_value(*pair) for pair in zip(tags, row, strict=True)],
+            [scalar_value(*pair) for pair in zip(tags, row, strict=True)],
             float(times[0] if len(times) == 1 else times[i]),
             int(at[i]),
         )

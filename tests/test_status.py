@@ -561,12 +561,12 @@ def test_the_table_shows_texts_as_they_are(logger: Logger) -> None:
 def test_a_reused_process_number_is_no_life(logger: Logger) -> None:
     """Another process with the same number is told from the one that wrote."""
     info = read(logger.run_dir)
-    assert runinfo.status(info) == "running"
+    assert runinfo.RunInfo.of(info).state() == "running"
     info["process"]["start"] = -1
-    assert runinfo.status(info) == "killed"
+    assert runinfo.RunInfo.of(info).state() == "killed"
     if (other := os.getppid()) > 1:
         info["pid"] = other  # alive, but not the one
-        assert runinfo.status(info) == "killed"
+        assert runinfo.RunInfo.of(info).state() == "killed"
 
 
 def test_what_can_not_be_known_reads_running(logger: Logger) -> None:
@@ -577,11 +577,14 @@ def test_what_can_not_be_known_reads_running(logger: Logger) -> None:
         {"process": {**info["process"], "namespace": "pid:[1]"}, "pid": 2**22 - 1},
         {"pid": None},
     ):
-        assert runinfo.status({**info, **change}) == "running"
+        assert runinfo.RunInfo.of({**info, **change}).state() == "running"
     booted = {**info, "process": {**info["process"], "boot": "before the last boot"}}
-    assert runinfo.status(booted) == "killed"
-    assert runinfo.status({**info, "process": None}) == "running"
-    assert runinfo.status({**info, "process": None, "pid": 2**22 - 1}) == "killed"
+    assert runinfo.RunInfo.of(booted).state() == "killed"
+    assert runinfo.RunInfo.of({**info, "process": None}).state() == "running"
+    assert (
+        runinfo.RunInfo.of({**info, "process": None, "pid": 2**22 - 1}).state()
+        == "killed"
+    )
 
 
 def test_a_process_that_nobody_waited_for_is_dead(logdir: Path) -> None:

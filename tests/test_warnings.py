@@ -105,6 +105,10 @@ CALLS: dict[str, tuple[Callable[[Logger], object], Callable[[Logger], object]]] 
         lambda logger: logger.add_text("t", "a", 5),
         lambda logger: logger.add_text("t", "a", 0),
     ),
+    "add_audio": (
+        lambda logger: None,
+        lambda logger: logger.add_audio("t", [2.0]),
+    ),
     "add_parameters": (lambda logger: logger.add_parameters({"a": 1}), again),
     "add_metrics": (
         lambda logger: None,

@@ -29,7 +29,7 @@ from annarchy_tb.hooks.sampling import (
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 from annarchy_tb.run import names
-from annarchy_tb.run.directory import absolute, claim
+from annarchy_tb.run.paths import absolute, claim
 
 NEVER = 1e15  # ms before ANNarchy calls again
 

@@ -26,9 +26,9 @@ from annarchy_tb.hooks.sampling import (
     checked,
     function,
     positive,
-    say_unit,
 )
 from annarchy_tb.inputs.messages import describe, where
+from annarchy_tb.kinds.text import say_unit
 from annarchy_tb.logger import Logger
 
 
@@ -152,4 +152,4 @@ class _Plain:
         )
         self._factor = float(self._unit)
         if not self._b2.is_dimensionless(self._unit):
-            say_unit(self._logger, self._tag, str(self._unit))
+            say_unit(self._logger, METHOD, self._tag, str(self._unit))

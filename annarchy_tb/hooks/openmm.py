@@ -22,10 +22,10 @@ from annarchy_tb.hooks.sampling import (
     Sampler,
     checked,
     function,
-    say_unit,
     whole,
 )
 from annarchy_tb.inputs.messages import describe, where
+from annarchy_tb.kinds.text import say_unit
 from annarchy_tb.logger import Logger
 
 UNITS = {
@@ -101,7 +101,7 @@ class Reporter:
             set(names.values()) <= {"volume", "density"}
         )
         for tag, name in names.items():
-            say_unit(logger, tag, UNITS[name])
+            say_unit(logger, METHOD, tag, UNITS[name])
 
     def describeNextReport(  # noqa: N802 -- OpenMM's name
         self, simulation: Any

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from annarchy_tb.inputs.clock import FEMTOSECONDS, in_unit
 from annarchy_tb.inputs.messages import describe, warn, where
+from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.kinds.scalar import log_for
 from annarchy_tb.logger import Logger
-from annarchy_tb.run.ledger import check_tag
 
 METHOD = "sample"
 
@@ -64,7 +64,7 @@ class Sampler:
         if time is not None:
             time *= self._factor
         if numbers:
-            self._logger._log(METHOD, None, numbers, step, time)
+            log_for(self._logger, METHOD, None, numbers, step, time)
         for add, tag, value in others:
             add(tag, value, step, time=time)
 
@@ -123,25 +123,6 @@ def factor(logger: Logger, unit: str) -> float:
             f'Logger(time_unit="{unit}")'
         )
     return in_unit(unit, logger.time_unit)
-
-
-def say_unit(logger: Logger, tag: str, unit: str) -> None:
-    """Say the unit at the head of a plot, where nobody has described it yet.
-
-    Raises
-    ------
-    ValueError
-        If the tag has another unit, of an earlier `sample` say.
-    """
-    text = f"in {unit}"
-    known = logger._directory.descriptions.get(tag)
-    if known is None:
-        logger._directory.describe(tag, text)  # too late, it stays without
-    elif known != text and re.fullmatch(r"in \S+", known):
-        raise ValueError(
-            f"{where(METHOD, tag)}: its values are {known}, and these would be {text}; "
-            f"give the unit, or take another tag"
-        )
 
 
 # -- checked at the user's line --------------------------------------------------------

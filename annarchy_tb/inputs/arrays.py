@@ -22,27 +22,59 @@ def numbers(name: str, given: object) -> NDArray[Any]:
     TypeError
         If it is not made of real numbers, or its rows differ in length.
     """
-    problem = f"{name} must be an array of numbers, got {describe(given)}"
+    # The text of the error is made only where there is one: it may take long.
     if hasattr(given, "toarray"):
-        raise TypeError(f"{problem}; pass its .toarray()")
+        raise _not_numbers(name, given, "; pass its .toarray()")
     if hasattr(given, "post_ranks"):  # one of ANNarchy's
-        raise TypeError(f"{problem}; add_matrix takes projections")
+        raise _not_numbers(name, given, "; add_matrix takes projections")
     if is_opaque(given):
-        raise TypeError(problem)
+        raise _not_numbers(name, given)
     try:
         array = np.asarray(unmasked(given))
         if array.dtype.kind == "O" and array.ndim and not _has_text(array):
             array = array.astype(np.float64)
     except (TypeError, OverflowError):
-        raise TypeError(problem) from None
+        raise _not_numbers(name, given) from None
     except ValueError:
-        raise TypeError(
-            f"{problem}, whose rows differ in length; add_matrix takes those of "
-            f"sparse projections"
-        ) from None
+        hint = ", whose rows differ in length; add_matrix takes those of sparse"
+        raise _not_numbers(name, given, f"{hint} projections") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(problem)
+        raise _not_numbers(name, given)
     return widened(array)
+
+
+def _not_numbers(name: str, given: object, hint: str = "") -> TypeError:
+    return TypeError(f"{name} must be an array of numbers, got {describe(given)}{hint}")
+
+
+def as_column(name: str, given: object, letter: str = "K") -> NDArray[Any]:
+    """Return `given` as numbers of shape ``(K,)``; `letter` is for the error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not made of real numbers, or has another shape.
+    """
+    array = numbers(name, given)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape ({letter},), got {array.shape}")
+    return array
+
+
+def as_ranks(name: str, given: object, end: int) -> NDArray[np.int64]:
+    """Return `given` as whole numbers from 0 to below `end`, of shape ``(K,)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not.
+    """
+    array = as_column(name, given)
+    low, high = array.min(initial=0), array.max(initial=0)
+    whole = array.dtype.kind != "f" or (array == np.floor(array)).all()
+    if not (low >= 0 and high < end and whole):
+        raise ValueError(f"{name} must be whole numbers from 0, got {low}..{high}")
+    return array.astype(np.int64, copy=False)
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.arrays import as_column
 from annarchy_tb.inputs.messages import describe
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
@@ -102,9 +102,7 @@ def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
 
 def _column(name: str, given: object) -> NDArray[Any]:
     """Return finite numbers as an array of shape ``(N,)``."""
-    array = numbers(name, given)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have shape (N,), got {array.shape}")
+    array = as_column(name, given, "N")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite")
     return array

@@ -45,9 +45,12 @@ class naming:  # noqa: N801 -- reads as a verb: with naming(...)
     def __exit__(
         self, _: object, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        if isinstance(error, (TypeError, ValueError, OverflowError)):
-            base = TypeError if isinstance(error, TypeError) else ValueError
-            raise base(f"{where(self._method, self._tag)}: {error}") from None
+        if not isinstance(error, (TypeError, ValueError, OverflowError)):
+            return
+        if str(error).startswith((f"{self._method}(", f"{self._method}: ")):
+            return  # a block inside was more precise
+        base = TypeError if isinstance(error, TypeError) else ValueError
+        raise base(f"{where(self._method, self._tag)}: {error}") from None
 
 
 def where(method: str, tag: object) -> str:

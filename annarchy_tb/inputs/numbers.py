@@ -1,47 +1,22 @@
-"""What users call a number, as a float that single precision can hold."""
+"""Convert numbers, and dicts of numbers, to Python's floats."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
 
 from annarchy_tb.inputs.arrays import unmasked
-from annarchy_tb.inputs.messages import describe, where
+from annarchy_tb.inputs.messages import describe
 
 LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only infinity
 
-# Takes the method, the tag, what it is about, and the message.
-Warn = Callable[[str, str, str, str], None]
+Warn = Callable[[str, str], None]  # takes a subject, to warn of once, and a message
 
 
-def as_numbers(
-    warn: Warn, method: str, tag: str | None, values: object
-) -> dict[str, float]:
-    """Return the numbers of a mapping as Python's floats.
-
-    Raises
-    ------
-    TypeError
-        If it is no mapping of names to numbers.
-    """
-    if not isinstance(values, Mapping):
-        raise TypeError(
-            f"{where(method, tag)}: a dict of numbers by "
-            f"their names is needed, got {describe(values)}"
-        )
-    found = {}
-    for key, value in values.items():
-        if not isinstance(key, str):
-            raise TypeError(
-                f"{where(method, tag)}: the names must be str, got {describe(key)}"
-            )
-        name = key if tag is None else f"{tag}: {key}"
-        found[key] = as_number(warn, method, name, value)
-    return found
-
-
-def as_number(warn: Warn, method: str, tag: object, value: object) -> float:
-    """Return a value as a float; warn if it becomes infinite.
+def as_number(value: object, warn: Warn) -> float:
+    """Return a value as a float; warn if single precision turns it into infinity.
 
     Raises
     ------
@@ -58,16 +33,65 @@ def as_number(warn: Warn, method: str, tag: object, value: object) -> float:
     except (TypeError, ValueError, RuntimeError, OverflowError):
         many = isinstance(value, list | tuple) or getattr(value, "shape", ()) != ()
         raise TypeError(
-            f"{where(method, tag)}: value must be one number, got {describe(value)}"
-            + ("; take its mean, say, or use add_histogram" if many else "")
+            f"value must be one number, got {describe(value)}"
+            + ("; log its mean, or use add_histogram" if many else "")
         ) from None
     if abs(found) >= LARGEST and math.isfinite(found):
-        warn_range(warn, method, str(tag), found)
+        warn_range(warn, found)
         found = math.copysign(math.inf, found)
     return found
 
 
-def warn_range(warn: Warn, method: str, tag: str, beyond: float) -> None:
-    """Warn that single precision can't hold a finite number."""
-    message = f"{beyond:g} is beyond single precision and shown as infinity"
-    warn(method, tag, "range", message)
+def warn_range(warn: Warn, beyond: float) -> None:
+    """Warn that a finite number exceeds single precision."""
+    warn("range", f"{beyond:g} is beyond single precision and shown as infinity")
+
+
+def as_names(values: object) -> tuple[str, ...]:
+    """Return the names in a dict of numbers.
+
+    Raises
+    ------
+    TypeError
+        If it is no mapping, or a name is not a str.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"a dict of numbers by their names is needed, got {describe(values)}"
+        )
+    for name in values:
+        if not isinstance(name, str):
+            raise TypeError(f"the names must be str, got {describe(name)}")
+    return tuple(values)
+
+
+def as_count(name: str, given: Any, most: int | None = None) -> int:
+    """Return a whole number of at least 1, of any integer type but bool.
+
+    Parameters
+    ----------
+    name
+        The name of the argument.
+    given
+        The number.
+    most
+        The largest number allowed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one.
+    """
+    bounds = "from 1" if most is None else f"from 1 to {most}"
+    whole = isinstance(given, Integral) and not isinstance(given, bool)
+    if whole and given >= 1 and (most is None or given <= most):
+        return int(given)
+    problem = ValueError if isinstance(given, Real) else TypeError
+    raise problem(f"{name} must be a whole number {bounds}, got {describe(given)}")
+
+
+def as_text(name: str, given: object) -> str:
+    """Return a str; raise TypeError for anything else."""
+    if not isinstance(given, str):
+        raise TypeError(f"{name} must be a str, got {describe(given)}")
+    return given

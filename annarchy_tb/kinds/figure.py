@@ -1,20 +1,25 @@
-"""Matplotlib figures to pixels. The only module that touches matplotlib."""
+"""Matplotlib figures: drawn, logged as images, and closed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.optional import optional
+from annarchy_tb.kinds import image
+from annarchy_tb.kinds.image import Pixels
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents.schema import IMAGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from annarchy_tb.kinds.image import Pixels
+    from annarchy_tb.logger import Logger
 
 
 # A card of TensorBoard is about 358 x 215 CSS pixels inside. Twice as many are sharp on
@@ -38,7 +43,7 @@ def figure_style() -> AbstractContextManager[None]:
 
     They are as wide as a card (3.6 x 2.16 inches, 720 x 432 pixels), with small type
     that does not overlap. Make and draw the figure inside: matplotlib reads the sizes
-    of titles, lines, legends and colour bars when they are drawn. Behind the block, its
+    of titles, lines, legends and colour bars when they are drawn. After the block, its
     settings are what they were.
 
     Returns
@@ -61,31 +66,139 @@ def figure_style() -> AbstractContextManager[None]:
     array([720., 432.])
     >>> plt.close(figure)
     """
+    mpl = optional("matplotlib", "figure_style", "matplotlib")
+    context: AbstractContextManager[None] = mpl.rc_context(STYLE)
+    return context
+
+
+# -- logging ---------------------------------------------------------------------------
+
+
+def add_figure(
+    self: Logger,
+    tag: str,
+    figure: Figure,
+    step: float | None = None,
+    close: bool = True,
+    *,
+    time: float | None = None,
+) -> None:
+    """Log a matplotlib figure as an image, and close it.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`.
+    figure : matplotlib.figure.Figure
+        It is drawn once, at its own size and dpi; there is no need to show it.
+    close : bool, default True
+        Close the figure, even if drawing it fails; if the call is refused because of
+        its arguments, the figure stays open. With False it stays as it was, with its
+        window.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    """
+    with Entry(self._run, "add_figure", tag, IMAGE, step, time) as entry:
+        check(figure)
+    _write([(entry, tag, figure)], [figure] if close else [])
+
+
+@contextmanager
+def figures(
+    self: Logger, tag: str, step: float | None = None, *, time: float | None = None
+) -> Iterator[None]:
+    """Log and close the pyplot figures that are opened in a ``with`` block.
+
+    Figures that were open before stay open, and the current one becomes current again.
+    If the block raises, its figures are closed and not logged.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`. Several figures get a tag each, ``<tag>/<label>``: their label, as
+        in ``plt.figure("label")``, or else their number, counted from 1; a single one
+        has the tag itself.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from annarchy_tb import Logger
+    >>> with Logger("runs", "figures") as logger:
+    ...     with logger.figures("Activity", 0):
+    ...         _ = plt.plot([1, 2, 3])
+    """
+    Entry(self._run, "figures", tag, IMAGE, step, time)  # refused before the block
+    before, current = _managers(), _current()
     try:
-        import matplotlib as mpl
-    except ImportError:
-        raise _missing("figure_style") from None
-    return mpl.rc_context(STYLE)
+        yield
+        opened = _figures(before)
+        _write(_entries(self, "figures", tag, opened, step, time), opened)
+    finally:
+        for figure in _figures(before):
+            close(figure)
+        if current in _managers():
+            _helpers().Gcf.set_active(current)
 
 
-def _missing(method: str) -> ImportError:
-    return ImportError(f"{method} needs matplotlib: pip install matplotlib")
+def add_open_figures(
+    self: Logger, tag: str, step: float | None = None, *, time: float | None = None
+) -> None:
+    """Log and close all figures of pyplot that are open.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`, and `figures` for the tags of several. If none is open, nothing is
+        written.
+    """
+    method = "add_open_figures"
+    Entry(self._run, method, tag, IMAGE, step, time)  # refused also if none is open
+    opened = _figures()
+    _write(_entries(self, method, tag, opened, step, time), opened)
+
+
+def _entries(
+    self: Logger,
+    method: str,
+    tag: str,
+    opened: Sequence[Figure],
+    step: float | None,
+    time: float | None,
+) -> list[tuple[Entry, str, Figure]]:
+    return [
+        (Entry(self._run, method, name, IMAGE, step, time), name, figure)
+        for name, figure in named(tag, opened)
+    ]
+
+
+def _write(
+    entries: Iterable[tuple[Entry, str, Figure]], closing: Iterable[Figure]
+) -> None:
+    try:
+        for entry, name, figure in entries:
+            image.write(entry, name, draw(figure))
+    finally:
+        for figure in closing:
+            close(figure)
+
+
+# -- matplotlib ------------------------------------------------------------------------
 
 
 def check(figure: object) -> None:
-    """Raise if `figure` is not one of matplotlib's."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise _missing("add_figure") from None
-    if not isinstance(figure, Figure):
+    """Raise TypeError if `figure` is not one of matplotlib's."""
+    expected = optional("matplotlib.figure", "add_figure", "matplotlib").Figure
+    if not isinstance(figure, expected):
         hint = "; pass its .figure" if hasattr(figure, "figure") else ""
         raise TypeError(
             f"figure must be a matplotlib Figure, got {describe(figure)}{hint}"
         )
 
 
-def to_pixels(figure: Figure) -> Pixels:
+def draw(figure: Figure) -> Pixels:
     """Draw a figure once, at its own size and dpi.
 
     Returns
@@ -109,40 +222,25 @@ def to_pixels(figure: Figure) -> Pixels:
         figure.stale = stale  # a window still has to draw it
 
 
-@contextmanager
-def opened(
-    before: Collection[object] | None = None,
-) -> Iterator[Callable[[], list[Figure]]]:
-    """Close pyplot's figures that were not open before, whatever happens in the block.
-
-    Gives a function that returns them. What was current is so again afterwards.
-
-    Parameters
-    ----------
-    before
-        The managers of figures that stay; by default all that are open now.
-    """
-    kept = set(_managers() if before is None else before)
-    helpers = sys.modules.get("matplotlib._pylab_helpers")
-    current = helpers.Gcf.get_active() if helpers else None
-
-    def found() -> list[Figure]:
-        return [m.canvas.figure for m in _managers() if m not in kept]
-
-    try:
-        yield found
-    finally:
-        for figure in found():
-            close(figure)
-        if helpers and current in _managers():
-            helpers.Gcf.set_active(current)
+def _helpers() -> Any:
+    """Return the module that holds pyplot's figures, None while pyplot is unused."""
+    return sys.modules.get("matplotlib._pylab_helpers")
 
 
 def _managers() -> list[Any]:
-    """Return what pyplot has of each of its figures, in the order of their numbers."""
-    helpers = sys.modules.get("matplotlib._pylab_helpers")  # pyplot imports it
-    found = helpers.Gcf.get_all_fig_managers() if helpers else []
+    """Return pyplot's managers of its figures, in the order of their numbers."""
+    found = _helpers().Gcf.get_all_fig_managers() if _helpers() else []
     return sorted(found, key=lambda manager: manager.num)
+
+
+def _current() -> Any:
+    return _helpers().Gcf.get_active() if _helpers() else None
+
+
+def _figures(before: Collection[Any] = ()) -> list[Figure]:
+    """Return pyplot's figures without those that these managers have."""
+    kept = set(before)
+    return [manager.canvas.figure for manager in _managers() if manager not in kept]
 
 
 def named(tag: str, found: Sequence[Figure]) -> list[tuple[str, Figure]]:

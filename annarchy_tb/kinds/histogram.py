@@ -1,21 +1,82 @@
-"""Values to buckets."""
+"""Histograms: values to buckets, and back."""
 
 from __future__ import annotations
 
 import math
+import struct
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import is_opaque, unmasked, widened
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents import tensors
+from annarchy_tb.tfevents.parsing import Value, fields
+from annarchy_tb.tfevents.records import DOUBLE, Parts, nested, value
+from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.schema import HISTOGRAM
+
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
 
 BUCKETS = 64
 PARTS = np.arange(1, BUCKETS + 1) / BUCKETS
 BLOCK = 65536  # values at a time, so that the work stays in the processor's cache
+MOMENTS = struct.Struct("<" + "Bd" * 5)  # fields 1 to 5, each after its key
+
+# -- logging ---------------------------------------------------------------------------
+
+
+def add_histogram(
+    self: Logger,
+    tag: str,
+    hist: object,
+    step: float | None = None,
+    *,
+    time: float | None = None,
+) -> None:
+    """Log how values are distributed, in 64 buckets of equal width.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`.
+    hist : array-like
+        Numbers in any shape and nesting: an array, ragged lists (as the weights of a
+        sparse projection are), object arrays, a single number, or a dict, of which the
+        values are taken. NaN and infinity are dropped with a warning. If nothing is
+        left, nothing is written.
+    """
+    with Entry(self._run, "add_histogram", tag, HISTOGRAM, step, time) as entry:
+        buckets, dropped = count(as_values(hist))
+        if dropped:
+            entry.warn("finite", "NaN and infinity are dropped")
+        if buckets is None:
+            entry.warn("empty", "there are no finite values, and nothing is written")
+            entry.write_nothing()
+        else:
+            entry.write(encode(tag, buckets))
+
+
+def encode(tag: str, buckets: Buckets) -> Parts:
+    """Encode buckets as TensorFlow's ``HistogramProto``."""
+    moments = MOMENTS.pack(
+        *(9, buckets.min, 17, buckets.max, 25, buckets.num, 33, buckets.sum),
+        *(41, buckets.sum_squares),
+    )
+    return value(
+        tag,
+        *nested(
+            HISTOGRAM.field,
+            moments,
+            *nested(6, buckets.limits.astype("<f8", copy=False).tobytes()),
+            *nested(7, buckets.counts.astype("<f8", copy=False).tobytes()),
+        ),
+    )
 
 
 class Buckets(NamedTuple):
@@ -34,7 +95,7 @@ class Buckets(NamedTuple):
     counts: NDArray[np.float64]
 
 
-def flatten(hist: object) -> NDArray[Any]:
+def as_values(hist: object) -> NDArray[Any]:
     """Return all numbers of any nesting as one array of shape ``(N,)``.
 
     Takes arrays, lists of any depth (ragged too), object arrays, iterables, a single
@@ -69,7 +130,7 @@ def flatten(hist: object) -> NDArray[Any]:
             items = list(hist)
         else:
             return np.array([_number(array.item())])
-    parts = [flatten(item) for item in items]
+    parts = [as_values(item) for item in items]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
@@ -148,3 +209,47 @@ def _constant(value: float, number: int) -> Buckets:
     return Buckets(
         value - margin, value + margin, number, total, squares, limits, counts
     )
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+class Histograms(NamedTuple):
+    """The histograms of a tag, in the order of writing.
+
+    Attributes
+    ----------
+    steps : array, shape ``(N,)``, int64
+    histograms : list of N arrays, shape ``(K, 3)``, float64
+        A row for each bucket: its left edge, its right edge, and the number of values.
+    times : array, shape ``(N,)``, float64
+        As in `Scalars`.
+    """
+
+    steps: NDArray[np.int64]
+    histograms: list[NDArray[np.float64]]
+    times: NDArray[np.float64]
+
+
+def read(blocks: Iterable[Block], tag: str) -> Histograms:
+    """Return the histograms of a tag; there may be none."""
+    return Histograms(*rows(blocks, HISTOGRAM, tag, lambda value: [decode(value)]))
+
+
+def decode(value: Value) -> NDArray[np.float64]:
+    """Return left edge, right edge and count of each bucket, as TensorBoard does."""
+    if value.field != HISTOGRAM.field:
+        return tensors.array(value).astype(np.float64).reshape(-1, 3)
+    parts: dict[int, bytes] = {}
+    for number, raw in fields(value.raw):
+        if isinstance(raw, bytes):
+            parts[number] = parts.get(number, b"") + raw
+    least, most = (DOUBLE.unpack(parts.get(n, bytes(8))[-8:])[0] for n in (1, 2))
+    limits = np.frombuffer(parts.get(6, b""), "<f8")
+    counts = np.frombuffer(parts.get(7, b""), "<f8")
+    filled = np.flatnonzero(counts > 0)
+    if not len(filled):
+        return np.zeros((0, 3))
+    first, last = filled[0], filled[-1]
+    inner = limits[first:last]  # the outermost limits may be as large as a double can
+    return np.column_stack([[least, *inner], [*inner, most], counts[first : last + 1]])

@@ -1,24 +1,117 @@
-"""Arrays to pixels: shapes, ranges, equalizing and mosaics."""
+"""Images: arrays to pixels, with equalizing and mosaics, and back."""
 
 from __future__ import annotations
 
+import io
 import math
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.kinds import png
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents import tensors
+from annarchy_tb.tfevents.parsing import Value, last_field
+from annarchy_tb.tfevents.records import Parts, nested, value, varint_field
+from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.schema import IMAGE
+
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
 
 Pixels = NDArray[np.uint8]
 Scope = Literal["", "all", "each"]
-Remark = tuple[str, str]  # what it is about, and what to tell the user
+Remark = tuple[str, str]  # the subject of a warning, and its text
 
 GAP = 1  # pixels between the images of a mosaic
-GREY = 192  # the gaps: light, for what is behind the things in images is mostly dark
+GREY = 192  # the gaps: light, because most images have a dark background
 
 ONE = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
 SEVERAL = "(N, H, W), (N, H, W, 1), (N, H, W, 3) or (N, H, W, 4)"
+
+# -- logging ---------------------------------------------------------------------------
+
+
+def add_image(
+    self: Logger,
+    tag: str,
+    img: ArrayLike,
+    step: float | None = None,
+    equalize: bool = False,
+    *,
+    time: float | None = None,
+) -> None:
+    """Log one image.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`.
+    img : array-like
+        Shape ``(H, W)`` or ``(H, W, 1)``: grey; ``(H, W, 3)``: RGB; ``(H, W, 4)``:
+        RGBA. Floats from 0 to 1, integers from 0 to 255, or bool. Values outside of
+        this range are clipped, and NaN and infinity are drawn black, with a warning.
+        The array is not changed.
+    equalize : bool, default False
+        Rescale the image so that its minimum is black and its maximum white. A constant
+        image is black.
+    """
+    with Entry(self._run, "add_image", tag, IMAGE, step, time) as entry:
+        array = as_image(img)
+        pixels, remarks = to_pixels(array, "all" if equalize else "")
+        write(entry, tag, pixels, remarks)
+
+
+def add_images(
+    self: Logger,
+    tag: str,
+    img: ArrayLike,
+    step: float | None = None,
+    equalize: bool = False,
+    equalize_per_image: bool = False,
+    *,
+    time: float | None = None,
+) -> None:
+    """Log several images side by side as one, such as receptive fields.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`.
+    img : array-like
+        Shape ``(N, H, W)``, ``(N, H, W, 1)``, ``(N, H, W, 3)`` or ``(N, H, W, 4)``;
+        values as in `add_image`. They are laid out in ``ceil(sqrt(N))`` columns, with
+        grey lines between them.
+    equalize : bool, default False
+        Rescale all images alike, by the minimum and the maximum of them all.
+    equalize_per_image : bool, default False
+        Rescale each image by its own minimum and maximum.
+    """
+    with Entry(self._run, "add_images", tag, IMAGE, step, time) as entry:
+        array = as_images(img)
+        pixels, remarks = to_pixels(
+            array, "each" if equalize_per_image else "all" if equalize else ""
+        )
+        write(entry, tag, mosaic(pixels), remarks)
+
+
+def write(
+    entry: Entry, tag: str, pixels: Pixels, remarks: Iterable[Remark] = ()
+) -> None:
+    """Write pixels of shape ``(H, W, C)`` with C = 1, 3 or 4 as an image."""
+    for subject, message in remarks:
+        entry.warn(subject, message)
+    entry.write(encode(tag, pixels))
+
+
+def encode(tag: str, pixels: Pixels) -> Parts:
+    """Encode pixels of shape ``(H, W, C)`` with C = 1, 3 or 4."""
+    height, width, channels = pixels.shape
+    size = varint_field(1, height) + varint_field(2, width) + varint_field(3, channels)
+    return value(tag, *nested(IMAGE.field, size, *nested(4, png.encode(pixels))))
 
 
 def as_image(img: ArrayLike) -> NDArray[Any]:
@@ -68,7 +161,8 @@ def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[R
     pixels
         The same shape, uint8.
     remarks
-        What the user should know about values that could not be drawn as they are.
+        The subject and the text of warnings about values that can't be drawn as they
+        are.
     """
     if equalize and array.shape[-1] == 4:
         colours, remarks = to_pixels(array[..., :3], equalize)
@@ -138,3 +232,41 @@ def mosaic(pixels: Pixels) -> Pixels:
         rows * (height + GAP), columns * (width + GAP), channels
     )
     return sheet[:-GAP, :-GAP]
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+class Images(NamedTuple):
+    """The images of a tag, in the order of writing.
+
+    Attributes
+    ----------
+    steps : array, shape ``(N,)``, int64
+    images : list of N arrays, shape ``(H, W, C)``, uint8
+        C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
+    times : array, shape ``(N,)``, float64
+        As in `Scalars`.
+    """
+
+    steps: NDArray[np.int64]
+    images: list[NDArray[Any]]
+    times: NDArray[np.float64]
+
+
+def read(blocks: Iterable[Block], tag: str) -> Images:
+    """Return the images of a tag; there may be none."""
+    return Images(*rows(blocks, IMAGE, tag, decode))
+
+
+def decode(value: Value) -> Iterator[NDArray[Any]]:
+    """Yield the images that a value holds: one, or those of a tensor."""
+    from PIL import Image
+
+    # A tensor holds width and height, then the images.
+    single = value.field == IMAGE.field
+    for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[2:]:
+        with Image.open(io.BytesIO(data)) as image:
+            plain = image.convert("RGB") if image.mode in ("P", "1", "CMYK") else image
+            pixels = np.asarray(plain)
+        yield pixels[..., np.newaxis] if pixels.ndim == 2 else pixels

@@ -1,174 +1,66 @@
-"""Weight matrices to pixels: one colour a synapse, black where there is none."""
+"""Matrices: weights drawn as an image, a colour for each synapse."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.inputs.arrays import numbers
-from annarchy_tb.inputs.messages import describe
-from annarchy_tb.kinds import colours
+from annarchy_tb.inputs.synapses import Synapses, collect
+from annarchy_tb.kinds import colours, image
+from annarchy_tb.kinds.image import Pixels, Remark
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents.schema import IMAGE
 
 if TYPE_CHECKING:
-    from annarchy_tb.kinds.image import Pixels, Remark
+    from annarchy_tb.logger import Logger
 
 SIDE = 350  # pixels: a card of the IMAGES tab shows as many columns (TensorBoard 2.21)
 
-RULE = (
-    "matrix must have shape (H, W), or be a sparse matrix, a projection, "
-    "(weights, pre_ranks) or (pre, post, weights)"
-)
 
+def add_matrix(
+    self: Logger,
+    tag: str,
+    matrix: object,
+    step: float | None = None,
+    *,
+    time: float | None = None,
+) -> None:
+    """Log a matrix of weights as an image in colours.
 
-class Synapses(NamedTuple):
-    """The entries of a sparse matrix: `rows`, `columns` and `values`, (K,) each."""
+    Row 0 is at the top and column 0 at the left: in ANNarchy, a row is a neuron
+    that receives, a column one that sends. The colours are evenly spaced to the
+    eye. They go from the smallest value to the largest, dark violet over red and
+    orange to light yellow; or, if there are both negative and positive values, from
+    light blue over dark grey, which is 0, to light red, the same range on both
+    sides. NaN, and synapses that do not exist, are black. The image has no scale:
+    `add_histogram` of the same weights shows their range, which may be another one
+    at each step.
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    values: NDArray[Any]
-    shape: tuple[int, int]
-
-
-def collect(matrix: Any) -> NDArray[Any] | Synapses:
-    """Bring all forms that matrices come in to two: dense with NaN, or sparse.
+    A side longer than 350 is drawn in fewer pixels, at most 350: each then shows,
+    of the values it stands for, the one farthest from 0, so that single synapses
+    are seen. (IMAGES shows that many; TIME SERIES makes pictures 215 pixels high,
+    and leaves out rows and columns of taller ones, unless they are at actual size.)
 
     Parameters
     ----------
-    matrix
-        An array of shape ``(H, W)``; a projection of ANNarchy; an object with
-        ``tocsr()``, as the matrices and arrays of scipy.sparse have; a tuple
-        ``(weights, pre_ranks)`` of lists, one a row; or a tuple ``(pre, post,
-        weights)`` of three arrays of shape ``(K,)``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is none of these, or has no rows or no columns.
+    tag, step, time
+        See `Logger`.
+    matrix : array-like or object
+        An array of shape ``(H, W)``, masked or not, of any real type; a projection
+        of ANNarchy itself; a matrix or an array of scipy.sparse; a tuple
+        ``(weights, pre_ranks)`` of lists, one for each row, with the columns of its
+        synapses, as ``(proj.w, proj.pre_ranks)``; or a tuple ``(pre, post,
+        weights)`` of arrays of shape ``(K,)``, as Brian2's ``(S.i, S.j, S.w)``: the
+        row is ``post``, the column ``pre``; of several synapses between the same
+        two neurons, the one farthest from 0 is drawn. In both tuples, one number
+        stands for equal weights. Nothing is made dense, so it may be large.
     """
-    found: NDArray[Any] | Synapses
-    if hasattr(matrix, "post_ranks"):
-        found = _from_projection(matrix)
-    elif hasattr(matrix, "tocsr"):
-        found = _from_sparse(matrix)
-    elif isinstance(matrix, tuple) and len(matrix) == 2:
-        found = _from_lists(*matrix)
-    elif isinstance(matrix, tuple) and len(matrix) == 3:
-        found = _from_triple(*matrix)
-    else:
-        found = _from_array(matrix)
-    if 0 in found.shape:
-        raise ValueError(f"{RULE}, got one without entries, {found.shape}")
-    return found
-
-
-def _from_array(matrix: object) -> NDArray[Any]:
-    try:
-        array = numbers("matrix", matrix)
-    except TypeError:
-        hint = ""
-        if _are_lists(matrix):
-            hint = "; pass (proj.w, proj.pre_ranks), or proj"
-        elif hasattr(matrix, "i") and hasattr(matrix, "j"):
-            hint = "; pass (S.i, S.j, S.w)"
-        raise TypeError(f"{RULE}, got {describe(matrix)}{hint}") from None
-    if array.ndim != 2:
-        hints = (
-            "where all weights are one number, pass proj instead of proj.w",
-            "reshape it, as in w.reshape(10, 10)",
-            "add_images takes several at once",
-        )
-        hint = hints[min(array.ndim, 2)]
-        raise ValueError(f"{RULE}, got {describe(matrix)}; {hint}")
-    return array
-
-
-def _from_sparse(matrix: Any) -> Synapses:
-    if len(matrix.shape) != 2:
-        raise ValueError(f"{RULE}, got {describe(matrix)}")
-    rows = matrix.tocsr()
-    if not rows.has_canonical_format:
-        rows = rows.copy()  # the user's stays as it is
-        rows.sum_duplicates()
-    found = rows.tocoo()
-    values = numbers("the values of matrix", found.data)
-    height, width = found.shape
-    return Synapses(found.row, found.col, values, (int(height), int(width)))
-
-
-def _from_projection(projection: Any) -> Synapses:
-    # Much faster than its connectivity_matrix(), and much smaller.
-    found = _from_lists(projection.w, projection.pre_ranks)
-    rows = _indices("post_ranks", np.asarray(projection.post_ranks))[found.rows]
-    height, width = (
-        int(getattr(side, "population", side).size)  # of a view, the whole
-        for side in (projection.post, projection.pre)
-    )
-    return found._replace(rows=rows, shape=(height, width))
-
-
-def _from_lists(weights: Any, ranks: Any) -> Synapses:
-    if not _are_lists(ranks):
-        raise TypeError(
-            f"pre_ranks must be lists, one a row, got {describe(ranks)}; "
-            f"pass (proj.w, proj.pre_ranks)"
-        )
-    lengths = [len(row) for row in ranks]
-    columns = _indices("pre_ranks", _joined(ranks))
-    if np.isscalar(weights):  # the weight of all synapses
-        values = np.full(len(columns), numbers("weights", weights))
-    elif _are_lists(weights) and [len(row) for row in weights] == lengths:
-        values = numbers("weights", _joined(weights))
-    else:
-        raise ValueError(
-            "weights must be one number, or lists of the lengths of pre_ranks, "
-            f"got {describe(weights)}; pass (proj.w, proj.pre_ranks)"
-        )
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    width = int(columns.max(initial=-1)) + 1
-    return Synapses(rows, columns, values, (len(lengths), width))
-
-
-def _from_triple(pre: object, post: object, weights: object) -> Synapses:
-    columns = _indices("pre", numbers("pre", pre))
-    rows = _indices("post", numbers("post", post))
-    values = numbers("weights", weights)
-    if values.ndim == 0:
-        values = np.full(len(rows), values)
-    if not columns.shape == rows.shape == values.shape:
-        came = ", ".join(str(array.shape) for array in (columns, rows, values))
-        raise ValueError(
-            f"pre, post and weights must have the same shape (K,), got {came}"
-        )
-    shape = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
-    return Synapses(rows, columns, values, shape)
-
-
-def _are_lists(given: object) -> bool:
-    """Return whether something is ragged lists, or an array of them."""
-    if isinstance(given, np.ndarray):
-        given = list(given) if given.ndim and given.dtype.kind == "O" else None
-    return isinstance(given, list | tuple) and all(
-        isinstance(row, list | tuple | np.ndarray) for row in given
-    )
-
-
-def _joined(rows: Any) -> NDArray[Any]:
-    return np.concatenate([*(np.asarray(row) for row in rows), np.empty(0)])
-
-
-def _indices(name: str, given: NDArray[Any]) -> NDArray[np.int64]:
-    array = numbers(name, given)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have shape (K,), got {array.shape}")
-    low, high = array.min(initial=0), array.max(initial=0)
-    if not (low >= 0 and high < 2**31 and (array == np.floor(array)).all()):
-        raise ValueError(
-            f"{name} must be ranks, whole numbers from 0, got {low}..{high}"
-        )
-    return array.astype(np.int64, copy=False)
+    with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
+        pixels, remarks = draw(collect(matrix))
+        image.write(entry, tag, pixels, remarks)
 
 
 def draw(matrix: NDArray[Any] | Synapses) -> tuple[Pixels, list[Remark]]:

@@ -1,4 +1,4 @@
-"""Parameters to the summaries of TensorBoard's HPARAMS tab.
+"""Parameters and results: one row of TensorBoard's HPARAMS tab a run.
 
 The records go into the run's own file, so that a run is one row and no sub-run is
 needed. There is no ``_hparams_/experiment`` record: where it differs between runs it
@@ -15,10 +15,18 @@ import enum
 import math
 import re
 from collections.abc import Iterator, Mapping
+from time import time as now
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
-from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.messages import describe, naming
+from annarchy_tb.inputs.numbers import as_names, as_text
+from annarchy_tb.inputs.tags import RUN_TABLE
+from annarchy_tb.kinds import text
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.run.state import RunState
+from annarchy_tb.run.table import as_table
 from annarchy_tb.tfevents.records import (
     Parts,
     bytes_field,
@@ -28,12 +36,209 @@ from annarchy_tb.tfevents.records import (
     value,
     varint_field,
 )
+from annarchy_tb.tfevents.schema import METADATA, SCALAR
+from annarchy_tb.tfevents.templates import scalar_value
 
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
+
+PLUGIN = "hparams"
 START_TAG = "_hparams_/session_start_info"
 END_TAG = "_hparams_/session_end_info"
 SUCCESS, FAILURE = 1, 2
 
 Parameter = bool | int | float | str | None
+
+# -- logging ---------------------------------------------------------------------------
+
+
+def add_parameters(
+    self: Logger,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, SupportsFloat] | None = None,
+    *,
+    group: str | None = None,
+) -> None:
+    """Log the parameters of the run, once: its row in the HPARAMS tab.
+
+    Call it at the start, so that a run that fails has its row too. The row's status is
+    SUCCESS or FAILURE once the Logger is closed, FAILURE if the ``with`` block was left
+    by an exception; the status of a run that was killed stays unknown.
+
+    Parameters
+    ----------
+    params : dict
+        Numbers, bools and texts by their names. A dict inside is flattened with ``/``;
+        lists, functions and all else are shown as text. None, NaN and infinity leave
+        their cell empty.
+    metrics : dict of str to float, optional
+        The results, if they are known already: see `add_metrics`. In the table, every
+        scalar of the run is a metric, with its last value.
+    group : str, optional
+        Runs of one group share a row, with the averages of their metrics and the
+        parameters of one of them: repetitions with other seeds, for example.
+        TensorBoard looks for a group's runs in all it shows, so the name must be unique
+        there.
+
+    Raises
+    ------
+    RuntimeError
+        If the run's parameters were logged before.
+    """
+    method, run = "add_parameters", self._run
+    run.check_open()
+    if self._has_parameters:
+        raise RuntimeError(
+            f"{method}: the parameters of this run are logged already; a run has one "
+            f"set of them, so make one Logger per trial"
+        )
+    with naming(method, "params"):
+        plain = flatten(params)
+    with naming(method, None):
+        group = None if group is None else as_text("group", group)
+    _log_parameters(
+        self, method, plain, {} if metrics is None else metrics, None, group
+    )
+
+
+def add_hparams(
+    self: Logger,
+    params: Mapping[str, Parameter],
+    metrics: Mapping[str, SupportsFloat],
+    step: float | None,
+) -> None:
+    """Log parameters and metrics that come through the SummaryWriter."""
+    if self._has_parameters:
+        raise RuntimeError("add_hparams: the Logger has logged its parameters already")
+    _log_parameters(self, "add_hparams", params, metrics, step, None)
+
+
+def _log_parameters(
+    self: Logger,
+    method: str,
+    params: Mapping[str, Parameter],
+    metrics: Mapping[str, SupportsFloat],
+    step: float | None,
+    group: str | None,
+) -> None:
+    run, info = self._run, self._info
+    new = START_TAG not in run.directory.ledger
+    other = not (new or info.info.params is None or info.has_params(params))
+    label = "metrics" if method == "add_parameters" else None
+    entry, results = _metrics(run, method, label, metrics, step)
+    if other:
+        entry.warn(
+            "again",
+            "an earlier Logger gave this run its parameters, and they stay: "
+            "TensorBoard shows those",
+            "params",
+        )
+    _write_metrics(entry, results)
+    self._has_parameters = True
+    changes: dict[str, Any] = {}
+    if new:
+        write_start(run, params, run.started, group)
+        changes = {"params": dict(params), "group": group}
+    elif info.info.params is None:  # somebody took run.json away
+        changes = {"params": dict(params)}
+    if changes or results:
+        info.update(results, **changes)
+        write_table(self)
+
+
+def add_metrics(self: Logger, metrics: Mapping[str, SupportsFloat]) -> None:
+    """Log the results of the run, shown in the HPARAMS tab.
+
+    Parameters
+    ----------
+    metrics : dict of str to float
+        The results by their names. Each is also a scalar of that tag, at the step after
+        the tag's last one: ``"Result/Accuracy"`` keeps it apart from a curve
+        ``"Accuracy"``.
+    """
+    entry, results = _metrics(self._run, "add_metrics", None, metrics)
+    _write_metrics(entry, results)
+    self._info.update(results)
+
+
+def log_trial(
+    self: Logger,
+    params: Mapping[str, Any],
+    group: str | None,
+    about: Mapping[str, Any] | None,
+) -> None:
+    """Log the parameters of a trial, and enter in run.json what it is."""
+    if about is not None:
+        self._info.enter_later(trial=dict(about))
+    add_parameters(self, params, group=group)
+
+
+def log_trial_results(
+    self: Logger, metrics: Mapping[str, SupportsFloat]
+) -> dict[str, float]:
+    """Log the results of a trial that ends now, and return them as floats."""
+    entry, results = _metrics(self._run, "add_metrics", None, metrics)
+    _write_metrics(entry, results)
+    self._info.enter_later(results)  # so that run.json is written once, at the end
+    return results
+
+
+def _metrics(
+    run: RunState,
+    method: str,
+    label: str | None,
+    metrics: Mapping[str, SupportsFloat],
+    step: float | None = None,
+) -> tuple[Entry, dict[str, float]]:
+    """Check metrics, and return the entry that takes them, and the floats."""
+    run.check_open()
+    with naming(method, label):
+        names = as_names(metrics)
+    places = [(run.directory, (name,)) for name in names]
+    entry = Entry(run, method, label, SCALAR, step, places=places, apart=True)
+    with entry:
+        numbers = entry.numbers(metrics)
+    return entry, dict(zip(names, numbers, strict=True))
+
+
+def _write_metrics(entry: Entry, results: Mapping[str, float]) -> None:
+    entry.write(*(scalar_value(name, number) for name, number in results.items()))
+
+
+def write_table(self: Logger) -> None:
+    """Write run.json as a table. At step 0 again, it replaces the earlier one.
+
+    (In the data server; the slow loader shows all of them.)
+    """
+    self._run.append(text.encode(RUN_TABLE, as_table(self._info.current())))
+
+
+def write_row(
+    run: RunState,
+    method: str,
+    params: Mapping[str, Parameter],
+    metrics: Mapping[str, SupportsFloat],
+    step: float | None,
+) -> None:
+    """Write a whole row: parameters, metrics, and the status SUCCESS."""
+    entry, results = _metrics(run, method, None, metrics, step)
+    _write_metrics(entry, results)
+    write_start(run, params, now())
+    run.append(end_value(SUCCESS, now()))
+
+
+def write_start(
+    run: RunState,
+    params: Mapping[str, Parameter],
+    start: float,
+    group: str | None = None,
+) -> None:
+    """Write the parameters of a run that began at `start`."""
+    run.append(start_value(params, start, group))
+    run.directory.ledger.note(START_TAG, PLUGIN, 0)
+
+
+# -- parameters as plain values --------------------------------------------------------
 
 
 def flatten(params: object) -> dict[str, Parameter]:
@@ -100,6 +305,9 @@ def _text(given: object) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", str(given))
 
 
+# -- the records of the HPARAMS tab ----------------------------------------------------
+
+
 def start_value(
     params: Mapping[str, Parameter], start: float, group: str | None = None
 ) -> Parts:
@@ -129,4 +337,4 @@ def end_value(status: int, end: float) -> Parts:
 
 
 def _hparams_value(tag: str, content: bytes) -> Parts:
-    return value(tag, bytes_field(9, plugin("hparams", content)))
+    return value(tag, bytes_field(METADATA, plugin(PLUGIN, content)))

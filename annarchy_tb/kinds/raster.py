@@ -1,21 +1,25 @@
-"""Spikes to a raster: time runs to the right, neuron 0 is at the bottom."""
+"""Rasters: spikes drawn as an image, time to the right and neuron 0 at the bottom."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.numbers import as_count
+from annarchy_tb.inputs.spikes import Spikes, collect
+from annarchy_tb.kinds import image
+from annarchy_tb.kinds.image import Pixels, Remark
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents.schema import IMAGE
 
 if TYPE_CHECKING:
-    from annarchy_tb.kinds.image import Pixels, Remark
+    from annarchy_tb.logger import Logger
 
 # The narrowest card of the TIME SERIES tab is 326 x 215 pixels, that of IMAGES 350 wide
 # (TensorBoard 2.21). Of what is larger, they leave out whole rows and columns.
@@ -27,17 +31,52 @@ DIMMEST = 0.5  # of white: a single spike, however many there are elsewhere
 RANGE = 8  # a pixel with an eighth of the most spikes, or less, is the dimmest
 
 
-class Spikes(NamedTuple):
-    """When which neuron fired, one entry a spike.
+def add_raster(
+    self: Logger,
+    tag: str,
+    spikes: object,
+    step: float | None = None,
+    *,
+    start: float | None = None,
+    duration: float | None = None,
+    bins: int | None = None,
+    time: float | None = None,
+) -> None:
+    """Log when which neurons fired, as an image: white on black.
 
-    `times` (K,) float64 and `ranks` (K,) int64, in any order; how many `neurons` there
-    are; and the `duration` where it is known, in the unit of the times.
+    Time runs to the right, and neuron 0 is at the bottom. The image is at most 320
+    by 200 pixels, as many as the smallest card of TensorBoard shows; of larger
+    ones, it leaves out rows and columns. Where several spikes share a pixel, the
+    most are white, and each halving is darker, down to half of white: every spike
+    is seen.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`.
+    spikes : dict, tuple or array-like
+        A dict of the steps of its spikes for each neuron's rank, as ANNarchy's
+        ``monitor.get("spike")`` is; a tuple ``(times, ranks)``, both of shape
+        ``(K,)``, as ``monitor.raster_plot()`` is, or Brian2's ``(M.t, M.i)``, whose
+        times are in seconds then; or an array of shape ``(T, N)``, bool or 0 and 1,
+        of N neurons in T steps. The largest rank tells how many neurons there are;
+        silent ones are black. Where there are no spikes, all is black.
+    start : float, optional
+        The time at the left edge, in the unit of the spikes' times: steps for the
+        dict and the array. By default 0. ANNarchy's steps go on from trial to
+        trial: ``start=trial * 1000, duration=1000``.
+    duration : float, optional
+        The time from the left edge to the right one. By default up to the last
+        spike, and of an array all its steps. Spikes outside are not drawn, with a
+        warning.
+    bins : int, optional
+        Into how many columns the time is divided, 1 to 10,000. By default 320 at
+        most; whole numbers are taken for steps, and a column holds some whole
+        number of them. With more, TensorBoard shows all only at actual size.
     """
-
-    times: NDArray[np.float64]
-    ranks: NDArray[np.int64]
-    neurons: int
-    duration: float | None
+    with Entry(self._run, "add_raster", tag, IMAGE, step, time) as entry:
+        pixels, remarks = raster(spikes, start, duration, bins)
+        image.write(entry, tag, pixels, remarks)
 
 
 def raster(
@@ -84,13 +123,9 @@ def raster(
     span = None if duration is None else _limit("duration", duration)
     if span is not None and span <= 0:
         raise ValueError(f"duration must be more than 0, got {span:g}")
-    if bins is not None and (
-        not isinstance(bins, Integral)
-        or isinstance(bins, bool)
-        or not 1 <= bins <= MOST
-    ):
-        raise ValueError(f"bins must be a whole number, 1 to {MOST}, got {bins!r}")
-    found = _collect(spikes)
+    if bins is not None:
+        bins = as_count("bins", bins, MOST)
+    found = collect(spikes)
     low = found.times.min(initial=math.inf)
     if low < min(left, 0.0):
         raise ValueError(
@@ -161,102 +196,6 @@ def _enlarged(levels: Pixels, height: int, width: int) -> Pixels:
     ticks = np.zeros((rows, height, columns, width), np.uint8)
     ticks[:, height // GAP :] = levels[:, np.newaxis, :, np.newaxis]
     return ticks.reshape(rows * height, columns * width, 1)
-
-
-def _collect(spikes: object) -> Spikes:
-    """Bring all forms that spikes come in to one."""
-    if isinstance(spikes, Mapping):
-        return _from_dict(spikes)
-    if isinstance(spikes, tuple):
-        if len(spikes) != 2:
-            raise TypeError(f"spikes must be (times, ranks), got {describe(spikes)}")
-        return _from_pair(*spikes)
-    return _from_array(spikes)
-
-
-def _from_dict(spikes: Mapping[Any, Any]) -> Spikes:
-    if any(isinstance(key, str) for key in spikes):
-        names = list(spikes)
-        key = "spike" if "spike" in names else names[0]
-        raise TypeError(
-            f"the keys of spikes must be ranks of neurons, got {names}; "
-            f"pass what is in it: spikes[{key!r}]"
-        )
-    keys = _ranks("the keys of spikes", list(spikes))
-    steps = [_flat(key, given) for key, given in spikes.items()]
-    times = _times("the steps of spikes", np.concatenate([*steps, np.empty(0)]))
-    ranks = np.repeat(keys, [len(given) for given in steps])
-    return Spikes(times, ranks, int(keys.max(initial=-1)) + 1, None)
-
-
-def _flat(key: object, given: object) -> NDArray[Any]:
-    try:
-        steps = np.asarray(given)
-        if steps.ndim == 1:
-            return steps
-    except ValueError:  # ragged
-        pass
-    raise TypeError(
-        f"the steps of neuron {key} must be a list of numbers, got {describe(given)}"
-    )
-
-
-def _from_pair(first: object, second: object) -> Spikes:
-    times, ranks = _times("times", first), _ranks("ranks", second)
-    if len(times) != len(ranks):
-        raise ValueError(
-            f"times and ranks must be equally many, got {len(times)} and {len(ranks)}"
-        )
-    return Spikes(times, ranks, int(ranks.max(initial=-1)) + 1, None)
-
-
-def _from_array(spikes: object) -> Spikes:
-    rule = (
-        "spikes must be {rank: [steps]}, as of monitor.get('spike'), a tuple "
-        "(times, ranks), or a bool array of shape (T, N)"
-    )
-    try:
-        array = numbers("spikes", spikes)
-    except TypeError:
-        array = np.empty(0)
-    if array.ndim != 2:
-        raise TypeError(f"{rule}, got {describe(spikes)}")
-    if array.dtype != np.bool_:
-        fired = array != 0
-        if not (array[fired] == 1).all():
-            raise ValueError(
-                f"{rule}, got {describe(spikes)} with other numbers than 0 and 1"
-            )
-        array = fired
-    steps, neurons = array.shape
-    times, ranks = np.divmod(np.flatnonzero(array), max(neurons, 1))
-    return Spikes(times.astype(np.float64), ranks, neurons, steps)
-
-
-def _times(name: str, given: object) -> NDArray[np.float64]:
-    array = numbers(name, given)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have shape (K,), got {array.shape}")
-    times = array.astype(np.float64, copy=False)
-    if len(times) and not (math.isfinite(times.min()) and math.isfinite(times.max())):
-        raise ValueError(f"{name} must be finite")
-    return times
-
-
-def _ranks(name: str, given: object) -> NDArray[np.int64]:
-    array = numbers(name, given)
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have shape (K,), got {array.shape}")
-    if len(array):
-        low, high = array.min(), array.max()
-        if not (low >= 0 and high < 2**62):
-            came = low if not low >= 0 else high
-            raise ValueError(f"{name} must be 0 or more, got {came}")
-    with np.errstate(invalid="ignore"):
-        ranks = array.astype(np.int64, copy=False)
-    if array.dtype.kind == "f" and not (ranks == array).all():
-        raise ValueError(f"{name} must be whole numbers, got {describe(given)}")
-    return ranks
 
 
 def _limit(name: str, given: object) -> float:

@@ -1,6 +1,10 @@
 """Read runs back: `Run`, `find_runs`, and the types of what they return."""
 
-from annarchy_tb.reading.contents import Histograms, Images, Scalars, Texts
+from annarchy_tb.kinds.audio import Sounds
+from annarchy_tb.kinds.histogram import Histograms
+from annarchy_tb.kinds.image import Images
+from annarchy_tb.kinds.scalar import Scalars
+from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.last import Last
 from annarchy_tb.reading.run import Run
@@ -14,6 +18,7 @@ __all__ = [
     "Run",
     "Runs",
     "Scalars",
+    "Sounds",
     "Texts",
     "find_runs",
 ]

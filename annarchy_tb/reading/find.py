@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
-from annarchy_tb.reading import contents
-from annarchy_tb.reading.run import Run, started
-from annarchy_tb.run import info as runinfo
+from annarchy_tb.reading.run import Run, began
 from annarchy_tb.run import names
-from annarchy_tb.run.directory import absolute, is_another_run
+from annarchy_tb.run.info import STATUSES, RunInfo, as_json
+from annarchy_tb.run.paths import absolute, is_another_run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,6 +32,11 @@ class Runs(list[Run]):
         super().__init__(runs)
         self.logdir = logdir
 
+    def __getitem__(self, place: Any) -> Any:
+        """Return a run, or of a slice the Runs in it."""
+        found = super().__getitem__(place)
+        return Runs(self.logdir, found) if isinstance(place, slice) else found
+
     def to_pandas(self) -> DataFrame:
         """Return one table over all runs, a row a run. It needs pandas.
 
@@ -39,21 +44,21 @@ class Runs(list[Run]):
         ``started``, ``duration`` (in s), ``params.<name>`` for each parameter of any
         run, and ``metrics.<name>`` for each of the results.
         """
-        pd = contents.imported("pandas", "Runs.to_pandas")
+        pd = optional("pandas", "Runs.to_pandas", "'annarchy-tb[pandas]'")
         rows = []
         for run in self:
             try:
-                info, duration = run.info, run.duration
+                info, duration = RunInfo.read(run.path), run.duration
             except FileNotFoundError:  # removed by now
                 continue
             row: dict[str, Any] = {
                 "run": str(run.path.relative_to(self.logdir)),
-                "status": runinfo.status(info),
-                "started": started(run.path, info),
+                "status": info.state(),
+                "started": began(run.path, info),
                 "duration": None if duration is None else duration.total_seconds(),
             }
-            for kind in ("params", "metrics"):
-                for name, value in (info.get(kind) or {}).items():
+            for kind, values in (("params", info.params), ("metrics", info.metrics)):
+                for name, value in (values or {}).items():
                     row[f"{kind}.{name}"] = value
             rows.append(row)
         first = ["run", "status", "started", "duration"]
@@ -108,19 +113,19 @@ def find_runs(
         raise FileNotFoundError(f"there is no directory {root}")
     wanted = {status} if isinstance(status, str) else status
     for one in wanted or ():
-        if one not in runinfo.STATUSES:
-            allowed = ", ".join(map(repr, runinfo.STATUSES))
+        if one not in STATUSES:
+            allowed = ", ".join(map(repr, STATUSES))
             raise ValueError(f"status must be one of {allowed}, got {one!r}")
-    values = runinfo.as_json(flatten(params or {}))
+    values = as_json(flatten(params or {}))
     found = []
     for path in _directories(root):
-        info = runinfo.read(path)
-        its = info.get("params") or {}
-        if (wanted is None or runinfo.status(info) in wanted) and all(
+        info = RunInfo.read(path)
+        its = info.params or {}
+        if (wanted is None or info.state() in wanted) and all(
             name in its and its[name] == value for name, value in values.items()
         ):
             with contextlib.suppress(FileNotFoundError):  # removed by now
-                begun, run = started(path, info), Run(path)
+                begun, run = began(path, info), Run(path)
                 found.append((begun.timestamp() if begun else 0.0, str(path), run))
     return Runs(root, [run for *_, run in sorted(found, reverse=True)])
 

@@ -7,24 +7,38 @@ import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.optional import optional
+from annarchy_tb.inputs.tags import RUN_TABLE
+from annarchy_tb.kinds import scalar
+from annarchy_tb.kinds.audio import Sounds
+from annarchy_tb.kinds.histogram import Histograms
+from annarchy_tb.kinds.image import Images
+from annarchy_tb.kinds.scalar import Scalars
+from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading import contents
-from annarchy_tb.reading.contents import Histograms, Images, Scalars, Texts
-from annarchy_tb.run import info as runinfo
-from annarchy_tb.run import names
-from annarchy_tb.run.directory import absolute, directories
-from annarchy_tb.run.ledger import RUN_TABLE
+from annarchy_tb.run.info import RUNNING, RunInfo, date, load
+from annarchy_tb.run.names import RUN_JSON
+from annarchy_tb.run.paths import absolute, directories
 from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.names import second
 from annarchy_tb.tfevents.scan import Block, Damage, Scan
+from annarchy_tb.tfevents.schema import (
+    AUDIO,
+    BY_NAME,
+    HISTOGRAM,
+    IMAGE,
+    SCALAR,
+    TEXT,
+    Kind,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_SECOND = 253402300800  # the year 10000
-
-Found = TypeVar("Found", Images, Histograms, Texts)
 
 
 class Run:
@@ -54,7 +68,7 @@ class Run:
         self.path = absolute(path)
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path}")
-        if not (self.path / names.RUN_JSON).exists() and not event_files(self.path):
+        if not (self.path / RUN_JSON).exists() and not event_files(self.path):
             raise FileNotFoundError(
                 f"{self.path} holds neither run.json nor event files; to find the runs "
                 f"below it: annarchy_tb.find_runs({str(path)!r})"
@@ -71,7 +85,7 @@ class Run:
     @property
     def info(self) -> dict[str, Any]:
         """All of ``run.json``; empty where there is none."""
-        return runinfo.read(self.path)
+        return load(self.path)
 
     @property
     def status(self) -> str:
@@ -81,22 +95,22 @@ class Run:
         and said nothing; that can be told on its host only, elsewhere the run reads
         ``"running"``), or ``"unknown"`` without a ``run.json``.
         """
-        return runinfo.status(self.info)
+        return RunInfo.read(self.path).state()
 
     @property
     def params(self) -> dict[str, Any]:
         """The parameters by their names; NaN and infinity are None."""
-        return self.info.get("params") or {}
+        return RunInfo.read(self.path).params or {}
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The results by their names; NaN and infinity are None."""
-        return self.info.get("metrics") or {}
+        return RunInfo.read(self.path).metrics or {}
 
     @property
     def started(self) -> datetime | None:
         """When the run first began, in UTC."""
-        return started(self.path, self.info)
+        return began(self.path, RunInfo.read(self.path))
 
     @property
     def duration(self) -> timedelta | None:
@@ -104,11 +118,11 @@ class Run:
 
         A resumed run counts from its first start.
         """
-        info = self.info
-        begun, ended = started(self.path, info), runinfo.date(info.get("ended"))
+        info = RunInfo.read(self.path)
+        begun, ended = began(self.path, info), date(info.ended)
         if begun is None:
             return None
-        if ended is None and runinfo.status(info) == runinfo.RUNNING:
+        if ended is None and info.state() == RUNNING:
             ended = datetime.now(timezone.utc)
         if ended is None:
             last = 0.0
@@ -134,6 +148,33 @@ class Run:
             if tag != RUN_TABLE and not tag.startswith("_hparams_/")
         }
 
+    def data(self, tag: str) -> Any:
+        """Return the data of a tag, whatever its kind is.
+
+        Parameters
+        ----------
+        tag : str
+            The tag.
+
+        Returns
+        -------
+        Scalars, Images, Histograms, Texts or Sounds
+            What `scalars`, `images`, `histograms`, `text` or `audio` returns.
+
+        Raises
+        ------
+        KeyError
+            If the run has no such tag, or one that only a plugin of TensorBoard can
+            read.
+        """
+        kind = self.tags().get(tag)
+        if kind not in BY_NAME:
+            raise KeyError(
+                f"no data under the tag {tag!r} in {self.path}"
+                + ("" if kind is None else f" that can be read: it is of kind {kind!r}")
+            )
+        return self._read(BY_NAME[kind], tag)
+
     def scalars(self, tag: str) -> Scalars:
         """Return all points of a tag, not a sample of them.
 
@@ -147,10 +188,8 @@ class Run:
         KeyError
             If the run has no scalars of this tag.
         """
-        found = self.all_scalars(tag)
-        if tag not in found:
-            raise self._no("scalar", tag)
-        return found[tag]
+        found: Scalars = self._read(SCALAR, tag)
+        return found
 
     def all_scalars(self, *tags: str) -> dict[str, Scalars]:
         """Return the points of several tags, or of all, in one pass over the files.
@@ -188,21 +227,28 @@ class Run:
             if tag in (points := self._scalars(path, (tag,)))
         }
         if not found:
-            raise self._no("curve", tag)
+            raise KeyError(f"no curves of the plot {tag!r} in {self.path}")
         return found
 
     def images(self, tag: str) -> Images:
         """Return the images of a tag, all in memory; KeyError if there are none."""
-        return self._some(contents.images(self._blocks(self.path), tag), "image", tag)
+        found: Images = self._read(IMAGE, tag)
+        return found
 
     def histograms(self, tag: str) -> Histograms:
         """Return the histograms of a tag; KeyError if there are none."""
-        found = contents.histograms(self._blocks(self.path), tag)
-        return self._some(found, "histogram", tag)
+        found: Histograms = self._read(HISTOGRAM, tag)
+        return found
 
     def text(self, tag: str) -> Texts:
         """Return the texts of a tag; KeyError if there are none."""
-        return self._some(contents.texts(self._blocks(self.path), tag), "text", tag)
+        found: Texts = self._read(TEXT, tag)
+        return found
+
+    def audio(self, tag: str) -> Sounds:
+        """Return the sounds of a tag, all in memory; KeyError if there are none."""
+        found: Sounds = self._read(AUDIO, tag)
+        return found
 
     def to_pandas(self) -> DataFrame:
         """Return all scalars as one table.
@@ -211,7 +257,7 @@ class Run:
         ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), and a row a point. It
         needs pandas.
         """
-        pd = contents.imported("pandas", "Run.to_pandas")
+        pd = optional("pandas", "Run.to_pandas", "'annarchy-tb[pandas]'")
         tables = [
             points.to_pandas().assign(tag=tag, curve=curve)
             for tag, curve, points in self.points()
@@ -243,27 +289,23 @@ class Run:
         yield from scan.files(event_files(directory))
         if not scan.damage:
             return
-        running = self.status == runinfo.RUNNING
+        running = self.status == RUNNING
         for path, offset, reason in scan.damage:
             if not running or not reason.startswith("the file ends"):
                 warn(f"{path} is damaged at byte {offset}: {reason}")
 
     def _scalars(self, directory: Path, tags: tuple[str, ...]) -> dict[str, Scalars]:
-        return contents.scalars(self._blocks(directory), tags)
+        return scalar.points(self._blocks(directory), tags)
 
-    def _some(self, found: Found, kind: str, tag: str) -> Found:
-        if not len(found[0]):
-            raise self._no(kind, tag)
-        return found
-
-    def _no(self, kind: str, tag: str) -> KeyError:
-        if kind == "curve":
-            return KeyError(f"no curves of the plot {tag!r} in {self.path}")
-        there = [name for name, its in self.tags().items() if its == kind]
+    def _read(self, kind: Kind, tag: str) -> Any:
+        found = contents.read(self._blocks(self.path), kind.name, tag)
+        if len(found.steps):
+            return found
+        there = [name for name, its in self.tags().items() if its == kind.name]
         shown = ", ".join(map(repr, there[:20])) + (", ..." if there[20:] else "")
-        return KeyError(
-            f"no data of kind {kind!r} under the tag {tag!r} in {self.path}; there is "
-            f"{shown or 'none'}"
+        raise KeyError(
+            f"no data of kind {kind.name!r} under the tag {tag!r} in {self.path}; "
+            f"there is {shown or 'none'}"
         )
 
 
@@ -278,12 +320,12 @@ def _curve_name(directory: str, tag: str) -> str:
     return directory
 
 
-def started(run: Path, info: dict[str, Any]) -> datetime | None:
+def began(run: Path, info: RunInfo) -> datetime | None:
     """Return when a run began: what its record says, or the name of its first file."""
-    begun = runinfo.date(info.get("started"))
+    begun = info.begun()
     if begun is None:
         for path in event_files(run):
-            second = names.second(path.name)
-            if second is not None and second < MAX_SECOND:
-                return datetime.fromtimestamp(second, timezone.utc)
+            number = second(path.name)
+            if number is not None and number < MAX_SECOND:
+                return datetime.fromtimestamp(number, timezone.utc)
     return begun

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from annarchy_tb.run.names import harmless
+from annarchy_tb.tfevents.names import harmless
 
 
 @contextlib.contextmanager

@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run.atomic import remove_leftovers, replacing, sync_directory
-from annarchy_tb.run.directory import directories
-from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, harmless
+from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
+from annarchy_tb.run.paths import directories
 from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.names import harmless
 
 STATE = "state.pickle"
 

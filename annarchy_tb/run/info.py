@@ -1,21 +1,18 @@
-"""The run's own record, ``run.json``: what it is, where it comes from, how it ended."""
+"""``run.json``, the record of a run: its parameters, its origin, and how it ended."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
-import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from time import time as now
 from typing import Any
 
-from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import provenance
-from annarchy_tb.run.atomic import exclusive, replacing
-from annarchy_tb.run.directory import first_time
 from annarchy_tb.run.names import RUN_JSON
 
 RUNNING, FINISHED, FAILED, KILLED, UNKNOWN = STATUSES = (
@@ -23,15 +20,124 @@ RUNNING, FINISHED, FAILED, KILLED, UNKNOWN = STATUSES = (
     "killed",  # as a reader finds it
     "unknown",  # without a record
 )
-PATIENCE = 5.0  # seconds to wait for others; then it is written all the same
-LONGEST = 2000  # characters of an error's message
 
-_open: set[str] = set()  # the sessions that this process has not closed
+open_sessions: set[str] = set()  # of the Loggers that this process has not closed
 
 
-def iso(seconds: float) -> str:
-    """Return seconds since 1970 as a date and time in ISO 8601, in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+@dataclass
+class RunInfo:
+    """What ``run.json`` says. docs/format.rst says what each field means.
+
+    A field is None where the file does not say it, or says something of another type:
+    somebody may have changed it. Fields that this version does not know are kept in
+    `others`.
+    """
+
+    status: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    error: dict[str, Any] | None = None
+    experiment: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    process: dict[str, Any] | None = None
+    user: str | None = None
+    command: str | None = None
+    cwd: str | None = None
+    python: str | None = None
+    versions: dict[str, Any] | None = None
+    git: dict[str, Any] | None = None
+    slurm: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None
+    metrics: dict[str, Any] | None = None
+    restarts: int | None = None
+    checkpoint: int | None = None
+    group: str | None = None
+    trial: dict[str, Any] | None = None
+    session: str | None = None
+    lost_records: int | None = None
+    others: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> RunInfo:
+        """Return the record with these fields, as `load` returns them."""
+        known = {name: value for name, value in said.items() if name in _TYPES}
+        others = {name: value for name, value in said.items() if name not in _TYPES}
+        return cls(**known, others=others)
+
+    @classmethod
+    def read(cls, run: Path) -> RunInfo:
+        """Return the record of a run; an empty one where there is none."""
+        return cls.of(load(run))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields, as ``run.json`` holds them."""
+        fields = {name: getattr(self, name) for name in _TYPES}
+        if self.lost_records is None:  # as nearly always
+            del fields["lost_records"]
+        return {**fields, **self.others}
+
+    def changed(
+        self, metrics: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> RunInfo:
+        """Return a record with changed fields, and more metrics."""
+        both = {**(self.metrics or {}), **metrics}
+        return dataclasses.replace(self, **{"metrics": both, **changes})
+
+    def begun(self) -> datetime | None:
+        """Return when the run first began."""
+        return date(self.started)
+
+    def state(self) -> str:
+        """Return the status, ``"killed"`` if the run's process ended without a word.
+
+        That can be told on the host of the process; elsewhere the run reads
+        ``"running"``.
+        """
+        if self.status == RUNNING and self.is_open() is False:
+            return KILLED
+        return self.status if self.status in STATUSES else UNKNOWN
+
+    def is_open(self) -> bool | None:
+        """Return whether the Logger that wrote the record is open, None if unknown."""
+        if self.status != RUNNING:
+            return False
+        alive = provenance.process_is_alive(self.host, self.pid, self.process)
+        if alive and self.pid == os.getpid():
+            return self.session in open_sessions
+        return alive
+
+
+def _python_type(annotation: str) -> type:
+    """Return the type of ``"dict[str, Any] | None"``, an annotation above."""
+    named = annotation.partition("[")[0].partition(" ")[0]
+    return {"str": str, "int": int, "dict": dict}[named]
+
+
+_TYPES = {
+    field.name: _python_type(str(field.type))
+    for field in dataclasses.fields(RunInfo)
+    if field.name != "others"
+}
+
+
+def load(run: Path) -> dict[str, Any]:
+    """Return what the ``run.json`` of a run says; empty where there is none.
+
+    What has another type than it should have is left out.
+    """
+    try:
+        text = (run / RUN_JSON).read_text(encoding="utf-8", errors="replace")
+        said = json.loads(text, parse_constant=lambda _: None)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    return {
+        name: value
+        for name, value in said.items()
+        if value is None or isinstance(value, _TYPES.get(name, object))
+    }
 
 
 def as_json(given: Any) -> Any:
@@ -45,268 +151,15 @@ def as_json(given: Any) -> Any:
     return given
 
 
-TYPES: dict[str, type] = {
-    **dict.fromkeys(("status", "started", "ended", "host", "session"), str),
-    **dict.fromkeys(("process", "error", "versions", "git", "slurm"), dict),
-    **dict.fromkeys(("params", "metrics", "trial"), dict),
-    **dict.fromkeys(("pid", "restarts", "checkpoint"), int),
-}
-
-
-def read(run: Path) -> dict[str, Any]:
-    """Return the record of a run; it is empty where there is none.
-
-    What is not of the type it must be is left out, for somebody may have changed it.
-    """
-    try:
-        text = (run / RUN_JSON).read_text(encoding="utf-8", errors="replace")
-        info = json.loads(text, parse_constant=lambda _: None)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(info, dict):
-        return {}
-    return {
-        name: value
-        for name, value in info.items()
-        if value is None or isinstance(value, TYPES.get(name, object))
-    }
+def iso(seconds: float) -> str:
+    """Return seconds since 1970 as a date and time in ISO 8601, in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 def date(text: object) -> datetime | None:
-    """Return a date that `iso` gave, or None."""
+    """Return the date that a text of ISO 8601 says, or None."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-
-
-def status(info: Mapping[str, Any]) -> str:
-    """Return how a run stands, ``"killed"`` if its process is gone without a word.
-
-    That can be told on the host of the process; elsewhere the run reads
-    ``"running"``.
-    """
-    said = info.get("status")
-    if said == RUNNING and is_alive(info) is False:
-        return KILLED
-    return said if said in STATUSES else UNKNOWN
-
-
-def is_alive(info: Mapping[str, Any]) -> bool | None:
-    """Return whether the Logger that wrote the record is open, None if unknown."""
-    if info.get("status") != RUNNING:
-        return False
-    alive = provenance.is_alive(info)
-    if alive and info.get("pid") == os.getpid():
-        return info.get("session") in _open
-    return alive
-
-
-class RunInfo:
-    """The record of one run, as one Logger keeps it.
-
-    The file holds the state: each change is read, made and written back while all
-    others are kept out, so that threads, forked processes and copies of the Logger can
-    enter their share. A Logger that opens the run later takes the record over; of the
-    earlier one, only parameters and metrics are entered from then on.
-
-    Parameters
-    ----------
-    run
-        The run's directory.
-
-    Attributes
-    ----------
-    info : dict
-        The record as it was read or written last.
-    started : float
-        When the run first began, in seconds since 1970.
-    """
-
-    def __init__(self, run: Path) -> None:
-        self._run = run
-        self._session = os.urandom(8).hex()
-        self._failed = False
-        self._waiting: list[dict[str, Any]] = []  # changes that are not in the file yet
-        self._busy: tuple[int, int] | None = None  # the process and thread that write
-        self._ending: dict[str, Any] = {}
-        self.info: dict[str, Any] = {}
-        self.started = 0.0
-
-    def begin(self, resume: bool) -> bool:
-        """Write that the run goes on, in this process; return whether it is there.
-
-        Raises
-        ------
-        RuntimeError
-            If it is to be resumed, and somebody still writes it.
-        """
-        with exclusive(self._run, PATIENCE):
-            before = read(self._run)
-            if resume and is_alive(before):
-                raise RuntimeError(
-                    f"the run {self._run} can't be resumed: process {before['pid']} of "
-                    f"this host is still writing it; close its Logger or end it first"
-                )
-            begun = date(before.get("started")) or date(iso(first_time(self._run)))
-            self.started = begun.timestamp() if begun else now()
-            _open.add(self._session)
-            self.info = {
-                "status": RUNNING,
-                "started": iso(self.started),
-                "ended": None,
-                "error": None,
-                "experiment": self._run.name,
-                **provenance.origin(),
-                "params": before.get("params"),
-                "metrics": before.get("metrics") or {},
-                "restarts": before.get("restarts") or 0,
-                "checkpoint": before.get("checkpoint"),
-                "group": before.get("group"),
-                "trial": before.get("trial"),
-                "session": self._session,
-            }
-            self._write()
-            return bool(before)
-
-    def update(self, more: Mapping[str, Any] | None = None, **changes: Any) -> None:
-        """Enter changes, and `more` metrics beside those that are there."""
-        self.later(more, **changes)
-        here = (os.getpid(), threading.get_ident())
-        if self._busy == here:  # a signal handler that interrupted just this
-            self._write_waiting()
-            return
-        with exclusive(self._run, PATIENCE):
-            self._busy = here
-            try:
-                number, written = 0, False
-                while number != len(self._waiting):  # a signal handler added to them
-                    number = len(self._waiting)
-                    written = self._write_waiting()
-                if written:
-                    del self._waiting[:number]
-            finally:
-                self._busy = None
-
-    def later(self, more: Mapping[str, Any] | None = None, **changes: Any) -> None:
-        """Do the same at the next `update`."""
-        self._waiting.append({**changes, "more": dict(more or {})})
-
-    def _write_waiting(self) -> bool:
-        there = self.read()
-        own = there.get("session") == self._session
-        for changes in list(self._waiting):
-            changes = dict(changes)
-            metrics = {**(there.get("metrics") or {}), **changes.pop("more")}
-            if not own:
-                changes = {"params": there.get("params") or changes.get("params")}
-            there = {**there, "metrics": metrics, **changes}
-        self.info = there
-        return self._write()
-
-    def ending(self, error: BaseException | None) -> None:
-        """Know how the run ends; `end` writes it, when the event files are closed."""
-        self._ending = {
-            "status": FINISHED if error is None else FAILED,
-            "ended": iso(now()),
-            "error": None if error is None else describe_error(error),
-            "versions": provenance.versions(),
-        }
-
-    def end(self, lost: int) -> None:
-        """Write how the run ended, and how many records of it were lost."""
-        self.forget()
-        if lost:
-            self._ending["lost_records"] = lost
-        self.update(**self._ending)
-
-    def forget(self) -> None:
-        """Know that the Logger is gone, with or without a close."""
-        _open.discard(self._session)
-
-    def has_params(self, params: Mapping[str, Any]) -> bool:
-        """Return whether these are the parameters of the run."""
-        return bool(as_json(self.info["params"]) == as_json(params))
-
-    def table(self) -> str:
-        """Return the record as a Markdown table."""
-        return _table({**self.read(), **self._ending})
-
-    def read(self) -> dict[str, Any]:
-        """Return the record, with what other processes entered."""
-        return read(self._run) or self.info
-
-    def _write(self) -> bool:
-        text = json.dumps(as_json(self.info), indent=2, ensure_ascii=False)
-        try:
-            with replacing(self._run / RUN_JSON) as stream:
-                # A lone surrogate is escaped as JSON does it.
-                stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
-        except OSError as error:  # a full disk stops no simulation
-            if not self._failed and self._run.exists():
-                self._failed = True
-                warn(f"{self._run / RUN_JSON} can't be written: {error}")
-            return False
-        self._failed = False
-        return True
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_waiting": [], "_busy": None}
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return the type, the message and the place of an error, whatever it is."""
-    try:
-        message = str(error)
-    except BaseException:
-        message = "an error that can't be shown"
-    return {
-        "type": type(error).__qualname__,
-        "message": message[:LONGEST],
-        "where": provenance.where(error.__traceback__),
-    }
-
-
-def _table(info: Mapping[str, Any]) -> str:
-    """Return the record as a Markdown table: first what differs most between runs."""
-    error, git, slurm = (info.get(name) or {} for name in ("error", "git", "slurm"))
-    rows: list[tuple[str, Any]] = [("status", info.get("status"))]
-    if error:
-        rows += [("error", f"{error.get('type')}: {error.get('message')}")]
-        rows += [("where", error.get("where"))]
-    rows += [(name, _readable(info.get(name))) for name in ("started", "ended")]
-    rows += [("restarts", info.get("restarts") or None)]
-    lines = [f"| run | {_cell(info.get('experiment'))} |", "|---|---|", *_lines(rows)]
-    for kind in ("params", "metrics"):
-        for name, value in (info.get(kind) or {}).items():
-            lines.append(f"| {kind}: **{_cell(name)}** | {_cell(value)} |")
-    rows = [
-        (name, info.get(name)) for name in ("host", "pid", "user", "command", "cwd")
-    ]
-    if git.get("commit"):
-        changed = " (modified)" if git.get("dirty") else ""
-        rows += [("git", f"{str(git['commit'])[:12]}{changed}")]
-    rows += [(f"SLURM {name}", value) for name, value in slurm.items()]
-    rows += [("python", info.get("python")), *(info.get("versions") or {}).items()]
-    return "\n".join([*lines, *_lines(rows)])
-
-
-def _lines(rows: list[tuple[str, Any]]) -> list[str]:
-    return [f"| {_cell(n)} | {_cell(v)} |" for n, v in rows if v is not None]
-
-
-def _readable(moment: object) -> str | None:
-    """Return a date of `iso` as people write it."""
-    found = date(moment)
-    return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else None
-
-
-def _cell(value: Any) -> str:
-    """Return a text that stays within its cell, and is shown as it is."""
-    text = str(value)
-    text = text if len(text) <= 300 else f"{text[:297]}..."
-    for special in "\\`*_{}[]<>|#~":
-        text = text.replace(special, f"\\{special}" if special not in "<>" else special)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return " ".join(text.split())

@@ -1,31 +1,38 @@
-"""What each tag of a run is, where its steps stand, and what was said about it."""
+"""The ledger: the kind of each tag in a directory, and its last step and time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP
-from annarchy_tb.inputs.messages import describe, warn, where
+from annarchy_tb.inputs.clock import MIN_STEP
+from annarchy_tb.inputs.messages import where
 
-NEVER = MIN_STEP - 1  # the last step of a tag that has none
-
-COUNT_ON = "leave step out to count on"
-AFTER_RESET = "let time go on, or make a new Logger"
-
-RUN_TABLE = "run"  # the tag of the table that says what the run is
+NEVER = MIN_STEP - 1  # the last step of a tag without one
 
 History = Iterable[tuple[str, str, int]]  # tag, kind, step
 
 
-class Series:
-    """Where one tag stands, or several that were only ever logged together.
+class TagState:
+    """State of one tag, or of several tags always logged together.
 
-    Their kind (``""`` while unknown), their last step, the wall time at which their
-    last simulated time is drawn, and how many tags they are.
+    Attributes
+    ----------
+    kind : str
+        Their kind, ``""`` while unknown.
+    last : int
+        Their last step.
+    time : float
+        The wall time at which their last simulated time is drawn.
+    number : int
+        How many tags share this state.
     """
 
     __slots__ = ("kind", "last", "number", "time")
+    kind: str
+    last: int
+    number: int
+    time: float
 
     def __init__(
         self, kind: str = "", last: int = NEVER, time: float = -math.inf
@@ -42,171 +49,96 @@ class Ledger:
     Parameters
     ----------
     history
-        Called at most once, when the first tag is entered: gives the tag, kind and step
-        of everything that the directory held before.
+        Called at most once, when the first tag is entered: yields tag, kind and step of
+        everything that the directory held before.
 
     Attributes
     ----------
     groups : dict
-        What `together` found, by its tags; emptied where that is no longer so.
+        The states that `enter` returned, by its tags; emptied when a group is split.
     """
 
+    groups: dict[tuple[str, ...], list[TagState]]
+    _states: dict[str, TagState]
+    _history: Callable[[], History] | None
+    _earlier: frozenset[str]
+
     def __init__(self, history: Callable[[], History] = tuple) -> None:
-        self._series: dict[str, Series] = {}
-        self._history: Callable[[], History] | None = history
-        self._earlier: frozenset[str] = frozenset()
-        self._warned: set[tuple[str | None, str]] = set()
-        self.groups: dict[tuple[str, ...], list[Series]] = {}
+        self.groups = {}
+        self._states = {}
+        self._history = history
+        self._earlier = frozenset()
 
-    def series(self, method: str, tag: str, kind: str) -> Series:
-        """Return the series of `tag` alone, if it is free for this kind of data."""
-        series = self._series.get(tag)
-        if series is not None and series.number == 1 and series.kind == kind:
-            return series
-        return self.together(method, (tag,), kind)[0]
+    def check(self, method: str, tag: str, kind: str) -> None:
+        """Raise ValueError if the tag holds another kind of data."""
+        self._read_history()
+        state = self._states.get(tag)
+        if state is not None and state.kind and kind and state.kind != kind:
+            raise ValueError(
+                f"{where(method, tag)}: the tag already holds data of kind "
+                f"{state.kind!r}, and TensorBoard shows one kind a tag; take another "
+                f"tag for data of kind {kind!r}"
+            )
 
-    def together(self, method: str, tags: tuple[str, ...], kind: str) -> list[Series]:
-        """Return the series of tags that are logged together.
+    def furthest(self, tags: Iterable[str]) -> tuple[int, float]:
+        """Return the largest last step and time of some tags, without entering them."""
+        self._read_history()
+        states = [self._states[tag] for tag in tags if tag in self._states]
+        return furthest(states) if states else (NEVER, -math.inf)
 
-        They are fewer than the tags: those that were only ever logged together share
-        one, so that it takes one look to place them all.
+    def enter(self, tags: tuple[str, ...], kind: str) -> list[TagState]:
+        """Return the states of tags that are logged together, entering new ones.
+
+        There are fewer states than tags: tags that were only ever logged together share
+        one, so that a single look places them all. The tags were checked.
         """
-        for tag in tags:
-            self.check(method, tag, kind)
         found = self._gather(tags)
-        for series in found:
-            series.kind = series.kind or kind
-        if len(tags) > 1:
-            self.groups[tags] = found
+        for state in found:
+            state.kind = state.kind or kind
+        self.groups[tags] = found
         return found
 
     def note(self, tag: str, kind: str, step: int) -> None:
-        """Enter what was written without being asked about."""
-        [series] = self._gather((tag,))
-        series.kind = series.kind or kind
-        series.last = max(series.last, step)
+        """Enter data that was written without a check."""
+        [state] = self._gather((tag,))
+        state.kind = state.kind or kind
+        state.last = max(state.last, step)
 
-    def place(
-        self,
-        method: str,
-        tag: str | None,
-        group: Collection[Series],
-        step: int | None,
-        time: float | None = None,
-    ) -> int:
-        """Return the step at which all these series go on.
-
-        `time` is the wall time at which simulated time is drawn, if it was given.
-        """
-        last = max([series.last for series in group])
-        back = time is not None and time < max([series.time for series in group])
-        if step is None:
-            if last == MAX_STEP:
-                after = where(method, tag)
-                raise ValueError(f"{after}: step can't be left out after {MAX_STEP}")
-            step = 0 if last == NEVER else last + 1
-        elif step <= last:
-            self.warn_order(method, tag, step, last, back)
-            return step
-        if back:
-            self.warn_time(method, tag)
-        return step
-
-    def _gather(self, tags: tuple[str, ...]) -> list[Series]:
-        """Return the series of just these tags, parting them from all others."""
+    def _gather(self, tags: tuple[str, ...]) -> list[TagState]:
+        """Return the states of exactly these tags, splitting them from all others."""
         self._read_history()
-        new = Series()
-        members: dict[Series, list[str]] = {}
+        new = TagState()
+        members: dict[TagState, list[str]] = {}
         for tag in tags:
-            members.setdefault(self._series.get(tag, new), []).append(tag)
+            members.setdefault(self._states.get(tag, new), []).append(tag)
         found = []
-        for series, its in members.items():
-            if series.number > len(its):
-                series.number -= len(its)
-                series = Series(series.kind, series.last, series.time)
+        for state, its in members.items():
+            if state.number > len(its):
+                state.number -= len(its)
+                state = TagState(state.kind, state.last, state.time)
                 self.groups.clear()
-            if not series.number:
-                series.number = len(its)
-                self._series.update(dict.fromkeys(its, series))
-            found.append(series)
+            if not state.number:
+                state.number = len(its)
+                self._states.update(dict.fromkeys(its, state))
+            found.append(state)
         return found
-
-    def check(self, method: str, tag: str, kind: str) -> None:
-        """Raise if the tag holds another kind of data."""
-        self._read_history()
-        series = self._series.get(tag)
-        if series is not None and series.kind and kind and series.kind != kind:
-            raise ValueError(
-                f"{where(method, tag)}: the tag already holds data of kind "
-                f"{series.kind!r}, and TensorBoard shows one kind a tag; take another "
-                f"tag for data of kind {kind!r}"
-            )
 
     def _read_history(self) -> None:
         if self._history is not None:
             history, self._history = self._history, None
             for tag, kind, step in history():
                 self.note(tag, kind, step)
-            self._earlier = frozenset(self._series)
+            self._earlier = frozenset(self._states)
 
     def has_begun(self, tag: str) -> bool:
-        """Return whether a tag was entered, and not by its history alone."""
-        return tag in self._series and tag not in self._earlier
+        """Return whether a tag was entered by more than its history."""
+        return tag in self._states and tag not in self._earlier
 
     def __contains__(self, tag: str) -> bool:
         self._read_history()
-        return tag in self._series
-
-    def warn(self, method: str, tag: str | None, about: str, message: str) -> None:
-        """Warn at the user's line, once a tag and what it is about."""
-        if (tag, about) not in self._warned:
-            self._warned.add((tag, about))
-            try:
-                warn(f"{where(method, tag)}: {message}")
-            except BaseException:  # warnings may be errors: then each is one
-                self._warned.discard((tag, about))
-                raise
-
-    def warn_order(
-        self, method: str, tag: str | None, step: int, last: int, back: bool = False
-    ) -> None:
-        """Warn that `step` does not come after `last`, as the time went back, maybe."""
-        advice = f"after a reset of the network, {AFTER_RESET}" if back else COUNT_ON
-        self.warn(
-            method,
-            tag,
-            "order",
-            f"step {step} comes after step {last}; TensorBoard hides the points of "
-            f"this tag from step {step} on. Steps should increase: {advice}",
-        )
-
-    def warn_time(self, method: str, tag: str | None) -> None:
-        """Warn that simulated time goes back."""
-        self.warn(
-            method,
-            tag,
-            "time",
-            f"simulated time goes back; on the RELATIVE axis, TensorBoard draws what "
-            f"follows over what is there. After a reset of the network, {AFTER_RESET}",
-        )
+        return tag in self._states
 
 
-def check_tag(method: str, tag: object) -> None:
-    """Raise if `tag` can't be one."""
-    if not isinstance(tag, str):
-        raise TypeError(
-            f"{method}: tag must be a str and come first, got {describe(tag)}"
-        )
-    if not tag:
-        raise ValueError(f"{method}: tag must not be empty")
-    if tag == RUN_TABLE:
-        raise ValueError(
-            f"{where(method, tag)}: the table of the run itself has this tag; take "
-            f"another, such as 'Run'"
-        )
-    if tag.startswith("_hparams_/"):
-        raise ValueError(f"{where(method, tag)}: TensorBoard keeps this name to itself")
-    try:
-        tag.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{where(method, tag)}: tag must be valid Unicode") from None
+def furthest(states: Sequence[TagState]) -> tuple[int, float]:
+    """Return the largest last step and time of some states."""
+    return max(state.last for state in states), max(state.time for state in states)

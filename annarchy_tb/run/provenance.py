@@ -157,21 +157,22 @@ def process(pid: int) -> dict[str, Any] | None:
     return {"boot": boot, "namespace": namespace, "start": int(fields[18])}
 
 
-def is_alive(origin: Mapping[str, Any]) -> bool | None:
-    """Return whether the process that `origin` tells of goes on, None if unknown.
+def process_is_alive(
+    host: str | None, pid: int | None, then: Mapping[str, Any] | None
+) -> bool | None:
+    """Return whether a process still runs, None if that is unknown.
 
-    It is known on the host of that process only.
+    It is known on the host of that process only. `then` is what `process` said of it.
     """
-    pid, then = origin.get("pid"), origin.get("process")
     if (
-        origin.get("host") != socket.gethostname()
-        or not isinstance(pid, int)
+        host != socket.gethostname()
+        or pid is None
         or pid <= 0
         or os.name == "nt"  # where os.kill(pid, 0) is no question
     ):
         return None
     here = process(os.getpid())
-    if isinstance(then, dict) and here is not None:
+    if then is not None and here is not None:
         if then.get("boot") != here["boot"]:
             return False
         if then.get("namespace") != here["namespace"]:
@@ -190,7 +191,7 @@ def is_alive(origin: Mapping[str, Any]) -> bool | None:
     return True
 
 
-def where(traceback: TracebackType | None) -> str | None:
+def raised_at(traceback: TracebackType | None) -> str | None:
     """Return file, line and function of the innermost call outside of this package."""
     found = None
     while traceback is not None:

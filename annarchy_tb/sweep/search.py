@@ -25,15 +25,11 @@ from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run import names
 from annarchy_tb.run.atomic import exclusive
-from annarchy_tb.run.directory import absolute, claim
-from annarchy_tb.run.info import (
-    FAILED,
-    FINISHED,
-    as_json,
-    is_alive,
-)
+from annarchy_tb.run.info import FAILED, FINISHED, RunInfo, as_json
+from annarchy_tb.run.paths import absolute, claim
 from annarchy_tb.sweep.suggestions import Params, Suggestions
 from annarchy_tb.sweep.trials import (
+    About,
     Objective,
     Outcome,
     Trial,
@@ -152,7 +148,7 @@ def sweep(
             search.run(submit, workers, bar)
     runs = _runs(path)
     params, loss = suggestions.best() or (None, math.inf)
-    errors = [run.info["error"] for run in runs if run.info.get("error")]
+    errors = [error for run in runs if (error := RunInfo.read(run.path).error)]
     if params is None and errors:
         warn(f"every trial failed, the last one with {errors[0].get('message')!r}")
     return Result(params, loss, runs)
@@ -224,40 +220,39 @@ class _Search:
         """Take from earlier runs what came of them."""
         known: dict[int, dict[str, Any]] = {}
         for run in reversed(runs):
-            info = run.info
-            trial = info.get("trial")
-            if trial is None:
+            info = RunInfo.read(run.path)
+            if info.trial is None:
                 continue
-            if is_alive(info):
+            if info.is_open():
                 raise RuntimeError(
-                    f"{run.path} is still being written, by process {info['pid']}: "
+                    f"{run.path} is still being written, by process {info.pid}: "
                     f"wait for it, or end it"
                 )
-            number, choices = trial["number"], trial["choices"]
-            if number not in known:
-                known[number] = choices
+            trial = About(**info.trial)
+            if trial.number not in known:
+                known[trial.number] = trial.choices
                 self._check(run, trial)
-            its = self._losses.setdefault(number, {})
-            interrupted = (info.get("error") or {}).get("type") == "KeyboardInterrupt"
-            if info.get("status") == FINISHED:
-                its[trial["repeat"]] = run.metrics.get("loss")
-            elif info.get("status") == FAILED and not interrupted:
-                its[trial["repeat"]] = None
+            its = self._losses.setdefault(trial.number, {})
+            interrupted = (info.error or {}).get("type") == "KeyboardInterrupt"
+            if info.status == FINISHED:
+                its[trial.repeat] = run.metrics.get("loss")
+            elif info.status == FAILED and not interrupted:
+                its[trial.repeat] = None
         for number, choices in sorted(known.items()):
             params = self._suggestions.restore(number, choices)
             self._plan(number, params, choices, number < self._max_evals)
 
-    def _check(self, run: Run, trial: dict[str, Any]) -> None:
+    def _check(self, run: Run, trial: About) -> None:
         """Raise if a run belongs to another sweep."""
         other = f"{run.path} belongs to another sweep, with another"
-        if trial["repeats"] != self._repeats:
-            raise ValueError(f"{other} repeats, {trial['repeats']}: take a new logdir")
+        if trial.repeats != self._repeats:
+            raise ValueError(f"{other} repeats, {trial.repeats}: take a new logdir")
         try:
-            params = self._suggestions.parameters(trial["choices"])
+            params = self._suggestions.parameters(trial.choices)
         except ValueError as error:
             raise ValueError(f"{other} space: take a new logdir") from error
         if self._repeats > 1:
-            params["seed"] = trial["repeat"]
+            params["seed"] = trial.repeat
         if run.params and as_json(flatten(params)) != run.params:
             raise ValueError(f"{other} space: take a new logdir")
 
@@ -270,12 +265,7 @@ class _Search:
         its = self._losses.setdefault(number, {})
         name = f"trial{number:04d}"
         for repeat in range(self._repeats):
-            about = {
-                "number": number,
-                "repeat": repeat,
-                "repeats": self._repeats,
-                "choices": choices,
-            }
+            about = About(number, repeat, self._repeats, choices)
             trial = Trial(params, about, name)
             if self._repeats > 1:
                 trial = trial._replace(
@@ -319,7 +309,7 @@ class _Search:
                 if best is not None:
                     bar.set_postfix_str(f"best loss {best[1]:.4g}", refresh=False)
                 bar.update(self.done - bar.n)
-        finally:  # whatever ended the search, no trial begins behind its back
+        finally:  # never leave a trial running after the search has ended
             wait([future for future in going if not future.cancel()])
 
     def _take(self, future: Future[Outcome], trial: Trial) -> None:
@@ -342,6 +332,5 @@ class _Search:
             self._todo.insert(0, trial._replace(deaths=trial.deaths + 1))
             return
         loss = None if outcome.metrics is None else outcome.metrics["loss"]
-        number = trial.about["number"]
-        self._losses[number][trial.about["repeat"]] = loss
-        self._tell(number)
+        self._losses[trial.about.number][trial.about.repeat] = loss
+        self._tell(trial.about.number)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsFloat
 
+from annarchy_tb.kinds.parameters import log_trial, log_trial_results
 from annarchy_tb.logger import Logger
-from annarchy_tb.run.directory import claim, claimable
-from annarchy_tb.run.info import FINISHED, describe_error, read
+from annarchy_tb.run.info import FINISHED, RunInfo
+from annarchy_tb.run.info_file import describe_error
+from annarchy_tb.run.paths import claim, claimable
 from annarchy_tb.sweep.suggestions import Params
 
 Objective = Callable[[Params, Logger], SupportsFloat | Mapping[str, SupportsFloat]]
@@ -23,11 +25,30 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
+class About(NamedTuple):
+    """What ``run.json`` says about a trial, in the field ``trial``.
+
+    Attributes
+    ----------
+    number : int
+        The number of the parameters, from 0.
+    repeat, repeats : int
+        The number of this repetition, from 0, and how many there are.
+    choices : dict
+        What hyperopt chose, to ask it for the parameters again.
+    """
+
+    number: int
+    repeat: int
+    repeats: int
+    choices: dict[str, Any]
+
+
 class Trial(NamedTuple):
-    """Parameters to be tried once, and what run.json is to say of them."""
+    """Parameters to be tried once, in a run of that name and group."""
 
     params: Params
-    about: dict[str, Any]
+    about: About
     name: str
     group: str | None = None
     deaths: int = 0
@@ -37,9 +58,9 @@ def run_trial(objective: Objective, logdir: Path, trial: Trial) -> Outcome:
     """Try parameters in a run of their own; this is what workers do."""
     # An executor may lose a result with its worker, and ask for it again.
     for path in itertools.takewhile(Path.exists, claimable(logdir, trial.name)):
-        info = read(path)
-        metrics = info.get("metrics") or {}
-        same = info.get("trial") == trial.about and info.get("status") == FINISHED
+        info = RunInfo.read(path)
+        metrics = info.metrics or {}
+        same = info.trial == trial.about._asdict() and info.status == FINISHED
         if same and "loss" in metrics:
             return Outcome(_as_floats(metrics))
     path = claim(logdir, trial.name)
@@ -55,25 +76,20 @@ def attempt(
     objective: Objective,
     path: Path,
     params: Params,
-    about: dict[str, Any] | None = None,
+    about: About | None = None,
     group: str | None = None,
 ) -> Outcome:
     """Try parameters in the run of that directory; what is raised is an outcome too."""
     try:
         with Logger(path.parent, path.name) as logger:
-            if about is not None:
-                logger._info.later(trial=about)
-            logger.add_parameters(params, group=group)
+            log_trial(logger, params, group, about and about._asdict())
             found = objective(params, logger)
             metrics = dict(found) if isinstance(found, Mapping) else {"loss": found}
             if metrics.pop("status", "ok") == "fail":  # as for hyperopt's fmin
                 raise RuntimeError("the objective says that it failed")
             if "loss" not in metrics:
                 raise ValueError("the objective's metrics have no 'loss'")
-            results = logger._metrics_written(metrics)
-            # The run ends here, so that run.json need not be written twice.
-            logger._info.later(results)
-            return Outcome(results)
+            return Outcome(log_trial_results(logger, metrics))
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -29,8 +29,3 @@ def changes(follow: int) -> NDArray[np.uint32]:
         change = np.uint32(crc32c(bytes(message)) ^ zero)
         table[1 << bit : 2 << bit] = table[: 1 << bit] ^ change
     return table
-
-
-def masked(crcs: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return `records.mask` of all of them."""
-    return (crcs >> np.uint32(15) | crcs << np.uint32(17)) + np.uint32(0xA282EAD8)

@@ -13,12 +13,8 @@ import numpy as np
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
-from annarchy_tb.tfevents.checksums import changes, masked
+from annarchy_tb.tfevents.checksums import changes
 from annarchy_tb.tfevents.parsing import (
-    KIND_OF_PLUGIN,
-    METADATA,
-    SIMPLE_VALUE,
-    TENSOR,
     last_field,
     read_varint,
     spans,
@@ -32,6 +28,7 @@ from annarchy_tb.tfevents.records import (
     VARINT,
     mask,
 )
+from annarchy_tb.tfevents.schema import METADATA, SCALAR, TENSOR, kind_of_plugin
 
 DTYPES = {1: "<f4", 2: "<f8"}  # of TensorFlow's DT_FLOAT and DT_DOUBLE
 
@@ -182,18 +179,18 @@ class Layouts:
         for field, wire, start, stop in spans(event, at, end):
             if (field, wire) == (1, BYTES):
                 tag = event[start:stop].decode(errors="replace")
-            elif (field, wire) == (SIMPLE_VALUE, FIXED32):
-                kind = "scalar"
+            elif (field, wire) == (SCALAR.field, FIXED32):
+                kind = SCALAR.name
                 found.append((start, "<f4"))
             elif (field, wire) == (TENSOR, BYTES):
                 found.append(_number(event, start, stop))
             elif (field, wire) == (METADATA, BYTES):
                 name = last_field(last_field(event[start:stop], 1), 1)
                 plugin = name.decode(errors="replace")
-                kind = kind or KIND_OF_PLUGIN.get(plugin, plugin)
+                kind = kind or kind_of_plugin(plugin)
             else:
                 raise ValueError("not a scalar")
-        if len(found) != 1 or (kind or self._kinds.get(tag)) != "scalar":
+        if len(found) != 1 or (kind or self._kinds.get(tag)) != SCALAR.name:
             raise ValueError("not a scalar")
         return tag, *found[0]
 
@@ -271,7 +268,7 @@ def _checked(
             else:
                 crcs ^= table.take(rows[:, at])
     stored: NDArray[np.uint32] = rows[:, size:].view("<u4")[:, 0]
-    right: NDArray[np.bool_] = masked(crcs) == stored
+    right: NDArray[np.bool_] = mask(crcs.astype(np.uint64)) == stored
     return right
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from time import sleep
 from time import time as now
 
-from annarchy_tb.run import names
-from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents import names, records
 from annarchy_tb.tfevents.backlog import Backlog
 
 _APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)

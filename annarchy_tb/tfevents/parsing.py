@@ -10,17 +10,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from annarchy_tb.tfevents.records import BYTES, DOUBLE, FIXED32, FIXED64, VARINT
-
-# The kind of data that a tag holds, by the field of Summary.Value it is stored in,
-# or by the name of the TensorBoard plugin that its metadata names.
-SIMPLE_VALUE, IMAGE, HISTOGRAM, AUDIO, TENSOR, METADATA = 2, 4, 5, 6, 8, 9
-KIND_OF_FIELD = {
-    SIMPLE_VALUE: "scalar",
-    IMAGE: "image",
-    HISTOGRAM: "histogram",
-    AUDIO: "audio",
-}
-KIND_OF_PLUGIN = {"scalars": "scalar", "images": "image", "histograms": "histogram"}
+from annarchy_tb.tfevents.schema import (
+    METADATA,
+    TAG,
+    TENSOR,
+    kind_of_field,
+    kind_of_plugin,
+)
 
 
 def spans(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -133,13 +129,13 @@ def _value(message: bytes) -> Value:
     for field, raw in fields(message):
         if not isinstance(raw, bytes):
             continue
-        if field == 1:
+        if field == TAG:
             tag = raw.decode(errors="replace")
-        elif field in KIND_OF_FIELD:
-            holds, held, kind = field, raw, KIND_OF_FIELD[field]
+        elif known := kind_of_field(field):
+            holds, held, kind = field, raw, known
         elif field == TENSOR:
             holds, held = field, raw
         elif field == METADATA and not kind:
             name = last_field(last_field(raw, 1), 1).decode(errors="replace")
-            kind = KIND_OF_PLUGIN.get(name, name)
+            kind = kind_of_plugin(name)
     return Value(tag, kind, holds, held)

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
-if TYPE_CHECKING:
-    from annarchy_tb.kinds.histogram import Buckets
+from annarchy_tb.tfevents.schema import METADATA, TAG, Kind
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 
@@ -35,18 +34,9 @@ UINT32 = struct.Struct("<I")
 UINT64 = struct.Struct("<Q")
 DOUBLE = struct.Struct("<d")
 FLOAT = struct.Struct("<f")
-MOMENTS = struct.Struct("<" + "Bd" * 5)
 
 HEAD, TAIL = 12, 4  # bytes of a record before and behind its event
-DT_STRING = 7
 
-# The plugin that shows each kind, and the class of data that it is.
-PLUGINS = {
-    "scalar": ("scalars", 1),
-    "histogram": ("histograms", 2),
-    "text": ("text", 2),
-    "image": ("images", 3),
-}
 
 Parts = tuple[bytes, ...]  # to be joined
 
@@ -89,8 +79,9 @@ def text_field(field: int, text: str) -> bytes:
 # -- records ---------------------------------------------------------------------
 
 
-def mask(crc: int) -> int:
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+def mask(crc: Any) -> Any:
+    """Mask a checksum: an int, or an array of uint64."""
+    return ((crc * 0x100000001 >> 15) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def header(length: int) -> bytes:
@@ -117,61 +108,24 @@ def summary(values: Iterable[Parts], wall_time: float, step: int = 0) -> bytes:
     return record(*nested(5, *(part for value in values for part in value)), when)
 
 
-# -- the kinds of data -----------------------------------------------------------
-
-
 def value(tag: str, *parts: bytes) -> Parts:
     """A ``Summary.Value``, as a field of the summary."""
-    return nested(1, text_field(1, tag), *parts)
+    return nested(1, text_field(TAG, tag), *parts)
 
 
-def scalar_value(tag: str, number: float) -> Parts:
-    return value(tag, varint(2 << 3 | FIXED32), FLOAT.pack(number))
+def described(kind: Kind, value: Parts, text: str) -> Parts:
+    """Return a value with a text that TensorBoard shows above its plot.
 
-
-def image_value(tag: str, shape: tuple[int, int, int], png: bytes) -> Parts:
-    height, width, channels = shape
-    size = varint_field(1, height) + varint_field(2, width) + varint_field(3, channels)
-    return value(tag, *nested(4, size, *nested(4, png)))
-
-
-def histogram_value(tag: str, buckets: Buckets) -> Parts:
-    # Fields 1 to 5, each behind its key.
-    moments = MOMENTS.pack(
-        *(9, buckets.min, 17, buckets.max, 25, buckets.num, 33, buckets.sum),
-        *(41, buckets.sum_squares),
-    )
-    return value(
-        tag,
-        *nested(
-            5,
-            moments,
-            *nested(6, buckets.limits.astype("<f8", copy=False).tobytes()),
-            *nested(7, buckets.counts.astype("<f8", copy=False).tobytes()),
-        ),
-    )
-
-
-def text_value(tag: str, text: str) -> Parts:
-    # A string tensor of shape (): TensorBoard draws a box round any other shape.
-    # Every event carries its metadata, for the tag's first event may stand in another
-    # file (of a parent process, of an earlier Logger), and that one may be gone.
-    tensor = varint_field(1, DT_STRING) + bytes_field(2) + text_field(8, text)
-    return value(tag, bytes_field(8, tensor), bytes_field(9, plugin("text")))
-
-
-def described(kind: str, value: Parts, text: str) -> Parts:
-    """Return a value with a text that TensorBoard shows at the head of its plot.
-
-    The data server takes it only from metadata that say all they can: the plugin, and
-    the class of data too. They stand in front of the tag, for a number must be last. (A
-    text has metadata of its own as well; readers merge the two.)
+    The data server reads the text only from complete metadata, which name the plugin
+    and the class of data. They precede the tag because a number must come last. (A text
+    has metadata of its own; readers merge the two.)
     """
-    name, data_class = PLUGINS[kind]
-    metadata = plugin(name) + text_field(3, text) + varint_field(4, data_class)
-    return nested(1, bytes_field(9, metadata), *value[1:])
+    metadata = (
+        plugin(kind.plugin) + text_field(3, text) + varint_field(4, kind.data_class)
+    )
+    return nested(1, bytes_field(METADATA, metadata), *value[1:])
 
 
 def plugin(name: str, content: bytes = b"") -> bytes:
-    """The metadata that hands a value to one of TensorBoard's plugins."""
+    """The metadata that hand a value to one of TensorBoard's plugins."""
     return bytes_field(1, text_field(1, name) + bytes_field(2, content))

@@ -6,17 +6,19 @@ one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from google_crc32c import value as crc32c
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from annarchy_tb.tfevents.columns import Columns, Layouts
-from annarchy_tb.tfevents.parsing import Event, parse
+from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, mask
+from annarchy_tb.tfevents.schema import Kind
 
 BLOCK = 1 << 20  # bytes that are read at a time
 FEW = 16  # records of one length that are parsed one by one
@@ -139,6 +141,25 @@ class Scan:
             elif value.tag in self._kinds:
                 event.values[number] = value._replace(kind=self._kinds[value.tag])
         return event
+
+
+def rows(
+    blocks: Iterable[Block],
+    kind: Kind,
+    tag: str,
+    decode: Callable[[Value], Iterable[Any]],
+) -> tuple[NDArray[np.int64], list[Any], NDArray[np.float64]]:
+    """Return the steps, the decoded contents and the wall times of a tag's values."""
+    found = [
+        (event.step, content, event.wall_time)
+        for block in blocks
+        for _, event in block.others
+        for value in event.values
+        if value.tag == tag and value.kind == kind.name
+        for content in decode(value)
+    ]
+    steps, contents, times = zip(*found, strict=True) if found else ((), (), ())
+    return np.array(steps, np.int64), list(contents), np.array(times, np.float64)
 
 
 def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:

@@ -1,0 +1,105 @@
+"""Spikes: convert all the forms that they come in to one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annarchy_tb.inputs.arrays import as_column, as_ranks, numbers
+from annarchy_tb.inputs.messages import describe
+
+LIMIT = 2**62  # of ranks
+
+
+class Spikes(NamedTuple):
+    """When which neuron fired, one entry a spike.
+
+    `times` (K,) float64 and `ranks` (K,) int64, in any order; how many `neurons` there
+    are; and the `duration` where it is known, in the unit of the times.
+    """
+
+    times: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+    neurons: int
+    duration: float | None
+
+
+def collect(spikes: object) -> Spikes:
+    """Bring all forms that spikes come in to one."""
+    if isinstance(spikes, Mapping):
+        return _from_dict(spikes)
+    if isinstance(spikes, tuple):
+        if len(spikes) != 2:
+            raise TypeError(f"spikes must be (times, ranks), got {describe(spikes)}")
+        return _from_pair(*spikes)
+    return _from_array(spikes)
+
+
+def _from_dict(spikes: Mapping[Any, Any]) -> Spikes:
+    if any(isinstance(key, str) for key in spikes):
+        names = list(spikes)
+        key = "spike" if "spike" in names else names[0]
+        raise TypeError(
+            f"the keys of spikes must be ranks of neurons, got {names}; "
+            f"pass what is in it: spikes[{key!r}]"
+        )
+    keys = as_ranks("the keys of spikes", list(spikes), LIMIT)
+    steps = [_flat(key, given) for key, given in spikes.items()]
+    times = _times("the steps of spikes", np.concatenate([*steps, np.empty(0)]))
+    ranks = np.repeat(keys, [len(given) for given in steps])
+    return Spikes(times, ranks, int(keys.max(initial=-1)) + 1, None)
+
+
+def _flat(key: object, given: object) -> NDArray[Any]:
+    try:
+        steps = np.asarray(given)
+        if steps.ndim == 1:
+            return steps
+    except ValueError:  # ragged
+        pass
+    raise TypeError(
+        f"the steps of neuron {key} must be a list of numbers, got {describe(given)}"
+    )
+
+
+def _from_pair(first: object, second: object) -> Spikes:
+    times, ranks = _times("times", first), as_ranks("ranks", second, LIMIT)
+    if len(times) != len(ranks):
+        raise ValueError(
+            f"times and ranks must be equally many, got {len(times)} and {len(ranks)}"
+        )
+    return Spikes(times, ranks, int(ranks.max(initial=-1)) + 1, None)
+
+
+def _from_array(spikes: object) -> Spikes:
+    rule = (
+        "spikes must be {rank: [steps]}, as of monitor.get('spike'), a tuple "
+        "(times, ranks), or a bool array of shape (T, N)"
+    )
+    try:
+        array = numbers("spikes", spikes)
+    except TypeError:
+        array = np.empty(0)
+    if array.ndim != 2:
+        raise TypeError(f"{rule}, got {describe(spikes)}")
+    if array.dtype != np.bool_:
+        fired = array != 0
+        if not (array[fired] == 1).all():
+            raise ValueError(
+                f"{rule}, got {describe(spikes)} with other numbers than 0 and 1"
+            )
+        array = fired
+    steps, neurons = array.shape
+    times, ranks = np.divmod(np.flatnonzero(array), max(neurons, 1))
+    return Spikes(times.astype(np.float64), ranks, neurons, steps)
+
+
+def _times(name: str, given: object) -> NDArray[np.float64]:
+    times = as_column(name, given).astype(np.float64, copy=False)
+    if len(times) and not (math.isfinite(times.min()) and math.isfinite(times.max())):
+        raise ValueError(f"{name} must be finite")
+    return times

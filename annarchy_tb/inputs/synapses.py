@@ -1,0 +1,154 @@
+"""Synapses: convert all the forms that weight matrices come in to two."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annarchy_tb.inputs.arrays import as_ranks, numbers
+from annarchy_tb.inputs.messages import describe
+
+LIMIT = 2**31  # of rows and columns
+
+RULE = (
+    "matrix must have shape (H, W), or be a sparse matrix, a projection, "
+    "(weights, pre_ranks) or (pre, post, weights)"
+)
+
+
+class Synapses(NamedTuple):
+    """The entries of a sparse matrix: `rows`, `columns` and `values`, (K,) each."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    values: NDArray[Any]
+    shape: tuple[int, int]
+
+
+def collect(matrix: Any) -> NDArray[Any] | Synapses:
+    """Bring all forms that matrices come in to two: dense with NaN, or sparse.
+
+    Parameters
+    ----------
+    matrix
+        An array of shape ``(H, W)``; a projection of ANNarchy; an object with
+        ``tocsr()``, as the matrices and arrays of scipy.sparse have; a tuple
+        ``(weights, pre_ranks)`` of lists, one a row; or a tuple ``(pre, post,
+        weights)`` of three arrays of shape ``(K,)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these, or has no rows or no columns.
+    """
+    found: NDArray[Any] | Synapses
+    if hasattr(matrix, "post_ranks"):
+        found = _from_projection(matrix)
+    elif hasattr(matrix, "tocsr"):
+        found = _from_sparse(matrix)
+    elif isinstance(matrix, tuple) and len(matrix) == 2:
+        found = _from_lists(*matrix)
+    elif isinstance(matrix, tuple) and len(matrix) == 3:
+        found = _from_triple(*matrix)
+    else:
+        found = _from_array(matrix)
+    if 0 in found.shape:
+        raise ValueError(f"{RULE}, got one without entries, {found.shape}")
+    return found
+
+
+def _from_array(matrix: object) -> NDArray[Any]:
+    try:
+        array = numbers("matrix", matrix)
+    except TypeError:
+        hint = ""
+        if _are_lists(matrix):
+            hint = "; pass (proj.w, proj.pre_ranks), or proj"
+        elif hasattr(matrix, "i") and hasattr(matrix, "j"):
+            hint = "; pass (S.i, S.j, S.w)"
+        raise TypeError(f"{RULE}, got {describe(matrix)}{hint}") from None
+    if array.ndim != 2:
+        hints = (
+            "where all weights are one number, pass proj instead of proj.w",
+            "reshape it, as in w.reshape(10, 10)",
+            "add_images takes several at once",
+        )
+        hint = hints[min(array.ndim, 2)]
+        raise ValueError(f"{RULE}, got {describe(matrix)}; {hint}")
+    return array
+
+
+def _from_sparse(matrix: Any) -> Synapses:
+    if len(matrix.shape) != 2:
+        raise ValueError(f"{RULE}, got {describe(matrix)}")
+    rows = matrix.tocsr()
+    if not rows.has_canonical_format:
+        rows = rows.copy()  # the user's stays as it is
+        rows.sum_duplicates()
+    found = rows.tocoo()
+    values = numbers("the values of matrix", found.data)
+    height, width = found.shape
+    return Synapses(found.row, found.col, values, (int(height), int(width)))
+
+
+def _from_projection(projection: Any) -> Synapses:
+    # Much faster than its connectivity_matrix(), and much smaller.
+    found = _from_lists(projection.w, projection.pre_ranks)
+    rows = as_ranks("post_ranks", projection.post_ranks, LIMIT)[found.rows]
+    height, width = (
+        int(getattr(side, "population", side).size)  # of a view, the whole
+        for side in (projection.post, projection.pre)
+    )
+    return found._replace(rows=rows, shape=(height, width))
+
+
+def _from_lists(weights: Any, lists: Any) -> Synapses:
+    if not _are_lists(lists):
+        raise TypeError(
+            f"pre_ranks must be lists, one a row, got {describe(lists)}; "
+            f"pass (proj.w, proj.pre_ranks)"
+        )
+    lengths = [len(row) for row in lists]
+    columns = as_ranks("pre_ranks", _joined(lists), LIMIT)
+    if np.isscalar(weights):  # the weight of all synapses
+        values = np.full(len(columns), numbers("weights", weights))
+    elif _are_lists(weights) and [len(row) for row in weights] == lengths:
+        values = numbers("weights", _joined(weights))
+    else:
+        raise ValueError(
+            "weights must be one number, or lists of the lengths of pre_ranks, "
+            f"got {describe(weights)}; pass (proj.w, proj.pre_ranks)"
+        )
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    width = int(columns.max(initial=-1)) + 1
+    return Synapses(rows, columns, values, (len(lengths), width))
+
+
+def _from_triple(pre: object, post: object, weights: object) -> Synapses:
+    columns = as_ranks("pre", pre, LIMIT)
+    rows = as_ranks("post", post, LIMIT)
+    values = numbers("weights", weights)
+    if values.ndim == 0:
+        values = np.full(len(rows), values)
+    if not columns.shape == rows.shape == values.shape:
+        came = ", ".join(str(array.shape) for array in (columns, rows, values))
+        raise ValueError(
+            f"pre, post and weights must have the same shape (K,), got {came}"
+        )
+    shape = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
+    return Synapses(rows, columns, values, shape)
+
+
+def _are_lists(given: object) -> bool:
+    """Return whether something is ragged lists, or an array of them."""
+    if isinstance(given, np.ndarray):
+        given = list(given) if given.ndim and given.dtype.kind == "O" else None
+    return isinstance(given, list | tuple) and all(
+        isinstance(row, list | tuple | np.ndarray) for row in given
+    )
+
+
+def _joined(rows: Any) -> NDArray[Any]:
+    return np.concatenate([*(np.asarray(row) for row in rows), np.empty(0)])

@@ -1,0 +1,28 @@
+"""Check tags: the names under which data is logged."""
+
+from __future__ import annotations
+
+from annarchy_tb.inputs.messages import describe, where
+
+RUN_TABLE = "run"  # the tag of the table that describes the run itself
+
+
+def check_tag(method: str, tag: object) -> None:
+    """Raise if `tag` can't be one."""
+    if not isinstance(tag, str):
+        raise TypeError(
+            f"{method}: tag must be a str and come first, got {describe(tag)}"
+        )
+    if not tag:
+        raise ValueError(f"{method}: tag must not be empty")
+    if tag == RUN_TABLE:
+        raise ValueError(
+            f"{where(method, tag)}: the table of the run itself has this tag; take "
+            f"another, such as 'Run'"
+        )
+    if tag.startswith("_hparams_/"):
+        raise ValueError(f"{where(method, tag)}: TensorBoard keeps this name to itself")
+    try:
+        tag.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{where(method, tag)}: tag must be valid Unicode") from None

@@ -1,0 +1,173 @@
+"""Sounds: samples to WAV, and back."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.numbers import as_count
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents import tensors
+from annarchy_tb.tfevents.parsing import Value, last_field
+from annarchy_tb.tfevents.records import (
+    FIXED32,
+    FLOAT,
+    Parts,
+    nested,
+    text_field,
+    value,
+    varint,
+    varint_field,
+)
+from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.schema import AUDIO
+
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
+
+CHANNELS = 8  # at most: more are mistaken for samples
+STORED = ("uint8", "int16", "int32")  # what WAV holds as it is
+
+# -- logging ---------------------------------------------------------------------------
+
+
+def add_audio(
+    self: Logger,
+    tag: str,
+    sound: ArrayLike,
+    step: float | None = None,
+    rate: int = 44100,
+    *,
+    time: float | None = None,
+) -> None:
+    """Log a sound, shown with a player in the AUDIO tab.
+
+    Parameters
+    ----------
+    tag, step, time
+        See `Logger`.
+    sound : array-like
+        Shape ``(T,)``, or ``(T, C)`` for C channels, at most 8. Floats from -1 to 1,
+        stored in 16 bits; or int16, int32, or uint8 (silence is 128), stored as they
+        are. Floats outside of this range are clipped, and NaN is silent, with a
+        warning. The array is not changed.
+    rate : int, default 44100
+        Samples per second and channel, in Hz.
+    """
+    with Entry(self._run, "add_audio", tag, AUDIO, step, time) as entry:
+        rate = as_count("rate", rate, 2**31 - 1)
+        samples = as_samples(sound)
+        if samples.dtype.kind == "f":
+            if not np.isfinite(samples).all():
+                entry.warn("finite", "NaN is silent, and infinity as loud as can be")
+            if np.fmax.reduce(np.abs(samples), axis=None) > 1:
+                entry.warn("range", "samples outside of -1..1 are clipped")
+            samples = to_int16(samples)
+        entry.write(encode(tag, samples, rate))
+
+
+def as_samples(sound: ArrayLike) -> NDArray[Any]:
+    """Return `sound` with shape ``(T, C)``, of a float type or one that WAV holds."""
+    array = numbers("sound", sound)
+    full = array[:, np.newaxis] if array.ndim == 1 else array
+    if full.ndim != 2 or 0 in full.shape or full.shape[1] > CHANNELS:
+        turned = full.ndim == 2 and full.shape[0] <= CHANNELS
+        raise ValueError(
+            f"sound must have shape (T,), or (T, C) with at most {CHANNELS} channels, "
+            f"got {array.shape}" + ("; pass its .T" if turned else "")
+        )
+    if full.dtype.kind != "f" and full.dtype not in STORED:
+        raise TypeError(
+            f"sound must hold floats from -1 to 1, or be int16, int32 or uint8, "
+            f"got {describe(array)}; convert it, as in sound.astype(np.int16)"
+        )
+    return full
+
+
+def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
+    """Turn floats from -1 to 1 into 16 bits; NaN becomes 0."""
+    levels = np.clip(np.where(np.isnan(samples), 0, samples), -1, 1) * 32767
+    found: NDArray[np.int16] = np.rint(levels).astype(np.int16)
+    return found
+
+
+def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
+    """Encode samples of shape ``(T, C)``, in uint8, int16 or int32, as WAV."""
+    length, channels = samples.shape
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setparams((channels, samples.itemsize, rate, length, "NONE", ""))
+        file.writeframesraw(samples.astype(samples.dtype.newbyteorder("<")).tobytes())
+    head = varint(1 << 3 | FIXED32) + FLOAT.pack(rate)
+    head += varint_field(2, channels) + varint_field(3, length)
+    return value(
+        tag,
+        *nested(
+            AUDIO.field,
+            head,
+            *nested(4, stream.getvalue()),
+            text_field(5, "audio/wav"),
+        ),
+    )
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+class Sounds(NamedTuple):
+    """The sounds of a tag, in the order of writing.
+
+    Attributes
+    ----------
+    steps : array, shape ``(N,)``, int64
+    sounds : list of N arrays, shape ``(T, C)``, uint8, int16 or int32
+        The samples of C channels, as they are stored.
+    rates : list of N int
+        Samples per second and channel, in Hz.
+    times : array, shape ``(N,)``, float64
+        As in `Scalars`.
+    """
+
+    steps: NDArray[np.int64]
+    sounds: list[NDArray[Any]]
+    rates: list[int]
+    times: NDArray[np.float64]
+
+
+def read(blocks: Iterable[Block], tag: str) -> Sounds:
+    """Return the sounds of a tag; there may be none."""
+    steps, found, times = rows(blocks, AUDIO, tag, decode)
+    sounds, rates = [sound for sound, _ in found], [rate for _, rate in found]
+    return Sounds(steps, sounds, rates, times)
+
+
+def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
+    """Yield the sounds that a value holds, with their rates: one, or those of a tensor.
+
+    Raises
+    ------
+    ValueError
+        If a sound is not WAV in whole numbers, as another writer may have stored it.
+    """
+    # A tensor holds each sound and a label for it.
+    single = value.field == AUDIO.field
+    for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[::2]:
+        try:
+            with wave.open(io.BytesIO(data)) as file:
+                channels, width, rate, length, *_ = file.getparams()
+                raw = np.frombuffer(file.readframes(length), np.uint8)
+        except (wave.Error, EOFError) as error:
+            raise ValueError(
+                f"the sound is not WAV in whole numbers: {error}"
+            ) from None
+        if width == 3:  # the upper bytes of 32 bits
+            raw = np.pad(raw.reshape(-1, 3), ((0, 0), (1, 0))).reshape(-1)
+        dtype = {1: "u1", 2: "<i2", 3: "<i4", 4: "<i4"}[width]
+        yield raw.view(dtype).reshape(-1, channels), rate

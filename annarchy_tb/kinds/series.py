@@ -1,0 +1,149 @@
+"""Whole recorded time series: many scalars in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from time import time as now
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.clock import MAX_STEP, whole_steps
+from annarchy_tb.inputs.numbers import LARGEST, warn_range
+from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.run.entry import Entry
+from annarchy_tb.run.order import goes_back, time_goes_back
+from annarchy_tb.run.state import RunState
+from annarchy_tb.tfevents.schema import SCALAR
+from annarchy_tb.tfevents.table import record_blocks
+from annarchy_tb.tfevents.templates import scalar_value
+
+if TYPE_CHECKING:
+    from annarchy_tb.logger import Logger
+
+
+def add_series(
+    self: Logger,
+    tag: str | list[str] | tuple[str, ...],
+    values: ArrayLike,
+    steps: ArrayLike | None = None,
+    *,
+    times: ArrayLike | None = None,
+) -> None:
+    """Log a whole recorded time series: many points in one call.
+
+    The event file holds the same as after `add_scalar` (or, for several tags, `log`)
+    point by point, but is written some ten times faster.
+
+    Parameters
+    ----------
+    tag : str, or list of K str
+        See `Logger`; with a list, one tag for each column of `values`.
+    values : array-like
+        Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type. NaN and infinity are
+        kept. N may be 0.
+    steps : array-like, optional
+        Shape ``(N,)``: whole numbers. Left out, they are counted from `times` if the
+        Logger has a `dt`; otherwise they continue from the last step.
+    times : array-like, optional
+        Shape ``(N,)``: simulated times in the Logger's `time_unit`. Left out, all
+        points have the time of the call.
+    """
+    method, run = "add_series", self._run
+    run.check_open()
+    single = not isinstance(tag, (list, tuple))
+    tags: tuple[str, ...] = (tag,) if single else tuple(tag)  # type: ignore[assignment]
+    for one in tags:
+        check_tag(method, one)
+    label = tags[0] if single else str(tags)
+    place = (run.directory, tags)
+    with Entry(run, method, label, SCALAR, places=[place]) as entry:
+        if len(set(tags)) < len(tags):
+            raise ValueError("the tags must be distinct")
+        whole, wall_times = _places(run, steps, times)
+        table = as_table(values, None if single else len(tags))
+        _check_number("steps", whole, len(table))
+        _check_number("times", None if times is None else wall_times, len(table))
+        if not table.size:
+            return
+        first = None if whole is None else int(whole[0])
+        at = entry.begin(first, None if times is None else float(wall_times[0]))
+        if whole is None:
+            if at > MAX_STEP + 1 - len(table):
+                raise ValueError("steps must fit into 64 bits")
+            whole = at + np.arange(len(table), dtype=np.int64)
+        falls = np.flatnonzero(whole[1:] <= whole[:-1])
+        if len(falls):
+            last, step = whole[falls[0] : falls[0] + 2].tolist()
+            entry.warn(*goes_back(step, last))
+        elif (wall_times[1:] < wall_times[:-1]).any():
+            entry.warn(*time_goes_back())
+        beyond = beyond_single(table)
+        if beyond is not None:
+            warn_range(entry.warn, beyond)
+    blocks: Iterable[bytes | memoryview]
+    blocks = record_blocks(tags, table, wall_times, whole)
+    if entry.describes():  # in the first event
+        row = table[0].astype(np.float32).tolist()
+        values_of_row = map(scalar_value, tags, row)
+        head = entry.event(place, values_of_row, float(wall_times[0]), int(whole[0]))
+        later = wall_times if len(wall_times) == 1 else wall_times[1:]
+        blocks = chain([head], record_blocks(tags, table[1:], later, whole[1:]))
+    drawn = None if times is None else float(wall_times[-1])
+    entry.write_blocks(blocks, int(whole[-1]), drawn)
+
+
+def _places(
+    run: RunState, steps: ArrayLike | None, times: ArrayLike | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
+    """Return the steps, None if they are to be counted, and the wall times."""
+    whole = None if steps is None else whole_steps(steps)
+    if times is None:
+        return whole, np.array([now()])
+    wall_times = run.clock.wall_times(times, run.started)
+    return run.clock.steps(times) if whole is None else whole, wall_times
+
+
+def _check_number(name: str, given: NDArray[Any] | None, number: int) -> None:
+    if given is not None and len(given) != number:
+        raise ValueError(
+            f"{name} must be as many as values, {number}, got {len(given)}"
+        )
+
+
+def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
+    """Return values of shape ``(N,)``, or ``(N, columns)``, as a table of numbers.
+
+    Raises
+    ------
+    TypeError
+        If they are no real numbers.
+    ValueError
+        If they have another shape.
+    """
+    array = numbers("values", values)
+    if columns is None and array.ndim == 1:
+        return array[:, np.newaxis]
+    if columns is None or array.ndim != 2 or array.shape[1] != columns:
+        wanted = "(N,) for one tag" if columns is None else f"(N, {columns})"
+        place = ", ".join(":" + "0" * (array.ndim - 1))
+        hint = f"; take a column of it, as values[{place}], or give a list of tags"
+        raise ValueError(
+            f"values must have shape {wanted}, got {array.shape}"
+            + (hint if columns is None and array.ndim > 1 else "")
+        )
+    return array
+
+
+def beyond_single(table: NDArray[Any]) -> float | None:
+    """Return a finite number that single precision can't hold, if there is one."""
+    if table.dtype != np.float64:
+        return None
+    high, low = np.fmax.reduce(table, axis=None), np.fmin.reduce(table, axis=None)
+    if max(high, -low) < LARGEST:
+        return None
+    beyond = table[np.isfinite(table) & (np.abs(table) >= LARGEST)]
+    return float(beyond[0]) if len(beyond) else None

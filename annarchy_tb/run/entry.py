@@ -1,0 +1,222 @@
+"""The one way in: every call that logs data goes through an Entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+
+from annarchy_tb.inputs.messages import naming
+from annarchy_tb.inputs.numbers import as_number
+from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.run.directory import RunDirectory
+from annarchy_tb.run.ledger import TagState
+from annarchy_tb.run.order import follow
+from annarchy_tb.run.state import RunState
+from annarchy_tb.run.warned import Remark
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents.records import Parts
+from annarchy_tb.tfevents.schema import Kind
+
+Place = tuple[
+    RunDirectory, tuple[str, ...]
+]  # a directory, and tags that share an event
+
+
+class Entry:
+    """One call that logs data of one kind.
+
+    Making it checks everything but the data: that the run is open, the tag, its kind,
+    the step and the time. In its ``with`` block, errors get the method and the tag in
+    front of them, and `warn` collects warnings. `write` gives these, enters the tag in
+    the ledger, and writes the record. Until then, nothing has changed::
+
+        with Entry(self._run, "add_text", tag, TEXT, step, time) as entry:
+            entry.write(encode(tag, as_text("text", text)))
+
+    Parameters
+    ----------
+    run
+        The run.
+    method, tag
+        What errors and warnings name; the tag is None where several are logged.
+    kind
+        The kind of data.
+    step, time
+        As the user gave them.
+    places
+        Where the data goes, an event for each place. By default, that is `tag` in the
+        directory of the run.
+    apart
+        Count on from the last step at each place, and not from the largest of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of these is not what it must be.
+
+    Attributes
+    ----------
+    states : list of TagState
+        After writing: the states of the tags, place by place.
+    """
+
+    states: list[TagState]
+    _run: RunState
+    _method: str
+    _tag: str | None
+    _kind: Kind
+    _places: Sequence[Place]
+    _apart: bool
+    _naming: naming
+    _step: int | None
+    _wall_time: float
+    _drawn: float | None
+    _remarks: list[Remark]
+
+    def __init__(
+        self,
+        run: RunState,
+        method: str,
+        tag: str | None,
+        kind: Kind,
+        step: float | None = None,
+        time: float | None = None,
+        *,
+        places: Sequence[Place] | None = None,
+        apart: bool = False,
+    ) -> None:
+        run.check_open()
+        if places is None:
+            check_tag(method, tag)
+            places = [(run.directory, (tag,))]  # type: ignore[list-item]
+        for directory, tags in places:
+            for one in tags:
+                check_tag(method, one)
+                directory.ledger.check(method, one, kind.name)
+        self._naming = naming(method, tag)
+        with self._naming:
+            self._step, self._wall_time = run.when(step, time)
+        self._run = run
+        self._method = method
+        self._tag = tag
+        self._kind = kind
+        self._places = places
+        self._apart = apart
+        self._drawn = None if time is None else self._wall_time
+        self._remarks = []
+        self.states = []
+
+    def __enter__(self) -> Entry:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._naming.__exit__(kind, error, traceback)
+
+    def warn(self, subject: str, message: str, tag: str | None = None) -> None:
+        """Have `write` warn, once a tag and subject."""
+        self._remarks.append(Remark(self._method, tag or self._tag, subject, message))
+
+    def number(self, value: object, name: str | None = None) -> float:
+        """Return a value as a float; messages call it `name`, or else by the tag."""
+        with naming(self._method, name or self._tag):
+            return as_number(value, lambda about, said: self.warn(about, said, name))
+
+    def numbers(self, values: Mapping[str, object]) -> list[float]:
+        """Return the values of a dict as floats."""
+        prefix = "" if self._tag is None else f"{self._tag}: "
+        return [self.number(value, prefix + name) for name, value in values.items()]
+
+    def event(
+        self, place: Place, values: Iterable[Parts], wall_time: float, step: int
+    ) -> bytes:
+        """Return the record of one event, with the descriptions of new tags."""
+        if self._run.directory.descriptions:
+            values = [
+                records.described(self._kind, value, text) if text else value
+                for text, value in zip(self._texts(place), values, strict=True)
+            ]
+        return records.summary(values, wall_time, step)
+
+    def describes(self) -> bool:
+        """Return whether the next event has descriptions."""
+        return any(text for place in self._places for text in self._texts(place))
+
+    def _texts(self, place: Place) -> list[str]:
+        """Return the descriptions of new tags, and ``""`` for all others."""
+        (directory, tags), texts = place, self._run.directory.descriptions
+        return [
+            "" if directory.ledger.has_begun(tag) else texts.get(tag, "")
+            for tag in tags
+        ]
+
+    def write(self, *values: Parts) -> None:
+        """Write a value for each tag of each place."""
+        steps = self._steps()
+        made, rest = [], iter(values)
+        for place, step in zip(self._places, steps, strict=True):
+            its = islice(rest, len(place[1]))
+            made.append(self.event(place, its, self._wall_time, step))
+        self._run.warned.give(self._remarks)
+        for place, step, record in zip(self._places, steps, made, strict=True):
+            self._enter(place, step, self._drawn)
+            place[0].file.append(record)
+
+    def write_nothing(self) -> None:
+        """Only give the warnings."""
+        self._run.warned.give(self._remarks)
+
+    def begin(self, step: int | None, drawn: float | None) -> int:
+        """Return the first step of several, and collect a warning if it goes back.
+
+        Parameters
+        ----------
+        step
+            The first step; None to count on.
+        drawn
+            The wall time at which the first simulated time is drawn, if there is one.
+        """
+        self._step, self._drawn = step, drawn
+        return self._steps()[0]
+
+    def write_blocks(
+        self, blocks: Iterable[bytes | memoryview], last: int, drawn: float | None
+    ) -> None:
+        """Write whole records that others made, up to the step `last`.
+
+        `drawn` is the wall time at which the last simulated time is drawn, if there is
+        one.
+        """
+        self._run.warned.give(self._remarks)
+        [place] = self._places
+        self._enter(place, last, drawn)
+        for block in blocks:
+            place[0].file.append(block)
+
+    def _steps(self) -> list[int]:
+        """Return the step at each place, and collect warnings of those that go back."""
+        ends = [directory.ledger.furthest(tags) for directory, tags in self._places]
+        if not self._apart and ends:
+            lasts, times = zip(*ends, strict=True)
+            ends = [(max(lasts), max(times))] * len(ends)
+        steps = []
+        for last, last_time in ends:
+            with self._naming:
+                step, problem = follow(last, last_time, self._step, self._drawn)
+            if problem is not None:
+                self.warn(*problem)
+            steps.append(step)
+        return steps
+
+    def _enter(self, place: Place, step: int, drawn: float | None) -> None:
+        directory, tags = place
+        for state in directory.ledger.enter(tags, self._kind.name):
+            state.last = step
+            if drawn is not None:
+                state.time = drawn
+            self.states.append(state)

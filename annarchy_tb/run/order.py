@@ -1,0 +1,59 @@
+"""The order of a tag's points: which step comes next, and whether it comes after."""
+
+from __future__ import annotations
+
+from annarchy_tb.inputs.clock import MAX_STEP
+from annarchy_tb.run.ledger import NEVER
+
+Problem = tuple[str, str]  # its subject, "order" or "time", and a message
+
+COUNT_ON = "leave step out to continue counting"
+AFTER_RESET = "let time continue, or make a new Logger"
+
+
+def follow(
+    last: int, last_time: float, step: int | None, drawn: float | None
+) -> tuple[int, Problem | None]:
+    """Return the step of the next point, and what is wrong with its order, if anything.
+
+    Parameters
+    ----------
+    last, last_time
+        The last step, and the wall time at which the last simulated time is drawn.
+    step
+        The next step; None to count on.
+    drawn
+        The wall time at which the next simulated time is drawn, if it has one.
+
+    Raises
+    ------
+    ValueError
+        If there is no step after the last one.
+    """
+    back = drawn is not None and drawn < last_time
+    if step is None:
+        if last == MAX_STEP:
+            raise ValueError(f"step can't be left out after {MAX_STEP}")
+        step = 0 if last == NEVER else last + 1
+    elif step <= last:
+        return step, goes_back(step, last, back)
+    return step, time_goes_back() if back else None
+
+
+def goes_back(step: int, last: int, reset: bool = False) -> Problem:
+    """Say that `step` does not come after `last`, perhaps because of a reset."""
+    advice = f"after a reset of the network, {AFTER_RESET}" if reset else COUNT_ON
+    return (
+        "order",
+        f"step {step} comes after step {last}; TensorBoard hides the points of this "
+        f"tag from step {step} on. Steps should increase: {advice}",
+    )
+
+
+def time_goes_back() -> Problem:
+    """Say that simulated time goes back."""
+    return (
+        "time",
+        f"simulated time goes back; on the RELATIVE axis, TensorBoard draws the new "
+        f"points over the old ones. After a reset of the network, {AFTER_RESET}",
+    )

@@ -1,0 +1,117 @@
+"""Paths: claiming the directory of a run, and walking through what is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from time import time as now
+
+from annarchy_tb.inputs.messages import describe
+from annarchy_tb.run import names
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.names import harmless, is_ours
+from annarchy_tb.tfevents.scan import Scan
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """Return a local path that holds wherever the process changes its directory to."""
+    text = os.fspath(path)
+    if "://" in text:
+        raise ValueError(f"logdir must be a local directory, got {text!r}")
+    return Path(os.path.abspath(os.path.expanduser(text)))
+
+
+def inside(parent: Path, name: object) -> Path:
+    """Return the directory of a run below `parent`, by its name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the name is not one, or leads out of `parent`.
+    """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"experiment must be a str, the name of the run, or None to be named by "
+            f"time; got {describe(name)}"
+        )
+    path = Path(name)
+    if (
+        not path.parts
+        or path.is_absolute()
+        or ".." in path.parts
+        or "\0" in name
+        or harmless(name) != name
+    ):
+        raise ValueError(
+            f"experiment must be a name below logdir, without '..' and 'tfevents', or "
+            f"None to be named by time; got {name!r}"
+        )
+    return parent / path
+
+
+def claim(parent: Path, name: str) -> Path:
+    """Make a directory that is nobody else's: `name`, or ``name_1``, ``name_2``...
+
+    One atomic ``mkdir`` decides, so any number of processes may ask for the same name
+    at the same time.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for directory in claimable(parent, name):
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir()
+            break
+    return directory
+
+
+def claimable(parent: Path, name: str) -> Iterator[Path]:
+    """Yield the directories that `claim` makes for a name, without end."""
+    yield parent / name
+    for clash in itertools.count(1):
+        yield parent / f"{name}_{clash}"
+
+
+def directories(run: Path) -> Iterator[Path]:
+    """Yield the directories whose event files are the run's: its own, its curves'.
+
+    A directory inside a run of ours is none of it if it has a ``run.json``, or event
+    files of another writer.
+    """
+    own = (run / names.RUN_JSON).exists()
+    waiting = [run]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            with os.scandir(directory) as entries:
+                there = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            if directory == run:
+                raise
+            continue  # somebody's scratch files come and go
+        if directory != run and is_another_run([entry.name for entry in there], own):
+            continue
+        yield directory
+        waiting += (
+            Path(entry.path)
+            for entry in there
+            if entry.name != names.CHECKPOINTS and entry.is_dir(follow_symlinks=False)
+        )
+
+
+def is_another_run(inside: Collection[str], ours: bool) -> bool:
+    """Return whether a directory with these names in it is no curve of the run above.
+
+    `ours` is whether that run is one of this package.
+    """
+    files = [name for name in inside if "tfevents" in name]
+    return names.RUN_JSON in inside or (ours and not all(map(is_ours, files)))
+
+
+def first_time(run: Path) -> float:
+    """Return when the first event of a run was written; without one, the time now."""
+    for block in Scan().files(event_files(run)):
+        for _, event in block.others:  # every file begins with one
+            return event.wall_time
+    return now()

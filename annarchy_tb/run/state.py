@@ -1,0 +1,142 @@
+"""The state of an open run, shared by everything that logs to it."""
+
+from __future__ import annotations
+
+from time import time as now
+from typing import Any, NamedTuple, Protocol
+
+from annarchy_tb.inputs.clock import DRAWN, MAX_STEP, MIN_STEP, Clock, whole_step
+from annarchy_tb.run.directory import RunDirectory
+from annarchy_tb.run.ledger import TagState
+from annarchy_tb.run.order import follow
+from annarchy_tb.run.warned import Warned
+from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents.event_file import EventFile
+from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
+
+
+class Flushable(Protocol):
+    """Something that holds values until it logs a point for them."""
+
+    def flush(self) -> None:
+        """Log a point for the values that are held."""
+
+
+class Curve(NamedTuple):
+    """Where a value of a plot is written: to one curve."""
+
+    file: EventFile
+    state: TagState
+    records: ScalarRecords
+
+
+class RunState:
+    """An open run: its files, its clock, and what was said about it.
+
+    Parameters
+    ----------
+    directory
+        Its directory.
+    clock
+        Its simulated time.
+    started
+        When it first began, in seconds since 1970: simulated time counts from there.
+
+    Attributes
+    ----------
+    warned : Warned
+        The warnings given so far.
+    units : dict of str to str
+        The units of tags, as hooks found them.
+    pending : dict
+        The windows that hold values, in their order.
+    scalar_records, event_records, plot_records : dict
+        The templates of tags, of tags logged together, and of plots by tag and keys,
+        filled when their first record is written and empty once the run is closed.
+    """
+
+    directory: RunDirectory
+    clock: Clock
+    started: float
+    warned: Warned
+    units: dict[str, str]
+    pending: dict[Flushable, None]
+    scalar_records: dict[str, tuple[TagState, ScalarRecords]]
+    event_records: dict[tuple[str, ...], EventRecords]
+    plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
+
+    def __init__(self, directory: RunDirectory, clock: Clock, started: float) -> None:
+        self.directory = directory
+        self.clock = clock
+        self.started = started
+        self.warned = Warned()
+        self.units = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Hold nothing, and have no templates."""
+        self.pending = {}
+        self.scalar_records, self.event_records, self.plot_records = {}, {}, {}
+
+    def check_open(self) -> None:
+        """Raise ValueError if the run is closed."""
+        if self.directory.file.closed:
+            raise ValueError(f"Logger is closed: {self.directory.path}")
+
+    def when(self, step: float | None, time: float | None) -> tuple[int | None, float]:
+        """Return a step, None if it is to be counted, and the wall time.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the step is not a whole number, or the time not a finite one.
+        """
+        if type(step) is int and MIN_STEP <= step <= MAX_STEP:
+            if time is None:
+                return step, now()
+            if type(time) is float and -DRAWN < time < DRAWN:
+                return step, self.started + time * self.clock.seconds
+        elif step is time is None:
+            return None, now()
+        whole = self.clock.step(time) if step is None else whole_step(step)
+        if time is None:
+            return whole, now()
+        return whole, self.clock.wall_time(time, self.started)
+
+    def next(
+        self, last: int, last_time: float, step: float | None, time: float | None
+    ) -> tuple[int, float]:
+        """Return the step and the wall time of a point that comes after the last one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it does not come after it, or as `when` does.
+        """
+        whole, wall_time = self.when(step, time)
+        drawn = None if time is None else wall_time
+        at, problem = follow(last, last_time, whole, drawn)
+        if problem is not None:
+            raise ValueError(problem)
+        return at, wall_time
+
+    def append(self, value: records.Parts) -> None:
+        """Write one of the run's own values, about itself and not of the simulation."""
+        self.directory.file.append(records.summary([value], now()))
+
+    def close(self) -> int:
+        """Close all files, and return how many records could not be written."""
+        try:
+            return self.directory.close()
+        finally:
+            self.scalar_records.clear()
+            self.event_records.clear()
+            self.plot_records.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("pending", "scalar_records", "event_records", "plot_records")
+        return {k: v for k, v in self.__dict__.items() if k not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()

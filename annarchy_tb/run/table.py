@@ -1,0 +1,51 @@
+"""The record of a run as a Markdown table, for the TEXT tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annarchy_tb.run.info import RunInfo, date
+
+Row = tuple[str, Any]
+
+
+def as_table(info: RunInfo) -> str:
+    """Return a record as a Markdown table, beginning with what differs between runs."""
+    rows: list[Row] = [("status", info.status)]
+    if info.error:
+        message = f"{info.error.get('type')}: {info.error.get('message')}"
+        rows += [("error", message), ("where", info.error.get("where"))]
+    rows += [("started", _readable(info.started)), ("ended", _readable(info.ended))]
+    rows += [("restarts", info.restarts or None)]
+    lines = [f"| run | {_cell(info.experiment)} |", "|---|---|", *_lines(rows)]
+    for kind, values in (("params", info.params), ("metrics", info.metrics)):
+        for name, value in (values or {}).items():
+            lines.append(f"| {kind}: **{_cell(name)}** | {_cell(value)} |")
+    rows = [("host", info.host), ("pid", info.pid), ("user", info.user)]
+    rows += [("command", info.command), ("cwd", info.cwd)]
+    if info.git and info.git.get("commit"):
+        changed = " (modified)" if info.git.get("dirty") else ""
+        rows += [("git", f"{str(info.git['commit'])[:12]}{changed}")]
+    rows += [(f"SLURM {name}", value) for name, value in (info.slurm or {}).items()]
+    rows += [("python", info.python), *(info.versions or {}).items()]
+    return "\n".join([*lines, *_lines(rows)])
+
+
+def _lines(rows: list[Row]) -> list[str]:
+    return [f"| {_cell(n)} | {_cell(v)} |" for n, v in rows if v is not None]
+
+
+def _readable(moment: str | None) -> str | None:
+    """Return a date in ISO 8601 as people write it."""
+    found = date(moment)
+    return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else None
+
+
+def _cell(value: Any) -> str:
+    """Return a text that stays within its cell, and is shown literally."""
+    text = str(value)
+    text = text if len(text) <= 300 else f"{text[:297]}..."
+    for special in "\\`*_{}[]<>|#~":
+        text = text.replace(special, f"\\{special}" if special not in "<>" else special)
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return " ".join(text.split())

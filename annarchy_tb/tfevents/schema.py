@@ -1,0 +1,64 @@
+"""The kinds of data in event files: a row each, which all other modules look up.
+
+The field numbers are those of ``Summary.Value`` in TensorFlow's ``summary.proto``, and
+the data classes those of its ``DataClass``
+(https://github.com/tensorflow/tensorboard, ``tensorboard/compat/proto``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kind
+
+
+class Kind(NamedTuple):
+    """A kind of data.
+
+    Attributes
+    ----------
+    name : str
+        Its name, and that of its module in ``annarchy_tb.kinds``.
+    plugin : str
+        The plugin of TensorBoard that shows it.
+    data_class : int
+        The class of its data: 1 scalar, 2 tensor, 3 blob sequence.
+    field : int
+        The field of ``Summary.Value`` that holds it.
+    shown_as : {"png", "numbers", "text", "html"}
+        How a reader shows it.
+    """
+
+    name: str
+    plugin: str
+    data_class: int
+    field: int
+    shown_as: Literal["png", "numbers", "text", "html"]
+
+
+KINDS = (
+    SCALAR := Kind("scalar", "scalars", 1, 2, "numbers"),
+    IMAGE := Kind("image", "images", 3, 4, "png"),
+    HISTOGRAM := Kind("histogram", "histograms", 2, 5, "numbers"),
+    AUDIO := Kind("audio", "audio", 3, 6, "html"),
+    TEXT := Kind("text", "text", 2, TENSOR, "text"),
+)
+
+BY_NAME = {kind.name: kind for kind in KINDS}
+_OF_FIELD = {kind.field: kind.name for kind in KINDS if kind.field != TENSOR}
+_OF_PLUGIN = {kind.plugin: kind.name for kind in KINDS}
+
+
+def kind_of_field(field: int) -> str | None:
+    """Return the kind that a field of ``Summary.Value`` holds, if only one can be."""
+    return _OF_FIELD.get(field)
+
+
+def kind_of_plugin(plugin: str) -> str:
+    """Return the kind that a plugin shows; the plugin itself if it has no row here."""
+    return _OF_PLUGIN.get(plugin, plugin)
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of that name, or that of a plugin that has no row here."""
+    return BY_NAME.get(name) or Kind(name, name, 2, TENSOR, "html")
