@@ -29,12 +29,12 @@ from annarchy_tb.kinds import (
 )
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
-from annarchy_tb.run.ledger import TagState
+from annarchy_tb.run.ledger import Group, TagState
 from annarchy_tb.run.paths import absolute, claim, inside
 from annarchy_tb.run.state import Curve, RunState
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless
-from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
+from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
     from annarchy_tb.reading.last import Last
@@ -115,9 +115,8 @@ class Logger:
 
     # What the fastest methods need, at hand.
     _file: EventFile
-    _groups: dict[tuple[str, ...], list[TagState]]
+    _groups: dict[tuple[str, ...], Group]
     _scalar_records: dict[str, tuple[TagState, ScalarRecords]]
-    _event_records: dict[tuple[str, ...], EventRecords]
     _plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
 
     def __init__(
@@ -179,7 +178,6 @@ class Logger:
         self._file = self._run.directory.file
         self._groups = self._run.directory.ledger.groups
         self._scalar_records = self._run.scalar_records
-        self._event_records = self._run.event_records
         self._plot_records = self._run.plot_records
         self._writer = None
         self._last = None

@@ -45,12 +45,18 @@ class naming:  # noqa: N801 -- reads as a verb: with naming(...)
     def __exit__(
         self, _: object, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        if not isinstance(error, (TypeError, ValueError, OverflowError)):
-            return
-        if str(error).startswith((f"{self._method}(", f"{self._method}: ")):
-            return  # a block inside was more precise
-        base = TypeError if isinstance(error, TypeError) else ValueError
-        raise base(f"{where(self._method, self._tag)}: {error}") from None
+        if error is not None:
+            raise_named(self._method, self._tag, error)
+
+
+def raise_named(method: str, tag: object, error: BaseException) -> None:
+    """Raise an error about an argument anew, with the method and the tag in front."""
+    if not isinstance(error, (TypeError, ValueError, OverflowError)):
+        return
+    if str(error).startswith((f"{method}(", f"{method}: ")):
+        return  # a block inside was more precise
+    base = TypeError if isinstance(error, TypeError) else ValueError
+    raise base(f"{where(method, tag)}: {error}") from None
 
 
 def where(method: str, tag: object) -> str:

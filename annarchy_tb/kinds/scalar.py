@@ -104,8 +104,12 @@ def add_scalars(
     """
     try:
         curves = self._plot_records[tag, tuple(value)]
-        last, last_time = furthest([curve.state for curve in curves])
-        at, wall_time = self._run.next(last, last_time, step, time)
+        last = max([curve.state.last for curve in curves])
+        if time is None and type(step) is int and last < step <= MAX_STEP:
+            at, wall_time = step, now()
+        else:
+            _, last_time = furthest([curve.state for curve in curves])
+            at, wall_time = self._run.next(last, last_time, step, time)
         made = [
             curve.records.make(number, wall_time, at)
             for curve, number in zip(curves, value.values(), strict=True)
@@ -176,17 +180,14 @@ def log_for(
     """Log several numbers as `log` does, for a method that messages name."""
     try:
         tags = tuple(metrics)
-        template, states = self._event_records[tags], self._groups[tags]
-        if len(states) == 1:
-            [state] = states
-            last, last_time = state.last, state.time
-        else:
-            last, last_time = furthest(states)
+        group = self._groups[tags]
+        states = group.states
+        last = states[0].last if len(states) == 1 else furthest(states)[0]
         if time is None and type(step) is int and last < step <= MAX_STEP:
             at, wall_time = step, now()
         else:
-            at, wall_time = self._run.next(last, last_time, step, time)
-        data = template.make(metrics.values(), wall_time, at)
+            at, wall_time = self._run.next(*furthest(states), step, time)
+        data = group.records.make(metrics.values(), wall_time, at)  # type: ignore[union-attr]
     except Exception:
         _log_checked(self, method, label, metrics, step, time)
         return
@@ -213,8 +214,9 @@ def _log_checked(
     with Entry(run, method, label, SCALAR, step, time, places=places) as entry:
         numbers = [entry.number(value, tag) for tag, value in metrics.items()]
         entry.write(*map(scalar_value, tags, numbers))
-    if tags and tags not in self._event_records:
-        self._event_records[tags] = EventRecords(tags)
+    if tags:
+        group = self._groups[tags]
+        group.records = group.records or EventRecords(tags)
 
 
 # -- reading back ----------------------------------------------------------------------

@@ -21,6 +21,8 @@ from annarchy_tb.tfevents.schema import METADATA, TEXT
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
+PLUGIN = bytes_field(METADATA, plugin(TEXT.plugin))
+
 # -- logging ---------------------------------------------------------------------------
 
 
@@ -53,7 +55,7 @@ def encode(tag: str, text: str) -> Parts:
     file (of a parent process, or of an earlier Logger), and that file may be gone.
     """
     tensor = bytes_field(TEXT.field, tensors.of_text(text))
-    return value(tag, tensor, bytes_field(METADATA, plugin(TEXT.plugin)))
+    return value(tag, tensor, PLUGIN)
 
 
 def describe(self: Logger, tag: str, text: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from types import TracebackType
 
-from annarchy_tb.inputs.messages import naming
+from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
 from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.run.directory import RunDirectory
@@ -61,6 +60,10 @@ class Entry:
         After writing: the states of the tags, place by place.
     """
 
+    __slots__ = (
+        *("_apart", "_drawn", "_kind", "_method", "_places", "_remarks", "_run"),
+        *("_step", "_tag", "_wall_time", "states"),
+    )
     states: list[TagState]
     _run: RunState
     _method: str
@@ -68,7 +71,6 @@ class Entry:
     _kind: Kind
     _places: Sequence[Place]
     _apart: bool
-    _naming: naming
     _step: int | None
     _wall_time: float
     _drawn: float | None
@@ -94,9 +96,11 @@ class Entry:
             for one in tags:
                 check_tag(method, one)
                 directory.ledger.check(method, one, kind.name)
-        self._naming = naming(method, tag)
-        with self._naming:
+        try:
             self._step, self._wall_time = run.when(step, time)
+        except Exception as error:
+            raise_named(method, tag, error)
+            raise
         self._run = run
         self._method = method
         self._tag = tag
@@ -116,7 +120,8 @@ class Entry:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._naming.__exit__(kind, error, traceback)
+        if error is not None:
+            raise_named(self._method, self._tag, error)
 
     def warn(self, subject: str, message: str, tag: str | None = None) -> None:
         """Have `write` warn, once a tag and subject."""
@@ -157,13 +162,15 @@ class Entry:
 
     def write(self, *values: Parts) -> None:
         """Write a value for each tag of each place."""
-        steps = self._steps()
-        made, rest = [], iter(values)
-        for place, step in zip(self._places, steps, strict=True):
-            its = islice(rest, len(place[1]))
-            made.append(self.event(place, its, self._wall_time, step))
-        self._run.warned.give(self._remarks)
-        for place, step, record in zip(self._places, steps, made, strict=True):
+        made, begin = [], 0
+        for place, step in zip(self._places, self._steps(), strict=True):
+            end = begin + len(place[1])
+            record = self.event(place, values[begin:end], self._wall_time, step)
+            made.append((place, step, record))
+            begin = end
+        if self._remarks:
+            self._run.warned.give(self._remarks)
+        for place, step, record in made:
             self._enter(place, step, self._drawn)
             place[0].file.append(record)
 
@@ -201,21 +208,24 @@ class Entry:
     def _steps(self) -> list[int]:
         """Return the step at each place, and collect warnings of those that go back."""
         ends = [directory.ledger.furthest(tags) for directory, tags in self._places]
-        if not self._apart and ends:
+        if len(ends) > 1 and not self._apart:
             lasts, times = zip(*ends, strict=True)
             ends = [(max(lasts), max(times))] * len(ends)
-        steps = []
-        for last, last_time in ends:
-            with self._naming:
-                step, problem = follow(last, last_time, self._step, self._drawn)
-            if problem is not None:
-                self.warn(*problem)
-            steps.append(step)
-        return steps
+        return [self._follow(*end) for end in ends]
+
+    def _follow(self, last: int, last_time: float) -> int:
+        try:
+            step, problem = follow(last, last_time, self._step, self._drawn)
+        except ValueError as error:
+            raise_named(self._method, self._tag, error)
+            raise
+        if problem is not None:
+            self.warn(*problem)
+        return step
 
     def _enter(self, place: Place, step: int, drawn: float | None) -> None:
         directory, tags = place
-        for state in directory.ledger.enter(tags, self._kind.name):
+        for state in directory.ledger.enter(tags, self._kind.name).states:
             state.last = step
             if drawn is not None:
                 state.time = drawn

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from annarchy_tb.inputs.clock import MIN_STEP
 from annarchy_tb.inputs.messages import where
+from annarchy_tb.tfevents.templates import EventRecords
 
 NEVER = MIN_STEP - 1  # the last step of a tag without one
 
@@ -43,6 +45,22 @@ class TagState:
         self.number = 0
 
 
+class Group:
+    """Tags that are logged together: their states, and the template of their records.
+
+    There are fewer states than tags: tags that were only ever logged together share
+    one, so that a single look places them all.
+    """
+
+    __slots__ = ("records", "states")
+    records: EventRecords | None
+    states: list[TagState]
+
+    def __init__(self, states: list[TagState]) -> None:
+        self.states = states
+        self.records = None
+
+
 class Ledger:
     """The tags of one directory.
 
@@ -54,11 +72,11 @@ class Ledger:
 
     Attributes
     ----------
-    groups : dict
-        The states that `enter` returned, by its tags; emptied when a group is split.
+    groups : dict of tuple of str to Group
+        What `enter` returned, by its tags; emptied when a group is split.
     """
 
-    groups: dict[tuple[str, ...], list[TagState]]
+    groups: dict[tuple[str, ...], Group]
     _states: dict[str, TagState]
     _history: Callable[[], History] | None
     _earlier: frozenset[str]
@@ -84,19 +102,22 @@ class Ledger:
         """Return the largest last step and time of some tags, without entering them."""
         self._read_history()
         states = [self._states[tag] for tag in tags if tag in self._states]
+        if len(states) == 1:
+            return states[0].last, states[0].time
         return furthest(states) if states else (NEVER, -math.inf)
 
-    def enter(self, tags: tuple[str, ...], kind: str) -> list[TagState]:
-        """Return the states of tags that are logged together, entering new ones.
+    def enter(self, tags: tuple[str, ...], kind: str) -> Group:
+        """Return the group of tags that are logged together, entering new ones.
 
-        There are fewer states than tags: tags that were only ever logged together share
-        one, so that a single look places them all. The tags were checked.
+        The tags were checked.
         """
-        found = self._gather(tags)
-        for state in found:
-            state.kind = state.kind or kind
-        self.groups[tags] = found
-        return found
+        group = self.groups.get(tags)
+        if group is None:
+            group = Group(self._gather(tags))
+            for state in group.states:
+                state.kind = state.kind or kind
+            self.groups[tags] = group
+        return group
 
     def note(self, tag: str, kind: str, step: int) -> None:
         """Enter data that was written without a check."""
@@ -138,7 +159,10 @@ class Ledger:
         self._read_history()
         return tag in self._states
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "groups": {}}  # templates can't be pickled
+
 
 def furthest(states: Sequence[TagState]) -> tuple[int, float]:
     """Return the largest last step and time of some states."""
-    return max(state.last for state in states), max(state.time for state in states)
+    return max([state.last for state in states]), max([state.time for state in states])

@@ -12,7 +12,7 @@ from annarchy_tb.run.order import follow
 from annarchy_tb.run.warned import Warned
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.event_file import EventFile
-from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
+from annarchy_tb.tfevents.templates import ScalarRecords
 
 
 class Flushable(Protocol):
@@ -50,9 +50,9 @@ class RunState:
         The units of tags, as hooks found them.
     pending : dict
         The windows that hold values, in their order.
-    scalar_records, event_records, plot_records : dict
-        The templates of tags, of tags logged together, and of plots by tag and keys,
-        filled when their first record is written and empty once the run is closed.
+    scalar_records, plot_records : dict
+        The templates of tags, and of plots by tag and keys, filled when their first
+        record is written, and empty once the run is closed.
     """
 
     directory: RunDirectory
@@ -62,7 +62,6 @@ class RunState:
     units: dict[str, str]
     pending: dict[Flushable, None]
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
-    event_records: dict[tuple[str, ...], EventRecords]
     plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
 
     def __init__(self, directory: RunDirectory, clock: Clock, started: float) -> None:
@@ -76,7 +75,7 @@ class RunState:
     def _begin(self) -> None:
         """Hold nothing, and have no templates."""
         self.pending = {}
-        self.scalar_records, self.event_records, self.plot_records = {}, {}, {}
+        self.scalar_records, self.plot_records = {}, {}
 
     def check_open(self) -> None:
         """Raise ValueError if the run is closed."""
@@ -130,11 +129,11 @@ class RunState:
             return self.directory.close()
         finally:
             self.scalar_records.clear()
-            self.event_records.clear()
+            self.directory.ledger.groups.clear()
             self.plot_records.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("pending", "scalar_records", "event_records", "plot_records")
+        own = ("pending", "scalar_records", "plot_records")
         return {k: v for k, v in self.__dict__.items() if k not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

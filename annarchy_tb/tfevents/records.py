@@ -38,6 +38,8 @@ FLOAT = struct.Struct("<f")
 HEAD, TAIL = 12, 4  # bytes of a record before and behind its event
 
 
+SINGLE = [bytes([number]) for number in range(128)]  # varints of a single byte
+
 Parts = tuple[bytes, ...]  # to be joined
 
 # -- protobuf --------------------------------------------------------------------
@@ -45,6 +47,8 @@ Parts = tuple[bytes, ...]  # to be joined
 
 def varint(number: int) -> bytes:
     """Encode an integer; a negative one takes ten bytes, as protobuf's int64 does."""
+    if 0 <= number < 128:
+        return SINGLE[number]
     number &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while number > 127:
