@@ -1,4 +1,4 @@
-"""Events as bytes: how TensorBoard's event files are laid out. Knows no files.
+"""Byte layout of TensorBoard's event files; no file is opened here.
 
 A file is a sequence of records, and a record holds one serialized ``Event``
 (both little endian)::
@@ -12,9 +12,8 @@ An event is a protocol buffer, encoded here by hand because that is much faster 
 building message objects. The numbers in this module are the field
 numbers of TensorFlow's ``event.proto``, ``summary.proto``, ``tensor.proto`` and
 ``histogram.proto`` (https://github.com/tensorflow/tensorboard,
-``tensorboard/compat/proto``). Fields may stand in any order; here the summary comes
-first, then the wall time, then the step, so that what is constant for a tag comes
-first.
+``tensorboard/compat/proto``). Fields may come in any order; here the order is summary,
+wall time, step, so that the constant bytes of a tag come first.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ DOUBLE = struct.Struct("<d")
 FLOAT = struct.Struct("<f")
 MOMENTS = struct.Struct("<" + "Bd" * 5)
 
-HEAD, TAIL = 12, 4  # bytes of a record before and behind its event
+HEAD, TAIL = 12, 4  # bytes of a record before and after its event
 DT_STRING = 7
 
-# The plugin that shows each kind, and the class of data that it is.
+# The plugin that shows each kind, and the kind's data class.
 PLUGINS = {
     "scalar": ("scalars", 1),
     "histogram": ("histograms", 2),
@@ -54,7 +53,7 @@ Parts = tuple[bytes, ...]  # to be joined
 
 
 def varint(number: int) -> bytes:
-    """Encode an integer; a negative one takes ten bytes, as protobuf's int64 does."""
+    """Encode an integer; negative ones take ten bytes, as protobuf's int64 does."""
     number &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while number > 127:
@@ -73,7 +72,7 @@ def double_field(field: int, number: float) -> bytes:
 
 
 def nested(field: int, *parts: bytes) -> Parts:
-    """Return a field that holds all `parts`, still in parts: pixels are copied once."""
+    """Return a field of all `parts`, not yet joined, so that pixels are copied once."""
     key = varint(field << 3 | BYTES) + varint(sum(map(len, parts)))
     return (key, *parts)
 
@@ -107,12 +106,12 @@ def record(*parts: bytes) -> bytes:
 
 
 def file_version(wall_time: float) -> bytes:
-    """The record that every event file begins with."""
+    """Return the record that every event file begins with."""
     return record(double_field(1, wall_time) + text_field(3, "brain.Event:2"))
 
 
 def summary(values: Iterable[Parts], wall_time: float, step: int = 0) -> bytes:
-    """The record of one event that holds `values`, each made by a ``*_value``."""
+    """Return the record of one event with `values`, each made by a ``*_value``."""
     when = double_field(1, wall_time) + varint_field(2, step)
     return record(*nested(5, *(part for value in values for part in value)), when)
 
@@ -121,7 +120,7 @@ def summary(values: Iterable[Parts], wall_time: float, step: int = 0) -> bytes:
 
 
 def value(tag: str, *parts: bytes) -> Parts:
-    """A ``Summary.Value``, as a field of the summary."""
+    """Return a ``Summary.Value`` as a field of the summary."""
     return nested(1, text_field(1, tag), *parts)
 
 
@@ -136,7 +135,7 @@ def image_value(tag: str, shape: tuple[int, int, int], png: bytes) -> Parts:
 
 
 def histogram_value(tag: str, buckets: Buckets) -> Parts:
-    # Fields 1 to 5, each behind its key.
+    # Fields 1 to 5, each after its key.
     moments = MOMENTS.pack(
         *(9, buckets.min, 17, buckets.max, 25, buckets.num, 33, buckets.sum),
         *(41, buckets.sum_squares),
@@ -153,19 +152,19 @@ def histogram_value(tag: str, buckets: Buckets) -> Parts:
 
 
 def text_value(tag: str, text: str) -> Parts:
-    # A string tensor of shape (): TensorBoard draws a box round any other shape.
-    # Every event carries its metadata, for the tag's first event may stand in another
-    # file (of a parent process, of an earlier Logger), and that one may be gone.
+    # A string tensor of shape (): TensorBoard draws a box around any other shape.
+    # Every event carries its metadata, since the tag's first event may be in another
+    # file (of a parent process or an earlier Logger), which may be gone.
     tensor = varint_field(1, DT_STRING) + bytes_field(2) + text_field(8, text)
     return value(tag, bytes_field(8, tensor), bytes_field(9, plugin("text")))
 
 
 def described(kind: str, value: Parts, text: str) -> Parts:
-    """Return a value with a text that TensorBoard shows at the head of its plot.
+    """Add a description to a value, which TensorBoard shows above its plot.
 
-    The data server takes it only from metadata that say all they can: the plugin, and
-    the class of data too. They stand in front of the tag, for a number must be last. (A
-    text has metadata of its own as well; readers merge the two.)
+    The data server reads it only from complete metadata, with the plugin and the data
+    class. They come before the tag, since a number must be last. (A text already has
+    metadata; readers merge the two.)
     """
     name, data_class = PLUGINS[kind]
     metadata = plugin(name) + text_field(3, text) + varint_field(4, data_class)
@@ -173,5 +172,5 @@ def described(kind: str, value: Parts, text: str) -> Parts:
 
 
 def plugin(name: str, content: bytes = b"") -> bytes:
-    """The metadata that hands a value to one of TensorBoard's plugins."""
+    """Return the metadata that assign a value to one of TensorBoard's plugins."""
     return bytes_field(1, text_field(1, name) + bytes_field(2, content))

@@ -1,17 +1,17 @@
-"""Records of scalars, with all that is constant for their tags made beforehand.
+"""Records of scalars, with everything constant for their tags prepared beforehand.
 
-An event of scalars is laid out so that what changes stands behind what does not (the
+An event of scalars is laid out with the changing bytes after the constant ones (the
 numbers are offsets from the first value of a record)::
 
     record header, tags and field keys of the event, up to the first value
-     +0  float   the value           (more values, each behind the tag of its own)
+     +0  float   the value           (further values, each after its tag)
      +4  byte    9, the key of the wall time
      +5  double  the wall time, in seconds since 1970
     +13  byte    16, the key of the step
-    +14  varint  the step, 1 to 10 bytes, seven bits a byte and the lowest first
+    +14  varint  the step, 1 to 10 bytes, seven bits per byte, lowest first
          uint32  masked CRC-32C of the event
 
-The checksum of the constant part is known and goes on over the rest.
+The checksum of the constant part is known, and is extended over the rest.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from annarchy_tb.tfevents.records import (
 )
 
 WALL_TIME_KEY, STEP_KEY = 9, 16
-ROWS, BLOCK = 16384, 1 << 20  # records, and their bytes, that are made at a time
+ROWS, BLOCK = 16384, 1 << 20  # records, and their bytes, made at a time
 
-# From these steps on, a varint takes 1, 2, ... 10 bytes.
+# The smallest steps whose varints take 1, 2, ... 10 bytes.
 WIDER = np.array([0, *(1 << bits for bits in range(7, 64, 7))], np.uint64)
 
 pack_uint32 = UINT32.pack
@@ -52,7 +52,7 @@ Layout = tuple[int, int, int, bytes, Callable[..., bytes], bytes, int]
 
 
 def _pieces(tags: Sequence[str], texts: Mapping[str, str]) -> list[bytes]:
-    """Return what stands in front of each value of an event."""
+    """Return the bytes that precede each value of an event."""
     values = []
     for tag in tags:
         value = scalar_value(tag, 0.0)
@@ -65,11 +65,12 @@ def _pieces(tags: Sequence[str], texts: Mapping[str, str]) -> list[bytes]:
 
 
 def _lay_out(pieces: Sequence[bytes], step: int) -> Layout:
-    """Return what is constant for the 128 steps whose varint differs in its first byte.
+    """Return the layout for the 128 steps whose varints differ in the first byte only.
 
-    These are the first and the last of them, what to take off a step to get that byte,
-    the other bytes, the packing of all that follows the constant part, that part, and
-    its checksum.
+    It consists of the first and the last of these steps, the number to subtract from a
+    step to get that byte, the varint's other bytes, the function that packs all that
+    follows the constant part, the header with the constant part, and the checksum of
+    the constant part.
     """
     first = step & ~127
     rest = varint((first & 0xFFFFFFFFFFFFFFFF) >> 7) if first else b""
@@ -81,9 +82,9 @@ def _lay_out(pieces: Sequence[bytes], step: int) -> Layout:
 
 
 class ScalarRecords:
-    """The records of one tag, from ``(value, wall time, step)``.
+    """Records of one tag, made from ``(value, wall time, step)``.
 
-    With `texts` that describe tags, all its records do.
+    If `texts` describe the tag, every record contains the description.
     """
 
     __slots__ = ("_layout", "_pieces")
@@ -93,8 +94,8 @@ class ScalarRecords:
         self._layout = _lay_out(self._pieces, 0)
 
     def make(self, value: SupportsFloat, wall_time: float, step: int) -> bytes:
-        # The layout is read and replaced whole, so that two threads that log the same
-        # tag at once still write whole records.
+        # The layout is read and replaced as a whole, so that records stay valid when
+        # two threads log the same tag at once.
         first, last, less, rest, pack, head, crc = self._layout
         if not first <= step <= last:
             self._layout = _lay_out(self._pieces, step)
@@ -107,9 +108,9 @@ class ScalarRecords:
 
 
 class EventRecords:
-    """The records of several tags in one event, from ``(values, wall time, step)``.
+    """Records of several tags in one event, made from ``(values, wall time, step)``.
 
-    With `texts` that describe tags, all its records do.
+    If `texts` describe tags, every record contains the descriptions.
     """
 
     __slots__ = ("_layout", "_pieces", "_template")
@@ -119,7 +120,7 @@ class EventRecords:
     ) -> None:
         self._pieces = _pieces(tags, texts)
         self._layout = _lay_out(self._pieces, 0)
-        # The arguments of the packing: the values, and between them the pieces.
+        # The arguments of `pack`: the values, with the pieces between them.
         self._template: list[Any] = [0.0] * (2 * len(tags) - 1)
         self._template[1::2] = self._pieces[1:]
 
@@ -142,12 +143,12 @@ class EventRecords:
 
 
 def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
-    """Return values of shape ``(N,)``, or ``(N, columns)``, as a table of numbers.
+    """Convert values of shape ``(N,)`` or ``(N, columns)`` to a table of numbers.
 
     Raises
     ------
     TypeError
-        If they are no real numbers.
+        If they are not real numbers.
     ValueError
         If they have another shape.
     """
@@ -157,7 +158,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
     if columns is None or array.ndim != 2 or array.shape[1] != columns:
         wanted = "(N,) for one tag" if columns is None else f"(N, {columns})"
         place = ", ".join(":" + "0" * (array.ndim - 1))
-        hint = f"; take a column of it, as values[{place}], or give a list of tags"
+        hint = f"; select one column, as in values[{place}], or pass a list of tags"
         raise ValueError(
             f"values must have shape {wanted}, got {array.shape}"
             + (hint if columns is None and array.ndim > 1 else "")
@@ -166,7 +167,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
 
 
 def beyond_single(table: NDArray[Any]) -> float | None:
-    """Return a finite number that single precision can't hold, if there is one."""
+    """Return a finite number too large for single precision, if there is one."""
     if table.dtype != np.float64:
         return None
     high, low = np.fmax.reduce(table, axis=None), np.fmin.reduce(table, axis=None)
@@ -184,7 +185,7 @@ def series(
 ) -> Iterator[memoryview]:
     """Yield the records of whole time series, some thousands at a time.
 
-    They are, byte for byte, those of the same points made one by one.
+    They are byte for byte those of the same points made one by one.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def series(
     values
         Shape ``(N, K)``, any real type.
     wall_times
-        Shape ``(N,)``, or ``(1,)`` for one that holds for all.
+        Shape ``(N,)``, or ``(1,)`` if it is the same for all.
     steps
         Shape ``(N,)``.
     """
@@ -227,7 +228,7 @@ def _mixed(
     bits: NDArray[np.uint64],
     widths: NDArray[np.intp],
 ) -> Iterator[memoryview]:
-    """Yield the records of steps whose widths change all the time."""
+    """Yield the records of steps whose varint widths change often."""
     kinds = {
         int(width): _Rows(pieces, int(width), len(bits)) for width in np.unique(widths)
     }
@@ -247,14 +248,14 @@ def _mixed(
 
 
 def _varint_widths(bits: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Return the bytes that each step takes, from 1 to 10."""
+    """Return the number of bytes of each step, from 1 to 10."""
     return np.searchsorted(WIDER, bits, side="right")
 
 
 class _Rows:
-    """A table of records that all have the same length, a record a row.
+    """A table of records of the same length, one per row.
 
-    What is constant is written once, and only what changes is filled in again.
+    The constant bytes are written once, and only the changing ones are filled in again.
     """
 
     def __init__(self, pieces: Sequence[bytes], width: int, most: int) -> None:
@@ -276,7 +277,7 @@ class _Rows:
         self._crc = crc32c(pieces[0])
         self._tail = len(head)
         self._step = self.length - 4 - width
-        # The tables for it are made once, but that takes as long as some thousand rows.
+        # Its lookup tables are made once, but take as long as a few thousand rows.
         self._at_once = len(pieces) == 1 or (len(pieces) <= 16 and most >= 8192)
         sizes = [len(piece) for piece in pieces]
         self._places = [
@@ -284,7 +285,7 @@ class _Rows:
         ]
 
     def _column(self, number: int, place: int, dtype: str) -> NDArray[Any]:
-        """Return the field at one place of the first rows."""
+        """Return the field at one place of the first `number` rows."""
         return np.ndarray(number, dtype, self._table, place, (self.length,))
 
     def fill(
@@ -293,12 +294,12 @@ class _Rows:
         wall_times: NDArray[np.float64],
         bits: NDArray[np.uint64],
     ) -> NDArray[np.uint8]:
-        """Return the records of these points; they hold until the next call."""
+        """Return the records of these points, valid until the next call."""
         number = len(bits)
         if number > self._ready:
             self._table[self._ready : number] = self._row
             self._ready = number
-        with np.errstate(over="ignore"):  # beyond single precision is infinity
+        with np.errstate(over="ignore"):  # infinity, if too large for single precision
             for i, place in enumerate(self._places):
                 self._column(number, place, "<f4")[:] = values[:, i]
         self._column(number, self._step - 9, "<f8")[:] = wall_times
@@ -326,13 +327,13 @@ class _Rows:
         )
 
     def _checksums_at_once(self, number: int, one_time: bool) -> NDArray[np.uint32]:
-        """Return the checksums of all rows, by lookup.
+        """Return the checksums of all rows, by table lookup.
 
-        That of a row is that of a row in which all that changes is zero, XOR what each
-        two bytes of the row change about it.
+        Each is the checksum of a row with zeros for all changing bytes, XOR the changes
+        due to each two bytes of the row.
         """
         end = self.length - 4
-        time = self._step - 10  # where the key of the wall time stands
+        time = self._step - 10  # the place of the wall time's key
         start = self._step if one_time else time
         pairs = [place + half for place in self._places for half in (0, 2)]
         pairs += range(start, end - 1, 2)
