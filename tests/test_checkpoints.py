@@ -320,7 +320,7 @@ time.sleep(60)
         Logger(logdir, "other", resume=True)
     process.kill()
     process.communicate()
-    with pytest.warns(UserWarning, match="begins anew"):
+    with pytest.warns(UserWarning, match="starts over"):
         Logger(logdir, "other", resume=True).close()
 
 

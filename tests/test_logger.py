@@ -108,7 +108,7 @@ def test_a_tag_holds_one_kind_of_data(logger: Logger, first: str, second: str) -
     ):
         getattr(logger, second)("tag", CALLS[second])  # curves are runs of their own
     else:
-        with pytest.raises(ValueError, match=rf"^{second}\('tag'\): .*one kind a tag"):
+        with pytest.raises(ValueError, match=rf"^{second}\('tag'\): .*one kind per tag"):
             getattr(logger, second)("tag", CALLS[second])
 
 
@@ -589,7 +589,7 @@ def test_sparse_matrices_teach_what_to_pass(logger: Logger, method: str) -> None
 
 def test_tags_of_tensorboard_are_refused(logger: Logger) -> None:
     """A scalar under the name of an HPARAMS record would hide the row of the run."""
-    with pytest.raises(ValueError, match="keeps this name"):
+    with pytest.raises(ValueError, match="TensorBoard reserves this name"):
         logger.add_scalar("_hparams_/session_start_info", 1)
 
 
@@ -614,7 +614,7 @@ def test_results_are_written_all_or_none(logger: Logger, call: str) -> None:
         ),
     }
     assert logger.writer
-    with pytest.raises(ValueError, match="one kind a tag"):
+    with pytest.raises(ValueError, match="one kind per tag"):
         calls[call]()
     assert [point.tag for point in load(logger.run_dir)] == ["b"]
     logger.add_parameters({"p": 1}, {"a": 1})

@@ -1,4 +1,4 @@
-"""What each tag of a run is, where its steps stand, and what was said about it."""
+"""Kind, last step and time of each tag of a run, and the warnings given about it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable, Collection, Iterable
 from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP
 from annarchy_tb.inputs.messages import describe, warn, where
 
-NEVER = MIN_STEP - 1  # the last step of a tag that has none
+NEVER = MIN_STEP - 1  # the last step of a tag without steps
 
-COUNT_ON = "leave step out to count on"
-AFTER_RESET = "let time go on, or make a new Logger"
+COUNT_ON = "leave step out to count automatically"
+AFTER_RESET = "let time continue, or make a new Logger"
 
-RUN_TABLE = "run"  # the tag of the table that says what the run is
+RUN_TABLE = "run"  # the tag of the table that describes the run
 
 History = Iterable[tuple[str, str, int]]  # tag, kind, step
 
 
 class Series:
-    """Where one tag stands, or several that were only ever logged together.
+    """State of one tag, or of several tags always logged together.
 
-    Their kind (``""`` while unknown), their last step, the wall time at which their
-    last simulated time is drawn, and how many tags they are.
+    It holds their kind (``""`` while unknown), their last step, the wall time at which
+    their last simulated time is drawn, and the number of tags.
     """
 
     __slots__ = ("kind", "last", "number", "time")
@@ -42,13 +42,13 @@ class Ledger:
     Parameters
     ----------
     history
-        Called at most once, when the first tag is entered: gives the tag, kind and step
-        of everything that the directory held before.
+        Called at most once, when the first tag is entered; returns the tag, kind and
+        step of all earlier data in the directory.
 
     Attributes
     ----------
     groups : dict
-        What `together` found, by its tags; emptied where that is no longer so.
+        Results of `together`, by their tags; emptied when they become invalid.
     """
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
@@ -59,7 +59,7 @@ class Ledger:
         self.groups: dict[tuple[str, ...], list[Series]] = {}
 
     def series(self, method: str, tag: str, kind: str) -> Series:
-        """Return the series of `tag` alone, if it is free for this kind of data."""
+        """Return the series of `tag` alone; raise if it holds another kind of data."""
         series = self._series.get(tag)
         if series is not None and series.number == 1 and series.kind == kind:
             return series
@@ -68,8 +68,8 @@ class Ledger:
     def together(self, method: str, tags: tuple[str, ...], kind: str) -> list[Series]:
         """Return the series of tags that are logged together.
 
-        They are fewer than the tags: those that were only ever logged together share
-        one, so that it takes one look to place them all.
+        Tags always logged together share one series, so that a single lookup places
+        them all; there may be fewer series than tags.
         """
         for tag in tags:
             self.check(method, tag, kind)
@@ -81,7 +81,7 @@ class Ledger:
         return found
 
     def note(self, tag: str, kind: str, step: int) -> None:
-        """Enter what was written without being asked about."""
+        """Enter data that were written without being checked or placed."""
         [series] = self._gather((tag,))
         series.kind = series.kind or kind
         series.last = max(series.last, step)
@@ -94,7 +94,7 @@ class Ledger:
         step: int | None,
         time: float | None = None,
     ) -> int:
-        """Return the step at which all these series go on.
+        """Return the step at which all these series continue.
 
         `time` is the wall time at which simulated time is drawn, if it was given.
         """
@@ -113,7 +113,7 @@ class Ledger:
         return step
 
     def _gather(self, tags: tuple[str, ...]) -> list[Series]:
-        """Return the series of just these tags, parting them from all others."""
+        """Return the series of exactly these tags, split off from all others."""
         self._read_history()
         new = Series()
         members: dict[Series, list[str]] = {}
@@ -138,7 +138,7 @@ class Ledger:
         if series is not None and series.kind and kind and series.kind != kind:
             raise ValueError(
                 f"{where(method, tag)}: the tag already holds data of kind "
-                f"{series.kind!r}, and TensorBoard shows one kind a tag; take another "
+                f"{series.kind!r}, and TensorBoard shows one kind per tag; use another "
                 f"tag for data of kind {kind!r}"
             )
 
@@ -150,7 +150,7 @@ class Ledger:
             self._earlier = frozenset(self._series)
 
     def has_begun(self, tag: str) -> bool:
-        """Return whether a tag was entered, and not by its history alone."""
+        """Return whether a tag was entered and is not part of the history."""
         return tag in self._series and tag not in self._earlier
 
     def __contains__(self, tag: str) -> bool:
@@ -158,19 +158,19 @@ class Ledger:
         return tag in self._series
 
     def warn(self, method: str, tag: str | None, about: str, message: str) -> None:
-        """Warn at the user's line, once a tag and what it is about."""
+        """Warn at the user's line, once per tag and subject `about`."""
         if (tag, about) not in self._warned:
             self._warned.add((tag, about))
             try:
                 warn(f"{where(method, tag)}: {message}")
-            except BaseException:  # warnings may be errors: then each is one
+            except BaseException:  # if warnings are errors, raise every time
                 self._warned.discard((tag, about))
                 raise
 
     def warn_order(
         self, method: str, tag: str | None, step: int, last: int, back: bool = False
     ) -> None:
-        """Warn that `step` does not come after `last`, as the time went back, maybe."""
+        """Warn that `step` does not exceed `last`; `back` if time went back, too."""
         advice = f"after a reset of the network, {AFTER_RESET}" if back else COUNT_ON
         self.warn(
             method,
@@ -186,13 +186,13 @@ class Ledger:
             method,
             tag,
             "time",
-            f"simulated time goes back; on the RELATIVE axis, TensorBoard draws what "
-            f"follows over what is there. After a reset of the network, {AFTER_RESET}",
+            f"simulated time goes back; on the RELATIVE axis, TensorBoard draws new "
+            f"points over earlier ones. After a reset of the network, {AFTER_RESET}",
         )
 
 
 def check_tag(method: str, tag: object) -> None:
-    """Raise if `tag` can't be one."""
+    """Raise if `tag` is not a valid tag."""
     if not isinstance(tag, str):
         raise TypeError(
             f"{method}: tag must be a str and come first, got {describe(tag)}"
@@ -201,11 +201,11 @@ def check_tag(method: str, tag: object) -> None:
         raise ValueError(f"{method}: tag must not be empty")
     if tag == RUN_TABLE:
         raise ValueError(
-            f"{where(method, tag)}: the table of the run itself has this tag; take "
+            f"{where(method, tag)}: this tag is reserved for the table of the run; use "
             f"another, such as 'Run'"
         )
     if tag.startswith("_hparams_/"):
-        raise ValueError(f"{where(method, tag)}: TensorBoard keeps this name to itself")
+        raise ValueError(f"{where(method, tag)}: TensorBoard reserves this name")
     try:
         tag.encode()
     except UnicodeEncodeError:
