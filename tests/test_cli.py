@@ -278,7 +278,7 @@ def test_wrong_arguments_are_a_line(
 def test_ls_says_that_there_is_nothing(logdir: Path) -> None:
     """In words, not as an empty table."""
     assert (
-        call("ls", logdir, "--status", "killed").output == "There are no such runs.\n"
+        call("ls", logdir, "--status", "killed").output == "No runs found.\n"
     )
 
 

@@ -530,5 +530,5 @@ def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
 
 def test_a_space_without_parameters_is_refused(logdir: Path) -> None:
     """There is nothing to search."""
-    with pytest.raises(ValueError, match="space must hold parameters"):
+    with pytest.raises(ValueError, match="space must hold at least one parameter"):
         sweep(parabola, {}, 3, logdir)
