@@ -41,7 +41,7 @@ def framed(event: Event, directory: Path) -> bytes:
 
 
 def checked(record: bytes, directory: Path) -> Event:
-    """Parse a record, and hold its frame against the one that tensorboardX makes."""
+    """Parse a record, and compare its frame with tensorboardX's."""
     event = record[12:-4]
     path = directory / "record"
     writer = RecordWriter(str(path))
@@ -63,7 +63,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_scalars_parse_to_what_protobuf_gives(
     directory: Path, tag: str, value: float, time: float, at: list[int]
 ) -> None:
-    """A scalar's record is the same message as protobuf makes, framed alike."""
+    """A scalar's record is the message that protobuf makes, framed the same way."""
     maker = scalars.ScalarRecords(tag)
     for step in at:
         got = checked(maker.make(value, time, step), directory)
@@ -80,7 +80,7 @@ def test_scalars_parse_to_what_protobuf_gives(
 def test_the_two_ways_to_write_a_scalar_agree(
     tag: str, value: float, time: float, step: int
 ) -> None:
-    """ScalarRecords gives, byte for byte, what the general way gives."""
+    """ScalarRecords makes byte for byte the same records as the general functions."""
     general = records.summary([records.scalar_value(tag, value)], time, step)
     assert scalars.ScalarRecords(tag).make(value, time, step) == general
 
@@ -89,7 +89,7 @@ def test_the_two_ways_to_write_a_scalar_agree(
 def test_images_parse_to_what_protobuf_gives(
     directory: Path, tag: str, time: float, step: int, png: bytes
 ) -> None:
-    """An image's record is the same message as protobuf makes."""
+    """An image's record is the message that protobuf makes."""
     value = records.image_value(tag, (3, 200, 4), png)
     image = Summary.Image(height=3, width=200, colorspace=4, encoded_image_string=png)
     summary = Summary(value=[Summary.Value(tag=tag, image=image)])
@@ -101,7 +101,7 @@ def test_images_parse_to_what_protobuf_gives(
 def test_histograms_parse_to_what_protobuf_gives(
     directory: Path, tag: str, numbers: list[float]
 ) -> None:
-    """A histogram's record is the same message as protobuf makes."""
+    """A histogram's record is the message that protobuf makes."""
     buckets, _ = histograms.count(np.array(numbers))
     histogram = HistogramProto(
         min=buckets.min,
@@ -122,7 +122,7 @@ def test_histograms_parse_to_what_protobuf_gives(
 def test_texts_parse_to_what_protobuf_gives(
     directory: Path, tag: str, text: str
 ) -> None:
-    """A text's record is the same message as protobuf makes."""
+    """A text's record is the message that protobuf makes."""
     value = Summary.Value(tag=tag)
     value.metadata.plugin_data.plugin_name = "text"
     value.tensor.dtype = 7  # DT_STRING
@@ -137,7 +137,7 @@ def test_texts_parse_to_what_protobuf_gives(
 def test_tensorboards_python_loader_reads_records_back(
     directory: Path, said: list[tuple[str, float, int]]
 ) -> None:
-    """Any tag, step and value comes back equal from TensorBoard's Python loader."""
+    """Any tag, step and value comes back unchanged from TensorBoard's Python loader."""
     path = directory / "events.out.tfevents.1.host"
     path.write_bytes(
         records.file_version(1.0)
@@ -152,7 +152,7 @@ def test_tensorboards_python_loader_reads_records_back(
 
 
 def test_tensorboard_reads_whole_records_of_every_truncation(directory: Path) -> None:
-    """Cut anywhere, an event file of every kind gives what is before the cut."""
+    """A file of every kind cut at any byte yields all records before the cut."""
     png = bytes(range(60))
     buckets, _ = histograms.count(np.arange(5))
     parts = [
