@@ -277,7 +277,7 @@ def test_several_tags_count_on_in_a_reused_run(logdir: Path) -> None:
 
 
 def test_masked_values_are_gaps(logger: Logger) -> None:
-    """Masked values are NaN, never the numbers behind the mask."""
+    """Masked values are NaN, never the numbers under the mask."""
     logger.add_series("a", np.ma.masked_array([1.0, 999.0], [False, True]))
     np.testing.assert_equal(
         [value for _, value in scalars(logger.run_dir, "a")], [1, np.nan]

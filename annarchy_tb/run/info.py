@@ -243,7 +243,7 @@ class RunInfo:
             with replacing(self._run / RUN_JSON) as stream:
                 # A lone surrogate is escaped as JSON does it.
                 stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
-        except OSError as error:  # a full disk stops no simulation
+        except OSError as error:  # a full disk does not stop add_*
             if not self._failed and self._run.exists():
                 self._failed = True
                 warn(f"{self._run / RUN_JSON} can't be written: {error}")
