@@ -42,7 +42,7 @@ COLOURS = {
     KILLED: "magenta",
 }
 
-WHOLE = 40  # characters: names of runs up to here are not broken, to be copied
+WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
 
 logdir_argument = click.argument(
     "logdir", default="runs", type=click.Path(exists=True, file_okay=False)
@@ -50,7 +50,7 @@ logdir_argument = click.argument(
 
 
 class Command(click.Command):
-    """A command that says errors and warnings in a line, without a traceback."""
+    """A command that reports errors and warnings in one line, without a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -71,7 +71,7 @@ class Group(click.Group):
 @click.group(cls=Group)
 @click.version_option(annarchy_tb.__version__, package_name="annarchy-tb")
 def main() -> None:
-    """Look at runs, without TensorBoard."""
+    """Look at runs without TensorBoard."""
 
 
 @main.command()
@@ -86,18 +86,18 @@ def main() -> None:
     "--sort",
     default="started",
     show_default=True,
-    help="run, status, started, duration, or the name of a parameter or a metric.",
+    help="run, status, started, duration, or the name of a parameter or metric.",
 )
-@click.option("--reverse", is_flag=True, help="Turn the order round.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
 def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
-    """List the runs below LOGDIR (by default: runs), newest first."""
+    """List the runs below LOGDIR (default: runs), newest first."""
     found = find_runs(logdir, status=status or None)
     rows = []
     for run in _sorted(found, sort, reverse):
-        with contextlib.suppress(FileNotFoundError):  # removed by now
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
             rows.append(_row(found.logdir, run))
     if not rows:
-        click.echo("There are no such runs.")
+        click.echo("No runs found.")
         return
     longest = max(len(name) for name, *_ in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -112,7 +112,7 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
 @main.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False))
 def show(run: str) -> None:
-    """Say all that is known of RUN, a directory, and what it has logged."""
+    """Show everything known about the run in directory RUN, and its tags."""
     found = Run(run)
     info = RunInfo.read(found.path)
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
@@ -153,18 +153,18 @@ def show(run: str) -> None:
     "-o",
     default="-",
     type=click.Path(dir_okay=False, allow_dash=True),
-    help="The file to write; by default standard output.",
+    help="The file to write (default: standard output).",
 )
 def export(runs: Sequence[str], kind: str, output: str) -> None:
-    """Write all scalars of one or several RUNS, directories, to one file.
+    """Write all scalars of the runs in directories RUNS to one file.
 
     csv and parquet have the columns run, tag, curve, step, value, wall_time. json also
-    has what run.json says.
+    includes the contents of run.json.
     """
     found = [Run(run) for run in runs]
     if kind == "parquet":
         if output == "-":
-            raise click.UsageError("parquet is no text: name a file with --output")
+            raise click.UsageError("parquet needs a file: name one with --output")
         command = "annarchy-tb export --format parquet"
         pandas = optional("pandas", command, "'annarchy-tb[pandas]'")
         optional("pyarrow", command, "'annarchy-tb[pandas]'")
@@ -187,18 +187,19 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
 
 @main.command()
 @logdir_argument
-@click.option("--yes", is_flag=True, help="Remove them, with all their files.")
+@click.option("--yes", is_flag=True, help="Remove these runs with all their files.")
 @click.option(
     "--with-checkpoints",
     is_flag=True,
-    help="Failed runs too that could be resumed from a checkpoint.",
+    help="Include failed runs that could be resumed from a checkpoint.",
 )
 def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
-    """List the runs below LOGDIR that failed or are empty, or remove them.
+    """List or remove the runs below LOGDIR that failed or are empty.
 
-    A run is empty if nothing was logged: no data, no parameters, no checkpoint, no file
-    of its own. Never removed are runs that go on, or may go on on another host; runs of
-    other writers, and runs that hold others; and what a link leads to.
+    A run is empty if it has no data, no parameters, no checkpoint and no files of the
+    user's. Some runs are never removed: those that are running, or may be running on
+    another host, those of other writers, those that contain other runs, and those
+    reached through a link.
     """
     found = find_runs(logdir)
     doomed = [
@@ -213,11 +214,11 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
         table.add_row(name, why, begun, metrics)
     _console().print(table)
     if not yes:
-        click.echo("To remove them with all their files, say --yes.")
+        click.echo("Pass --yes to remove them with all their files.")
         return
     removed = 0
     for run, _ in doomed:
-        if _useless(run, found, with_checkpoints):  # still
+        if _useless(run, found, with_checkpoints):  # still true
             shutil.rmtree(run.path)
             removed += 1
     click.echo(f"{removed} removed.")
@@ -250,11 +251,11 @@ def _is_empty(run: Run) -> bool:
     return own and not said
 
 
-# -- how runs are shown ----------------------------------------------------------------
+# -- display ---------------------------------------------------------------------------
 
 
 def _console() -> Console:
-    # Where nobody looks at it, lines are as long as they have to be.
+    # Outside a terminal, lines are not wrapped.
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
 
 
@@ -295,7 +296,7 @@ def _plain(value: Any) -> str:
 
 
 def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
-    """Return runs in the order of a column; those without a value come last."""
+    """Sort runs by a column; those without a value come last."""
 
     def key(run: Run) -> Any:
         info = RunInfo.read(run.path)

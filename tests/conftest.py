@@ -1,4 +1,4 @@
-"""What all tests share: a leak check, and TensorBoard's own readers."""
+"""Fixtures and helpers of all tests: a leak check, and TensorBoard's own readers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from tqdm import tqdm
 
 from annarchy_tb import Logger
 
-# Where tests run in the background of a shell, it is ignored, here and in children.
+# A shell ignores SIGINT for tests in the background, here and in children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-tqdm.monitor_interval = 0  # its monitor is a thread that goes on
+tqdm.monitor_interval = 0  # its monitor is a thread that never ends
 
-# Where TensorBoard has its fast loader, a data server written in Rust.
+# The platforms with TensorBoard's fast loader, a data server written in Rust.
 HAS_RUST = (platform.system(), platform.machine()) in (
     ("Linux", "x86_64"),
     ("Darwin", "x86_64"),
@@ -50,7 +50,7 @@ settings.load_profile("any machine")
 
 
 class Synapses:
-    """As in Brian2, its items are of its own kind."""
+    """An object whose items are of its own type, as in Brian2."""
 
     i = j = (0, 1)
 
@@ -62,10 +62,10 @@ class Synapses:
 
 
 def open_descriptors() -> set[str]:
-    """Return what this process has open, Linux only (elsewhere nothing)."""
+    """Return the open descriptors of this process on Linux, nothing elsewhere."""
     found = set()
     for entry in Path("/proc/self/fd").glob("*"):
-        with contextlib.suppress(OSError):  # the one that the listing itself uses
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself
             found.add(f"{entry.name} {os.readlink(entry)}")
     return found
 
@@ -74,7 +74,7 @@ def open_descriptors() -> set[str]:
 def no_leak() -> Iterator[None]:
     """Fail a test that leaves a descriptor, a thread or a figure open."""
     gc.collect()
-    gc.freeze()  # what is there already need not be looked through again
+    gc.freeze()  # existing objects need not be searched again
     descriptors, threads = open_descriptors(), set(threading.enumerate())
     yield
     gc.collect()
@@ -84,7 +84,7 @@ def no_leak() -> Iterator[None]:
     assert not left, f"descriptors left open: {left}"
     deadline = time.monotonic() + 60
     while set(threading.enumerate()) - threads and time.monotonic() < deadline:
-        time.sleep(0.01)  # tensorboardX's were told to end, and do so when they can
+        time.sleep(0.01)  # tensorboardX's have been told to end
     assert set(threading.enumerate()) <= threads, "a thread goes on"
     if pyplot:
         pyplot.close("all")
@@ -105,9 +105,9 @@ def logger(logdir: Path) -> Iterator[Logger]:
 
 
 def without_rights(directory: Path, work: Callable[[], object]) -> str:
-    """Do something in a process whose rights hold; return what it said, or its error.
+    """Run a function in a process subject to file rights; return its result or error.
 
-    Who runs the tests as root may write everywhere, so the process is nobody's then.
+    Root may write everywhere, so if the tests run as root, the process runs as nobody.
     """
     reader, writer = os.pipe()
     if os.fork() == 0:
@@ -129,7 +129,7 @@ def without_rights(directory: Path, work: Callable[[], object]) -> str:
 
 
 class Point:
-    """One value of one event, as TensorBoard's Python loader gives it."""
+    """A value of an event, as read by TensorBoard's Python loader."""
 
     def __init__(self, event: Any, value: Any) -> None:
         self.tag = value.tag
@@ -140,25 +140,25 @@ class Point:
 
     @property
     def array(self) -> Any:
-        """The value as NumPy gives it: a number, buckets, strings."""
+        """The value as a NumPy array: a number, buckets or strings."""
         return tensor_util.make_ndarray(self.proto.tensor)
 
     @property
     def pixels(self) -> np.ndarray:
-        """The pixels of an image, as stored."""
+        """The stored pixels of an image."""
         return np.asarray(Image.open(io.BytesIO(self.array[2])))
 
 
 def load(directory: Path) -> list[Point]:
     """Read a run with TensorBoard's Python loader, which checks every checksum.
 
-    The run's own table is left out: see `tables`.
+    The run's own table is omitted: see `tables`.
     """
     return [point for point in _load(directory) if point.tag != "run"]
 
 
 def tables(directory: Path) -> list[str]:
-    """Return the tables that a run has of itself, the last one last."""
+    """Return the run's own tables, oldest first."""
     found = [point for point in _load(directory) if point.tag == "run"]
     return [point.array.item().decode() for point in found]
 
@@ -203,7 +203,7 @@ class Server:
         )
 
     def start(self) -> None:
-        """Wait until it says where it listens."""
+        """Start it, and wait until it prints its address."""
         deadline = time.monotonic() + 180
         while not (
             found := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text())
@@ -214,7 +214,7 @@ class Server:
         self.url = found[0]
 
     def get(self, path: str, body: Any = None, **query: Any) -> bytes:
-        """Ask it, as the browser does."""
+        """Send a request, as the browser does."""
         url = f"{self.url}/data/{path}?{urllib.parse.urlencode(query)}"
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
@@ -223,11 +223,11 @@ class Server:
             return bytes(answer.read())
 
     def json(self, path: str, body: Any = None, **query: Any) -> Any:
-        """Ask it for JSON."""
+        """Request JSON."""
         return json.loads(self.get(path, body, **query))
 
     def until(self, wanted: Any, path: str, body: Any = None, **query: Any) -> Any:
-        """Ask until the answer is what is wanted: it answers before it has loaded."""
+        """Repeat a request until the answer is as wanted: early ones are incomplete."""
         deadline = time.monotonic() + 180
         answer = None
         while time.monotonic() < deadline:
@@ -236,12 +236,12 @@ class Server:
                 if wanted(answer):
                     return answer
             except (urllib.error.HTTPError, KeyError, IndexError):
-                pass  # the run is not there yet
+                pass  # the run does not exist yet
             time.sleep(0.2)
         raise AssertionError(f"{path} {query}: {answer}")
 
     def rows(self, wanted: Callable[[list[Any]], bool]) -> list[Any]:
-        """Return the rows of the HPARAMS tab, once they are what is wanted."""
+        """Return the rows of the HPARAMS tab once they are as wanted."""
         body = {
             "experimentName": "",
             "allowedStatuses": [
@@ -259,7 +259,7 @@ class Server:
         return found
 
     def stop(self) -> None:
-        """End it and wait for its end."""
+        """Stop it and wait until it has ended."""
         self.process.terminate()
         self.process.wait(120)
         self._out.close()

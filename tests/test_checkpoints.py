@@ -26,7 +26,7 @@ from annarchy_tb.tfevents.names import host
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Do something in a forked process; return its status."""
+    """Run a function in a forked process; return its status."""
     child = os.fork()
     if not child:
         try:
@@ -42,7 +42,7 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 def test_a_state_comes_back_as_it_was(logger: Logger) -> None:
-    """Any object that pickle takes, with its step."""
+    """Any object that pickle can store is returned, with its step."""
     state = {"weights": np.arange(6.0).reshape(2, 3), "rule": "oja", "history": [1, 2]}
     logger.save_checkpoint(state, 7)
     found, step = logger.load_checkpoint()
@@ -53,7 +53,7 @@ def test_a_state_comes_back_as_it_was(logger: Logger) -> None:
 
 
 def test_without_a_checkpoint_there_is_the_default(logger: Logger) -> None:
-    """None, or what the user gives."""
+    """It is None, or the value that the user gives."""
     assert logger.load_checkpoint() is None
     state, step = logger.load_checkpoint(({"fresh": True}, 0))
     assert (state, step) == ({"fresh": True}, 0)
@@ -61,7 +61,7 @@ def test_without_a_checkpoint_there_is_the_default(logger: Logger) -> None:
 
 @pytest.mark.parametrize("keep", [1, 2, 5])
 def test_the_last_checkpoints_are_kept(logger: Logger, keep: int) -> None:
-    """Older ones are removed, whatever their steps."""
+    """Older ones are removed, regardless of their steps."""
     for step in (5, 3, 8, 1):
         logger.save_checkpoint(step, step, keep=keep)
     left = sorted((logger.run_dir / "checkpoints").iterdir())
@@ -70,7 +70,7 @@ def test_the_last_checkpoints_are_kept(logger: Logger, keep: int) -> None:
 
 
 def test_a_state_that_can_not_be_pickled_changes_nothing(logger: Logger) -> None:
-    """The error is pickle's, and the checkpoint before stands."""
+    """The error is pickle's, and the previous checkpoint remains."""
     logger.save_checkpoint("good", 1)
     with pytest.raises(Exception, match="pickle|lambda"):
         logger.save_checkpoint(lambda: None, 2)
@@ -102,7 +102,7 @@ def test_wrong_arguments_save_nothing(
 
 
 def test_only_its_own_process_saves_a_run(logdir: Path) -> None:
-    """A forked process, or a copy, does not know how far the run is."""
+    """A forked process or a copy does not know the progress of the run."""
     with Logger(logdir, "run") as logger:
 
         def save() -> None:
@@ -114,7 +114,7 @@ def test_only_its_own_process_saves_a_run(logdir: Path) -> None:
 
 
 def test_a_closed_logger_saves_nothing(logdir: Path) -> None:
-    """The error is that of every method."""
+    """The error is the same as for every method."""
     with Logger(logdir, "run") as logger:
         pass
     for call in (lambda: logger.save_checkpoint({}, 1), logger.load_checkpoint):
@@ -123,7 +123,7 @@ def test_a_closed_logger_saves_nothing(logdir: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_passed_over(logdir: Path) -> None:
-    """The one before it is taken, to load and to resume, and a warning says so."""
+    """Loading and resuming use the one before it, with a warning."""
     with Logger(logdir, "run") as logger:
         for step in range(1, 4):
             logger.add_scalar("a", step, step)
@@ -134,7 +134,7 @@ def test_a_damaged_checkpoint_is_passed_over(logdir: Path) -> None:
         path.write_bytes(spoilt)
         with pytest.warns(UserWarning, match=r"000003\.zip is damaged"):
             logger = Logger(logdir, "run", resume=True)
-        assert logger.load_checkpoint() == ("state 2", 2)  # the other is aside
+        assert logger.load_checkpoint() == ("state 2", 2)  # the other was moved away
         logger.close()
         [cut] = (logdir / "run" / "checkpoints").glob("cut-*/*.zip")
         cut.unlink()
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_passed_over(logdir: Path) -> None:
 
 
 def test_a_path_of_the_run_is_ready_to_be_written(logger: Logger) -> None:
-    """Directories are made; the file is the user's."""
+    """Directories are created; the file is left to the user."""
     path = logger.path("weights/trial3.npy")
     assert path == logger.run_dir / "weights" / "trial3.npy"
     np.save(path, np.arange(3))
@@ -160,7 +160,7 @@ def test_a_path_of_the_run_is_ready_to_be_written(logger: Logger) -> None:
     ],
 )
 def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:
-    """Nor to what the run needs itself."""
+    """Nor does it lead to files that the run itself needs."""
     with pytest.raises(ValueError, match=r"^path: "):
         logger.path(name)
     assert {path.name for path in logger.run_dir.parent.iterdir()} == {"run"}
@@ -170,7 +170,7 @@ def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:
 
 
 def trials(logdir: Path, last: int, die: bool) -> None:
-    """Run trials 0 to `last`, a checkpoint every third, as a user would write it."""
+    """Run trials 0 to `last`, with a checkpoint every third, as a user would do."""
     with Logger(logdir, "trial1", resume=True) as logger:
         logger.add_parameters({"seed": 3})
         total, first = logger.load_checkpoint(default=(0, 0))
@@ -189,7 +189,7 @@ def trials(logdir: Path, last: int, die: bool) -> None:
 
 
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(logdir: Path) -> None:
-    """Killed twice, it has just the points of a run that was never killed."""
+    """Killed twice, it has exactly the points of a run that was never killed."""
     trials(logdir / "whole", 12, die=False)
     for last in (5, 10):
         assert in_child(lambda last=last: trials(logdir / "torn", last, die=True)) == 9
@@ -217,7 +217,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(logdir: Path) -> Non
 
 
 def statuses(run: Path) -> list[int]:
-    """Return the ends that the HPARAMS records of a run say, in order."""
+    """Return the ends in the HPARAMS records of a run, in order."""
     data = [
         HParamsPluginData.FromString(point.proto.metadata.plugin_data.content)
         for point in load(run)
@@ -227,7 +227,7 @@ def statuses(run: Path) -> list[int]:
 
 
 def test_the_old_end_is_dropped(logdir: Path) -> None:
-    """TensorBoard shows the first end it finds, so it must be the last."""
+    """TensorBoard shows the first end that it finds, so the old one must be gone."""
     with pytest.raises(ZeroDivisionError), Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1})
         logger.save_checkpoint({}, 1)
@@ -243,7 +243,7 @@ def test_the_old_end_is_dropped(logdir: Path) -> None:
 
 
 def test_nothing_that_was_cut_off_is_lost(logdir: Path) -> None:
-    """What a resume takes away lies beside, where TensorBoard does not look."""
+    """Data cut off by a resume are kept where TensorBoard does not look."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1, 1)
         logger.save_checkpoint({}, 1)
@@ -269,7 +269,7 @@ def test_nothing_that_was_cut_off_is_lost(logdir: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint_begins_anew(logdir: Path) -> None:
-    """What it had logged is kept aside, and a warning says where."""
+    """Its earlier data are kept, and a warning names their directory."""
     with Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1})
         logger.add_scalar("b", 1, 5)
@@ -302,7 +302,7 @@ def test_resume_needs_a_name(logdir: Path) -> None:
 
 
 def test_a_run_that_goes_on_is_not_resumed(logdir: Path) -> None:
-    """While its process lives, whether that is this one or another."""
+    """It is refused while its process is alive, be it this one or another."""
     with Logger(logdir, "run") as logger:
         logger.save_checkpoint({}, 1)
         logger.add_scalar("a", 1)
@@ -325,12 +325,12 @@ time.sleep(60)
         Logger(logdir, "other", resume=True)
     process.kill()
     process.communicate()
-    with pytest.warns(UserWarning, match="begins anew"):
+    with pytest.warns(UserWarning, match="starts over"):
         Logger(logdir, "other", resume=True).close()
 
 
 def test_curves_go_on_from_their_own_steps(logdir: Path) -> None:
-    """Steps left out count on from the checkpoint, also in curves that are new."""
+    """Automatic steps continue from the checkpoint, also in new curves."""
     with Logger(logdir, "run") as logger:
         logger.add_scalars("plot", {"old": 1})
     with Logger(logdir, "run") as logger:
@@ -352,7 +352,7 @@ def test_curves_go_on_from_their_own_steps(logdir: Path) -> None:
 
 
 def test_a_run_inside_another_is_left_alone(logdir: Path) -> None:
-    """Experiments may be nested; each is cut on its own."""
+    """Experiments may be nested; each is cut separately."""
     with Logger(logdir, "a/b") as inner, Logger(logdir, "a") as outer:
         outer.save_checkpoint({}, 1)
         inner.add_scalar("x", 1)
@@ -363,7 +363,7 @@ def test_a_run_inside_another_is_left_alone(logdir: Path) -> None:
 
 
 def test_a_forked_process_that_lives_on_is_cut_off(logdir: Path) -> None:
-    """What it writes after the resume goes to the old file, which nobody reads."""
+    """Its later records go to the old file, which nobody reads."""
     go, done = os.pipe(), os.pipe()
 
     def parent() -> None:
@@ -384,7 +384,7 @@ def test_a_forked_process_that_lives_on_is_cut_off(logdir: Path) -> None:
     os.read(done[0], 1)
     for path in (logdir / "run").glob("*tfevents*"):
         with path.open("ab") as stream:
-            stream.write(b"more")  # of both files, so that both are cut
+            stream.write(b"more")  # in both files, so that both are cut
     with Logger(logdir, "run", resume=True):
         os.write(go[1], b"x")
         os.read(done[0], 1)
@@ -396,7 +396,7 @@ def test_a_forked_process_that_lives_on_is_cut_off(logdir: Path) -> None:
 def test_a_full_disk_saves_no_half_checkpoint(
     logger: Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error is raised, and the checkpoint before stands."""
+    """The error is raised, and the previous checkpoint remains."""
     logger.save_checkpoint("good", 1)
 
     def refuse(*_: object) -> None:
@@ -410,7 +410,7 @@ def test_a_full_disk_saves_no_half_checkpoint(
 
 
 def test_only_one_of_several_processes_resumes_a_run(logdir: Path) -> None:
-    """Started at the same moment, as by srun: the others are refused."""
+    """If several start at once, as with srun, all but one are refused."""
     for number in range(8):
         name = f"run{number}"
 
@@ -447,7 +447,7 @@ def test_only_one_of_several_processes_resumes_a_run(logdir: Path) -> None:
 
 
 def test_what_other_processes_logged_counts_at_a_checkpoint(logdir: Path) -> None:
-    """Their points, their steps and their metrics are there after a resume."""
+    """Their points, steps and metrics are still there after a resume."""
     with Logger(logdir, "run") as logger:
 
         def child() -> None:
@@ -466,7 +466,7 @@ def test_what_other_processes_logged_counts_at_a_checkpoint(logdir: Path) -> Non
 
 
 def test_a_checkpoint_out_of_reach_stops_the_resume(logdir: Path) -> None:
-    """It is not damaged, so the one before it must not be taken."""
+    """It is not damaged, so the one before it must not be used."""
     with Logger(logdir, "run") as logger:
         for step in range(3):
             logger.add_scalar("a", step)
@@ -486,7 +486,7 @@ def test_a_checkpoint_out_of_reach_stops_the_resume(logdir: Path) -> None:
 def test_a_resume_that_fails_may_be_tried_again(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the same process too: the Logger that was not made does not hold the run."""
+    """It may even be in the same process: a failed Logger does not hold the run."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1)
         logger.save_checkpoint("state", 1)
@@ -504,7 +504,7 @@ def test_a_resume_that_fails_may_be_tried_again(
 
 
 def test_every_flipped_bit_of_a_checkpoint_is_noticed(logdir: Path) -> None:
-    """Or it changes nothing: the state is right, or that of the one before."""
+    """The state is correct, or that of the checkpoint before."""
     with Logger(logdir, "run") as logger:
         logger.save_checkpoint("state 1", 1)
         logger.save_checkpoint("state 2", 2)
@@ -518,7 +518,7 @@ def test_every_flipped_bit_of_a_checkpoint_is_noticed(logdir: Path) -> None:
 
 
 def test_the_same_parameters_with_nan_are_the_same(logdir: Path) -> None:
-    """No warning, though JSON has no NaN."""
+    """There is no warning, although JSON has no NaN."""
     for _ in range(3):
         with Logger(logdir, "run", resume=True) as logger:
             logger.add_parameters({"a": np.nan, "b": None, "c": 1})
@@ -526,7 +526,7 @@ def test_the_same_parameters_with_nan_are_the_same(logdir: Path) -> None:
 
 
 def test_runs_of_other_writers_below_a_run_are_left_alone(logdir: Path) -> None:
-    """A Logger in the directory of many runs takes none of them for its curves."""
+    """A Logger in a directory of many runs does not take them for its curves."""
     for name in ("a", "deep/b"):
         with tensorboardX.SummaryWriter(str(logdir / name)) as theirs:
             theirs.add_scalar("x", 1, 1)
@@ -544,7 +544,7 @@ def test_runs_of_other_writers_below_a_run_are_left_alone(logdir: Path) -> None:
 
 
 def test_what_is_missing_at_a_resume_is_told(logdir: Path) -> None:
-    """Somebody deleted a curve that the checkpoint knows."""
+    """A warning names a curve of the checkpoint that was deleted."""
     with Logger(logdir, "run") as logger:
         logger.add_scalars("plot", {"curve": 1})
         logger.save_checkpoint({}, 1)
@@ -554,7 +554,7 @@ def test_what_is_missing_at_a_resume_is_told(logdir: Path) -> None:
 
 
 def test_directories_that_come_and_go_stop_no_checkpoint(logger: Logger) -> None:
-    """A simulator's scratch files in the run are somebody else's business."""
+    """A simulator's scratch files in the run are ignored."""
     done = threading.Event()
 
     def churn() -> None:
@@ -578,10 +578,10 @@ def test_directories_that_come_and_go_stop_no_checkpoint(logger: Logger) -> None
 
 
 def kill_before(number: int, inside: Path) -> None:
-    """Have this process killed before its file operation of that number in a directory.
+    """Kill this process before its file operation number `number` in a directory.
 
-    Those are all that Python's audit events tell (opening, renaming, removing, making
-    directories), and every fsync.
+    File operations are those with audit events of Python (opening, renaming, removing,
+    making directories), and every fsync.
     """
     left = number
 
@@ -608,14 +608,14 @@ def kill_before(number: int, inside: Path) -> None:
 
 
 def died(work: Callable[[], None]) -> bool:
-    """Do something in a forked process; return whether it was killed."""
+    """Run a function in a forked process; return whether it was killed."""
     status = in_child(work)
     assert os.WIFSIGNALED(status) or status == 0
     return os.WIFSIGNALED(status)
 
 
 def killed_run(logdir: Path) -> Path:
-    """Leave a run that was killed after a checkpoint, with files of all sorts."""
+    """Create a run that was killed after a checkpoint, with all sorts of files."""
 
     def work() -> None:
         logger = Logger(logdir, "run")
@@ -639,7 +639,7 @@ def killed_run(logdir: Path) -> Path:
 
 
 def as_at_the_checkpoint(run: Path) -> None:
-    """Hold that a run shows what it had at its checkpoint, and nothing else."""
+    """Assert that a run shows exactly its data at the checkpoint."""
     assert scalars(run, "a") == [(i, i) for i in range(5)]
     assert scalars(run / "grown", "plot") == [(i, i) for i in range(5)]
     assert scalars(run / "same", "plot") == [(0, 1)]
@@ -651,7 +651,7 @@ def as_at_the_checkpoint(run: Path) -> None:
 def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
     logdir: Path, tmp_path: Path
 ) -> None:
-    """At every instant all that was logged before the checkpoint is in its place."""
+    """At every instant, all data logged before the checkpoint are in place."""
     run = killed_run(logdir)
     recorded = checkpoints._read(run / "checkpoints" / "000002.zip")
     whole = {name: (run / name).read_bytes() for name in checkpoints.sizes(run)}
@@ -683,7 +683,7 @@ def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
 def test_a_save_that_is_killed_anywhere_leaves_a_checkpoint(
     logdir: Path, tmp_path: Path
 ) -> None:
-    """The one before, or the new one, and the run can be resumed from it."""
+    """It is the previous or the new one, and the run can be resumed from it."""
     number, killed = 0, True
     while killed:
         copy = tmp_path / f"copy{number}"
@@ -711,7 +711,7 @@ def test_a_save_that_is_killed_anywhere_leaves_a_checkpoint(
 
 
 def test_a_checkpoint_is_a_zip_archive(logger: Logger) -> None:
-    """It can be looked into without running what is pickled."""
+    """It can be inspected without unpickling anything."""
     logger.add_scalar("a", 1, 5)
     logger.save_checkpoint({}, 1)
     [path] = (logger.run_dir / "checkpoints").glob("*.zip")

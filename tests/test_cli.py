@@ -27,7 +27,7 @@ from annarchy_tb.tfevents.event_file import event_files
 
 
 def call(*arguments: object) -> Result:
-    """Run the command line, and show what it raised."""
+    """Run the command line, and raise its exceptions."""
     result = CliRunner().invoke(main, list(map(str, arguments)))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -35,14 +35,14 @@ def call(*arguments: object) -> Result:
 
 
 def names(result: Result) -> list[str]:
-    """Return the first words of a table's lines."""
+    """Return the first word of each line of a table."""
     lines = [line.split() for line in result.output.splitlines() if line.strip()]
     return [words[0] for words in lines[2:]]
 
 
 @pytest.fixture
 def logdir(tmp_path: Path) -> Path:
-    """Return a directory with runs of several sorts."""
+    """Return a directory with various runs."""
     logdir = tmp_path / "runs"
     for name, tau in (("one", 30.0), ("two", 10.0), ("three", 20.0)):
         with Logger(logdir, name) as logger:
@@ -81,7 +81,7 @@ def test_a_name_stays_whole_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_the_command_is_installed(logdir: Path) -> None:
-    """It runs as a program; into a pipe, no line is cut."""
+    """It runs as a program, and cuts no lines in a pipe."""
     script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
     said = subprocess.check_output([script, "ls", str(logdir)], text=True)
     assert "tau=30, rule=oja" in said
@@ -91,7 +91,7 @@ def test_the_command_is_installed(logdir: Path) -> None:
 
 
 def test_ls_lists_runs(logdir: Path) -> None:
-    """Newest first, with what there is to know."""
+    """Runs are listed newest first, with all columns."""
     result = call("ls", logdir)
     assert names(result) == ["empty", "failed", "three", "two", "one"]
     assert "loss=-30" in result.output
@@ -123,13 +123,13 @@ def test_ls_sorts_by_any_column(logdir: Path, sort: str, order: list[str]) -> No
 def test_ls_looks_in_runs_by_default(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the Logger writes there by default."""
+    """The directory is `runs`, where the Logger writes by default."""
     monkeypatch.chdir(logdir.parent)
     assert len(names(call("ls"))) == 5
 
 
 def test_show_tells_all_of_a_run(logdir: Path) -> None:
-    """The record, and for each tag its points and its last value."""
+    """It shows run.json, and each tag with its points and last value."""
     said = call("show", logdir / "one").output
     assert "rule=oja" in said
     lines = [line.split() for line in said.splitlines()]
@@ -140,7 +140,7 @@ def test_show_tells_all_of_a_run(logdir: Path) -> None:
 
 
 def test_show_tells_of_damage(logdir: Path) -> None:
-    """With file and byte, in a line of its own."""
+    """A separate line names the file and the byte."""
     [path] = event_files(logdir / "one")
     with path.open("ab") as stream:
         stream.write(b"more")
@@ -149,7 +149,7 @@ def test_show_tells_of_damage(logdir: Path) -> None:
 
 
 def test_export_writes_every_point_as_csv(logdir: Path) -> None:
-    """Of several runs and their curves."""
+    """It covers several runs and their curves."""
     said = call("export", logdir / "one", logdir / "failed", "--format", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(said)))
     assert list(rows[0]) == ["run", "tag", "curve", "step", "value", "wall_time"]
@@ -161,7 +161,7 @@ def test_export_writes_every_point_as_csv(logdir: Path) -> None:
 
 
 def test_export_writes_runs_as_json(logdir: Path, tmp_path: Path) -> None:
-    """With what run.json says; NaN is null."""
+    """It includes run.json; NaN becomes null."""
     path = tmp_path / "out.json"
     call("export", logdir / "one", logdir / "failed", "--format", "json", "-o", path)
     one, failed = json.loads(path.read_text(), parse_constant=pytest.fail)
@@ -172,7 +172,7 @@ def test_export_writes_runs_as_json(logdir: Path, tmp_path: Path) -> None:
 
 
 def test_export_writes_parquet(logdir: Path, tmp_path: Path) -> None:
-    """Which pandas reads back."""
+    """pandas reads it back."""
     pytest.importorskip("pyarrow")
     pandas = pytest.importorskip("pandas")
     path = tmp_path / "out.parquet"
@@ -184,7 +184,7 @@ def test_export_writes_parquet(logdir: Path, tmp_path: Path) -> None:
 
 
 def test_prune_lists_and_removes(logdir: Path) -> None:
-    """Failed and empty runs, and only with --yes."""
+    """It removes failed and empty runs, and only with --yes."""
     listed = call("prune", logdir)
     assert names(listed)[:2] == ["empty", "failed"]
     assert "ZeroDivisionError" in listed.output
@@ -196,7 +196,7 @@ def test_prune_lists_and_removes(logdir: Path) -> None:
 
 
 def test_prune_never_removes_what_may_go_on(logdir: Path) -> None:
-    """A running run, one of another host, of another writer, or with files in it."""
+    """Running runs, and those of other hosts or writers or with files, are kept."""
     tensorboardX.SummaryWriter(str(logdir / "theirs")).close()
     for name in ("file", "checkpoint"):
         with Logger(logdir, name) as logger:
@@ -221,7 +221,7 @@ def test_prune_never_removes_what_may_go_on(logdir: Path) -> None:
 
 
 def test_prune_is_careful(logdir: Path, tmp_path: Path) -> None:
-    """Damage is not emptiness; checkpoints, others' runs and links are kept."""
+    """Damaged runs are not empty; checkpoints, foreign runs and links are kept."""
     with Logger(logdir, "damaged") as logger:
         logger.add_series("a", np.arange(1000))
     [path] = event_files(logdir / "damaged")
@@ -269,27 +269,25 @@ def test_wrong_arguments_are_a_line(
     code: int,
     message: str,
 ) -> None:
-    """No traceback, and a status that scripts can ask for."""
+    """There is no traceback, and an exit status for scripts."""
     monkeypatch.chdir(tmp_path)
     result = call(*arguments)
     assert (result.exit_code, message in result.output) == (code, True)
 
 
 def test_ls_says_that_there_is_nothing(logdir: Path) -> None:
-    """In words, not as an empty table."""
-    assert (
-        call("ls", logdir, "--status", "killed").output == "There are no such runs.\n"
-    )
+    """It says so in words instead of an empty table."""
+    assert call("ls", logdir, "--status", "killed").output == "No runs found.\n"
 
 
 def test_a_sort_that_no_run_has_is_refused(logdir: Path) -> None:
-    """The error names it."""
+    """The error names the column."""
     result = call("ls", logdir, "--sort", "tua")
     assert (result.exit_code, "no run has a 'tua'" in result.output) == (2, True)
 
 
 def test_a_reader_that_goes_away_is_no_error(logdir: Path) -> None:
-    """As in ``annarchy-tb export ... | head -1``."""
+    """An example is ``annarchy-tb export ... | head -1``."""
     with Logger(logdir, "long") as logger:
         logger.add_series("a", np.arange(100_000))
     script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
@@ -300,7 +298,7 @@ def test_a_reader_that_goes_away_is_no_error(logdir: Path) -> None:
 
 
 def test_the_package_does_not_need_the_command_line() -> None:
-    """click and rich are imported by the command only."""
+    """Only the command imports click and rich."""
     code = """
 import sys
 from annarchy_tb import Logger, Run, find_runs

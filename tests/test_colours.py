@@ -7,7 +7,7 @@ from annarchy_tb.kinds import colours
 
 
 def oklab(levels: np.ndarray) -> np.ndarray:
-    """Return sRGB's levels in OKLab, the way back of what the module does."""
+    """Convert sRGB levels to OKLab, the inverse of the module's conversion."""
     part = levels / 255
     linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
     cones = linear @ np.array(
@@ -27,7 +27,7 @@ def oklab(levels: np.ndarray) -> np.ndarray:
 
 
 def distances(table: np.ndarray, apart: int = 8) -> np.ndarray:
-    """Return how far colours are apart that are some places apart."""
+    """Return the distances between colours a number of places apart."""
     lab = oklab(table)
     return np.linalg.norm(lab[apart:] - lab[:-apart], axis=1)
 
@@ -42,7 +42,7 @@ def test_a_map_is_256_colours_made_once(make: object) -> None:
 
 
 def test_the_sequential_map_is_even() -> None:
-    """Its lightness goes up evenly, and equal steps are equal distances."""
+    """Its lightness increases evenly, and equal steps are equal distances."""
     table = colours.sequential()
     lightness = oklab(table)[:, 0]
     assert lightness[0] == pytest.approx(colours.DARK, abs=0.01)
@@ -54,7 +54,7 @@ def test_the_sequential_map_is_even() -> None:
 
 
 def test_the_diverging_map_is_even_and_symmetric() -> None:
-    """Both arms go up alike from a neutral middle."""
+    """Both arms rise equally from a neutral middle."""
     table = colours.diverging()
     lab = oklab(table)
     assert len(set(table[128].tolist())) == 1  # grey
@@ -68,7 +68,7 @@ def test_the_diverging_map_is_even_and_symmetric() -> None:
 
 @pytest.mark.parametrize("make", [colours.sequential, colours.diverging])
 def test_the_maps_stay_within_the_screens_colours(make: object) -> None:
-    """No level is cut off, so what is stored is what was computed."""
+    """No level is clipped, so the stored colours are the computed ones."""
     lab = oklab(make())  # type: ignore[operator]
     chroma = np.hypot(lab[:, 1], lab[:, 2])
     wanted = (
@@ -81,5 +81,5 @@ def test_the_maps_stay_within_the_screens_colours(make: object) -> None:
 
 @pytest.mark.parametrize("make", [colours.sequential, colours.diverging])
 def test_black_is_far_from_every_colour(make: object) -> None:
-    """Where there is nothing, it does not look like a small value."""
+    """Missing values do not look like small ones."""
     assert oklab(make())[:, 0].min() > 0.38  # type: ignore[operator]

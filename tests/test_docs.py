@@ -1,4 +1,4 @@
-"""What the README, the docs and the docstrings show works as it stands."""
+"""The code in the README, the docs and the docstrings works as shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from annarchy_tb import Logger, Run, find_runs
 mpl.use("agg")
 
 ROOT = Path(__file__).parent.parent
-SCRIPT = ROOT / "docs" / "guide" / "sweeps.rst"  # runs as one, in a process of its own
+SCRIPT = ROOT / "docs" / "guide" / "sweeps.rst"  # one script, in a separate process
 SIMULATORS = sorted((ROOT / "docs" / "simulators").glob("*.rst"))
 PAGES = sorted({*ROOT.glob("docs/**/*.rst")} - {SCRIPT, *SIMULATORS})
 PAGES.insert(0, ROOT / "README.rst")
@@ -44,7 +44,7 @@ MODULES = sorted((ROOT / "annarchy_tb").rglob("*.py"))
 
 
 def run_commands(example: Any) -> None:
-    """Run the commands of this package that a page shows, each on its own."""
+    """Run this package's commands on a page, each separately."""
     binaries = Path(sys.executable).parent
     for command in example.parsed.splitlines():
         if command.startswith("annarchy-tb"):
@@ -64,18 +64,18 @@ SYBIL = Sybil(
 
 
 def examples(path: Path) -> list[Any]:
-    """Return the code of a page or of a module's docstrings, block by block."""
+    """Return the code of a page or a module's docstrings, block by block."""
     return list(SYBIL.parse(path).examples())
 
 
 def has_code(path: Path) -> bool:
-    """Say whether there is any."""
+    """Return whether there is any code."""
     return bool(re.search(r"code-block:: python|^ *>>> ", path.read_text(), re.M))
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Work in an empty directory, and take a signal's handler back."""
+    """Change to an empty directory, and restore the signal handler afterwards."""
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     yield tmp_path
@@ -88,7 +88,7 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("page", [*filter(has_code, PAGES)], ids=name)
 def test_the_code_of_a_page_runs(page: Path) -> None:
-    """All of it, from top to bottom, as a reader would type it."""
+    """All of it runs from top to bottom, as a reader would type it."""
     found = examples(page)
     assert found
     for example in found:
@@ -98,7 +98,7 @@ def test_the_code_of_a_page_runs(page: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")  # Brian2's own
 @pytest.mark.parametrize("page", SIMULATORS, ids=name)
 def test_the_code_about_a_simulator_runs(page: Path) -> None:
-    """With the simulator itself."""
+    """It runs with the simulator itself."""
     simulator = "ANNarchy" if page.stem in ("index", "annarchy") else page.stem
     pytest.importorskip(simulator, reason=f"needs {simulator}; make hooks runs it")
     for example in examples(page):
@@ -107,7 +107,7 @@ def test_the_code_about_a_simulator_runs(page: Path) -> None:
 
 @pytest.mark.parametrize("module", [*filter(has_code, MODULES)], ids=name)
 def test_the_code_of_a_docstring_runs(module: Path) -> None:
-    """Also with the results that it shows."""
+    """The results shown are correct, too."""
     found = examples(module)
     assert found
     for example in found:
@@ -136,7 +136,7 @@ with Logger(experiment="job"):
 
 
 def test_the_sweep_of_the_docs_runs(here: Path) -> None:
-    """The script of docs/guide/sweeps.rst, as a user would save it."""
+    """The script of docs/guide/sweeps.rst runs as a user would save it."""
     pytest.importorskip("hyperopt", reason="needs annarchy-tb[sweep]")
     block, *_ = examples(SCRIPT)
     (here / "script.py").write_text(str(block.parsed))
@@ -147,7 +147,7 @@ def test_the_sweep_of_the_docs_runs(here: Path) -> None:
 
 
 def test_the_glance_gives_the_signatures_as_they_are() -> None:
-    """Every call of the API at a glance is one, with its arguments in order."""
+    """Every call of the API at a glance exists, with its arguments in order."""
     glance = (ROOT / "docs" / "api.rst").read_text().split("\nWriting\n")[0]
     calls = re.findall(r"^    (\w+)\((.*?)\) *(?:#.*)?$", glance, re.MULTILINE)
     assert len(calls) > 10
@@ -165,13 +165,13 @@ def test_the_glance_gives_the_signatures_as_they_are() -> None:
 
 
 def test_no_code_of_the_docs_stands_where_it_is_not_run() -> None:
-    """Python is in a code-block, and never in a bare literal block."""
+    """Python is in code-blocks, never in a bare literal block."""
     for page in [*PAGES, *SIMULATORS, SCRIPT]:
         assert not re.search(r"::\n\n +(from|import|with) ", page.read_text()), page
 
 
 def imports(path: Path) -> set[str]:
-    """Return the modules of the package that one imports, wherever it does."""
+    """Return the package's modules that a module imports, wherever it does so."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
@@ -213,7 +213,7 @@ def test_the_rooms_are_as_the_design_draws_them() -> None:
 
 
 def public(thing: Any, prefix: str) -> Iterator[str]:
-    """Yield the full names of what a user may call, with the methods of classes."""
+    """Yield the full names of all public callables, including methods."""
     yield prefix
     if inspect.isclass(thing):
         for name, member in vars(thing).items():
@@ -224,7 +224,7 @@ def public(thing: Any, prefix: str) -> Iterator[str]:
 
 
 def test_every_public_name_is_in_the_api(here: Path) -> None:
-    """What the package offers has its entry in the reference, and a docstring."""
+    """Every public name has an entry in the reference, and a docstring."""
     pytest.importorskip("furo", reason="needs annarchy-tb[docs]; make docs runs it")
     subprocess.run(
         [

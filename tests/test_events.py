@@ -22,7 +22,7 @@ from annarchy_tb.tfevents.templates import ScalarRecords
 
 
 def in_child(function: Callable[[], None]) -> int:
-    """Run a function in a forked child and return how that ended."""
+    """Run a function in a forked child; return its exit status."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -51,12 +51,12 @@ def test_a_file_begins_with_the_version(tmp_path: Path) -> None:
     "earlier",
     [
         "events.out.tfevents.1700000000.host",  # tensorboardX's
-        "events.out.tfevents.9000000000.host.999.0009",  # the clock stepped back
+        "events.out.tfevents.9000000000.host.999.0009",  # the clock was set back
         "events.out.tfevents.9000000000.host.1000.0010",
     ],
 )
 def test_a_new_file_sorts_behind_all_others(tmp_path: Path, earlier: str) -> None:
-    """Whatever lies in the directory, the file opened last has the last name."""
+    """The file opened last has the last name, whatever is in the directory."""
     (tmp_path / earlier).touch()
     files = [opened(tmp_path) for _ in range(12)]
     assert event_files(tmp_path)[-12:] == [file.path for file in files]
@@ -67,7 +67,7 @@ def test_a_new_file_sorts_behind_all_others(tmp_path: Path, earlier: str) -> Non
 def test_a_taken_name_is_never_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that another process took in the same instant stays that process's."""
+    """A name taken by another process in the same instant is left to it."""
     monkeypatch.setattr(events, "event_files", lambda directory: [])
     monkeypatch.setattr(events, "now", lambda: 1e9)
     monkeypatch.setattr(events, "_count", itertools.repeat(7))
@@ -79,7 +79,7 @@ def test_a_taken_name_is_never_overwritten(
 
 
 def test_a_directory_named_like_an_event_file_is_none(tmp_path: Path) -> None:
-    """Only files count."""
+    """Only files count as event files."""
     (tmp_path / "my.tfevents.1").mkdir()
     assert event_files(tmp_path) == []
 
@@ -108,7 +108,7 @@ def test_a_copy_writes_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_kill_straight_after_a_call_loses_nothing(tmp_path: Path) -> None:
-    """Everything logged before kill -9 is in the file, of every kind."""
+    """Data of every kind logged before kill -9 are in the file."""
     code = f"""
 import os, signal
 import numpy as np
@@ -137,7 +137,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_threads_share_a_logger(logdir: Path) -> None:
-    """Four threads, each with tags of its own: every record is whole and in order."""
+    """With four threads on separate tags, all records are whole and in order."""
     big = np.random.default_rng(0).random((300, 300, 3))
     with Logger(logdir, "run") as logger:
 
@@ -164,9 +164,9 @@ def test_threads_share_a_logger(logdir: Path) -> None:
 
 
 def killed_in_a_large_write(logger: Logger) -> None:
-    """Be killed by a signal while 8 MB of text are on their way to the file.
+    """Be killed by a signal while writing 8 MB of text to the file.
 
-    A child of this child does the killing, as soon as the file has begun to grow.
+    A child of this child sends the signal as soon as the file has begun to grow.
     """
     logger.add_text("child/first", "first")
     parent, path = os.getpid(), logger._file.path
@@ -181,9 +181,9 @@ def killed_in_a_large_write(logger: Logger) -> None:
 
 
 def test_forked_children_write_files_of_their_own(logdir: Path) -> None:
-    """Children log through the inherited Logger; one killed within a write hurts none.
+    """Forked children log too; one killed during a write harms no other process.
 
-    Each has its own file, and nothing that the parent logs afterwards is lost.
+    Each has a separate file, and no data that the parent logs afterwards are lost.
     """
     with Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1})
@@ -211,7 +211,7 @@ def test_forked_children_write_files_of_their_own(logdir: Path) -> None:
 
 
 def test_an_exception_in_a_forked_child_writes_no_status(logdir: Path) -> None:
-    """A child that leaves the with block by an error says nothing about the run."""
+    """A child that leaves the with block by an error does not set the run's status."""
 
     def child() -> None:
         with logger:

@@ -1,4 +1,4 @@
-"""The examples, as a user runs them."""
+"""The examples, run as a user does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_quickstart_logs_every_kind(tmp_path: Path) -> None:
-    """It runs without a warning, learns, and leaves every kind of data."""
+    """It runs without warnings, learns, and logs every kind of data."""
     script = ROOT / "examples" / "tensorboard" / "quickstart.py"
     subprocess.run(
         [sys.executable, "-W", "error", str(script), "--logdir", str(tmp_path)],
@@ -31,7 +31,7 @@ def test_the_quickstart_logs_every_kind(tmp_path: Path) -> None:
 
 
 def test_the_tour_logs_a_sweep_of_every_kind(tmp_path: Path) -> None:
-    """Four runs with every kind of data, and neurons that come to see clearly."""
+    """It logs four runs with every kind of data, and the neurons' vision sharpens."""
     script = ROOT / "examples" / "tensorboard" / "tour.py"
     subprocess.run(
         [sys.executable, "-W", "error", str(script), "--logdir", str(tmp_path)],

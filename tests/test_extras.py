@@ -1,4 +1,4 @@
-"""What needs a package that is not there says how to get it."""
+"""Features that need a missing package name its pip command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from annarchy_tb.cli import main
 
 
 def test_without_pandas_the_error_names_what_to_install(logdir: Path) -> None:
-    """Only what needs pandas misses it."""
+    """Only functions that return DataFrames need it."""
     code = f"""
 import sys
 sys.modules["pandas"] = None
@@ -40,7 +40,7 @@ for what in (run, run.scalars("a"), runs):
 def test_without_pyarrow_parquet_names_what_to_install(
     logdir: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    """In a line, without a traceback; and no file is left."""
+    """The error is one line without a traceback, and no file is left."""
     Logger(logdir, "run").close()
     output = logdir.parent / "out.parquet"
     monkeypatch.setitem(sys.modules, missing, None)
@@ -53,7 +53,7 @@ def test_without_pyarrow_parquet_names_what_to_install(
 
 
 def test_without_hyperopt_the_error_names_what_to_install(tmp_path: Path) -> None:
-    """Only a sweep needs it."""
+    """Only sweeps need it."""
     code = """
 import sys
 sys.modules["hyperopt"] = None

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 
 
 def test_a_figure_is_logged_as_drawn(logger: Logger) -> None:
-    """The pixels are those of matplotlib's own renderer."""
+    """The pixels are those of matplotlib's renderer."""
     figure = plt.figure(figsize=(3, 2), dpi=50)
     plt.plot([1, 2, 3])
     canvas = FigureCanvasAgg(figure)
@@ -33,7 +33,7 @@ def test_a_figure_is_logged_as_drawn(logger: Logger) -> None:
 
 
 def test_a_figure_is_closed(logger: Logger) -> None:
-    """After add_figure, pyplot knows the figure no more."""
+    """After add_figure, pyplot no longer knows the figure."""
     figure, other = plt.figure(), plt.figure()
     logger.add_figure("figure", figure)
     assert plt.get_fignums() == [other.number]
@@ -41,7 +41,7 @@ def test_a_figure_is_closed(logger: Logger) -> None:
 
 
 def test_close_false_leaves_the_figure_as_it_was(logger: Logger) -> None:
-    """The figure is open, current, and on its own canvas, also a foreign one."""
+    """The figure stays open, current, and on its own canvas, even a foreign one."""
     figure = plt.figure()
     canvas = FigureCanvasSVG(figure)
     logger.add_figure("figure", figure, close=False)
@@ -59,7 +59,7 @@ class Unable(Figure):
 
 
 def test_a_figure_that_fails_to_draw_is_closed_too(logger: Logger) -> None:
-    """The error is matplotlib's, nothing is written, and nothing stays open."""
+    """The error is matplotlib's; nothing is written or left open."""
     figure = plt.figure(FigureClass=Unable)
     with pytest.raises(RuntimeError, match="can't draw"):
         logger.add_figure("figure", figure)
@@ -82,7 +82,7 @@ def test_a_refused_call_leaves_the_figure_open(logger: Logger) -> None:
 
 
 def test_a_figure_without_pyplot_will_do(logger: Logger) -> None:
-    """Figures made by hand are logged alike."""
+    """Figures made without pyplot are logged the same way."""
     logger.add_figure("figure", Figure(figsize=(1, 1), dpi=10))
     assert points(logger.run_dir, "figure")[0].pixels.shape == (10, 10, 4)
 
@@ -97,7 +97,7 @@ def test_what_is_no_figure_is_refused(logger: Logger, thing: object) -> None:
 
 
 def test_axes_teach_the_figure(logger: Logger) -> None:
-    """Who passes axes is told to pass their figure."""
+    """Users who pass axes are told to pass their figure."""
     figure, axes = plt.subplots()
     with pytest.raises(TypeError, match=r"pass its \.figure"):
         logger.add_figure("a", axes)
@@ -107,14 +107,14 @@ def test_axes_teach_the_figure(logger: Logger) -> None:
 def test_without_matplotlib_the_error_says_what_to_install(
     logger: Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missing package is named with its pip install."""
+    """The error gives the pip command for the missing package."""
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         logger.add_figure("a", None)
 
 
 def test_the_style_holds_inside_its_block_only() -> None:
-    """A figure made inside is as wide as a card; others are as they ever were."""
+    """Figures made inside are as wide as a card; others are unchanged."""
     before = dict(mpl.rcParams)
     with figure_style():
         inside = plt.figure()
@@ -128,7 +128,7 @@ def test_the_style_holds_inside_its_block_only() -> None:
 
 
 def test_without_matplotlib_the_style_says_what_to_install() -> None:
-    """The error names the command."""
+    """The error gives the command."""
     code = """
 import sys
 sys.modules["matplotlib"] = None
@@ -143,7 +143,7 @@ except ImportError as error:
 
 
 def test_the_figures_of_a_block_are_logged_and_closed(logger: Logger) -> None:
-    """All that were opened inside, and only those; what was current is so again."""
+    """This holds only for figures opened inside; the current one is restored."""
     kept, current = plt.figure(), plt.figure()
     plt.figure(kept.number)
     with logger.figures("Activity", 3):
@@ -158,7 +158,7 @@ def test_the_figures_of_a_block_are_logged_and_closed(logger: Logger) -> None:
 
 
 def test_a_single_figure_of_a_block_has_the_tag_itself(logger: Logger) -> None:
-    """And no figure was open before or after."""
+    """No figure is open before or afterwards."""
     with logger.figures("Activity", 0):
         figure = plt.figure(figsize=(1, 1), dpi=20)
         plt.plot([1, 2, 3])
@@ -171,7 +171,7 @@ def test_a_single_figure_of_a_block_has_the_tag_itself(logger: Logger) -> None:
 
 
 def test_a_block_that_raises_logs_no_figure_that_is_half_drawn(logger: Logger) -> None:
-    """They are closed, and the error goes on."""
+    """They are closed, and the exception propagates."""
     with pytest.raises(ZeroDivisionError), logger.figures("Activity", 0):
         plt.figure()
         raise ZeroDivisionError
@@ -180,14 +180,14 @@ def test_a_block_that_raises_logs_no_figure_that_is_half_drawn(logger: Logger) -
 
 
 def test_a_block_without_figures_logs_none(logger: Logger) -> None:
-    """Nor does it need matplotlib."""
+    """It does not need matplotlib, either."""
     with logger.figures("Activity", 0):
         pass
     assert load(logger.run_dir) == []
 
 
 def test_a_bad_step_is_refused_before_the_block(logger: Logger) -> None:
-    """Not after the work in it was done."""
+    """It is not refused only after the work is done."""
     with (
         pytest.raises(ValueError, match=r"figures\('Activity'\): step must be a whole"),
         logger.figures("Activity", 0.5),
@@ -196,7 +196,7 @@ def test_a_bad_step_is_refused_before_the_block(logger: Logger) -> None:
 
 
 def test_open_figures_are_logged_and_closed(logger: Logger) -> None:
-    """Whoever opened them; labels that are the same make no tag twice."""
+    """It does not matter who opened them; equal labels get different tags."""
     for _ in range(2):
         plt.figure(figsize=(1, 1)).set_label("twin")
     logger.add_open_figures("Activity", 5)
@@ -208,7 +208,7 @@ def test_open_figures_are_logged_and_closed(logger: Logger) -> None:
 
 
 def test_a_closed_logger_closes_no_open_figures(logdir: Path) -> None:
-    """What can't be logged is not thrown away."""
+    """Figures that can't be logged are not thrown away."""
     with Logger(logdir, "run") as logger:
         pass
     plt.figure()
@@ -219,7 +219,7 @@ def test_a_closed_logger_closes_no_open_figures(logdir: Path) -> None:
 
 
 def test_what_is_drawn_in_the_style_has_its_sizes() -> None:
-    """Titles and lines too, which take their sizes when they are drawn."""
+    """This includes titles and lines, whose sizes are set when they are drawn."""
     with figure_style():
         figure, axes = plt.subplots()
         [line] = axes.plot([1, 2, 3])
@@ -229,7 +229,7 @@ def test_what_is_drawn_in_the_style_has_its_sizes() -> None:
 
 
 def test_a_tag_of_another_kind_closes_no_figure(logger: Logger) -> None:
-    """It is refused before anything is done."""
+    """The call is refused before anything is done."""
     logger.add_scalar("Activity", 1.0)
     plt.figure()
     with pytest.raises(ValueError, match="already holds"):

@@ -23,7 +23,7 @@ def found(logdir: Path, **filters: Any) -> list[str]:
 
 
 def test_runs_are_found_newest_first(logdir: Path) -> None:
-    """At any depth; a curve is no run, a run inside a run is one."""
+    """They are found at any depth, also inside other runs; curves are not runs."""
     for name in ("b", "sweep/a", "sweep/deep/c", "b/nested"):
         with Logger(logdir, name) as logger:
             logger.add_scalars("plot", {"curve": 1})
@@ -34,7 +34,7 @@ def test_runs_are_found_newest_first(logdir: Path) -> None:
 
 
 def test_runs_are_found_by_status_and_parameters(logdir: Path) -> None:
-    """Equal values are equal, whether int, float or NumPy's; None finds NaN."""
+    """Equal values match, be they int, float or NumPy's; None matches NaN."""
     finished(logdir, "one", tau=10, net={"rate": 5.0}, seed=None)
     finished(logdir, "two", tau=10.0, seed=np.nan)
     finished(logdir, "three", tau=20.0)
@@ -53,7 +53,7 @@ def test_runs_are_found_by_status_and_parameters(logdir: Path) -> None:
 
 
 def test_runs_of_other_writers_are_found(logdir: Path) -> None:
-    """By their event files; their status is unknown."""
+    """They are found by their event files; their status is unknown."""
     with tensorboardX.SummaryWriter(str(logdir / "theirs")) as theirs:
         theirs.add_scalar("a", 1, 1)
     SummaryWriter(str(logdir / "ours")).close()
@@ -63,7 +63,7 @@ def test_runs_of_other_writers_are_found(logdir: Path) -> None:
 
 
 def test_links_that_lead_in_a_circle_end(logdir: Path) -> None:
-    """A directory is looked into once, and under its own name."""
+    """Each directory is searched once, under its own name."""
     finished(logdir, "one", tau=1)
     (logdir / "again").symlink_to(logdir)
     (logdir / "a link").symlink_to(logdir / "one")
@@ -73,14 +73,14 @@ def test_links_that_lead_in_a_circle_end(logdir: Path) -> None:
 
 
 def test_directories_of_any_name_are_looked_into(logdir: Path) -> None:
-    """Only inside a run, checkpoints are passed over."""
+    """Checkpoints are skipped only inside a run."""
     finished(logdir, "checkpoints", tau=1)
     finished(logdir, "a/checkpoints/b", tau=1)
     assert found(logdir) == ["b", "checkpoints"]
 
 
 def test_odd_names_of_event_files_stop_no_search(logdir: Path) -> None:
-    """A date beyond all dates is none."""
+    """An impossible date is treated as no date."""
     finished(logdir, "one", tau=1)
     for name in ("events.out.tfevents.99999999999999999.h", "tfevents"):
         (logdir / "odd").mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ def test_odd_names_of_event_files_stop_no_search(logdir: Path) -> None:
 def test_event_files_are_not_read(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding and filtering a thousand runs opens nothing but their run.json."""
+    """Finding and filtering a thousand runs opens only their run.json."""
     finished(logdir, "run", tau=1)
     for path in event_files(logdir / "run"):
         path.write_bytes(b"spoilt")
@@ -112,7 +112,7 @@ def test_event_files_are_not_read(
 
 
 def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
-    """A status that is none, and a directory that is not there."""
+    """An unknown status and a missing directory raise errors."""
     with pytest.raises(ValueError, match="status must be one of 'running'.*got 'done'"):
         find_runs(tmp_path, status="done")
     with pytest.raises(FileNotFoundError, match="no directory"):
@@ -123,17 +123,17 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_that_nobody_else_may_read_is_passed_over(logdir: Path) -> None:
-    """What a colleague keeps to themselves stops no search."""
+    """Unreadable directories of other users do not stop a search."""
     finished(logdir, "one", tau=1)
     (logdir / "locked").mkdir()
-    assert found(logdir) == ["one"]  # imports, while that is allowed
+    assert found(logdir) == ["one"]  # imports while that is still allowed
     (logdir / "locked").chmod(0)
     assert without_rights(logdir, lambda: found(logdir)) == "['one']"
     (logdir / "locked").chmod(0o755)
 
 
 def test_runs_become_one_table(logdir: Path) -> None:
-    """A row a run, with the parameters and results of any of them."""
+    """There is a row per run, with the parameters and metrics of all runs."""
     pytest.importorskip("pandas")
     finished(logdir, "one", tau=10.0, rule="oja")
     finished(logdir, "sweep/two", tau=20.0)

@@ -25,7 +25,7 @@ def counted(values: np.ndarray) -> histograms.Buckets:
 
 
 def edges(buckets: histograms.Buckets) -> np.ndarray:
-    """Return all edges of the buckets, the left one included."""
+    """Return all edges of the buckets, including the left one."""
     return np.concatenate([[buckets.min], buckets.limits])
 
 
@@ -41,9 +41,9 @@ def edges(buckets: histograms.Buckets) -> np.ndarray:
     | hnp.arrays(np.bool_, st.integers(1, 300))
 )
 def test_every_value_is_counted_in_its_bucket(values: np.ndarray) -> None:
-    """Counts sum to the number of values, and are those between the edges.
+    """Counts sum to the number of values, each counted between its edges.
 
-    A value within rounding of an edge may fall to its other side.
+    A value within rounding error of an edge may be counted on its other side.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -87,7 +87,7 @@ def test_an_inner_run_of_empty_buckets_becomes_one() -> None:
 
 @pytest.mark.parametrize("value", [3.0, -65.0, 1e300, 7])
 def test_a_constant_fills_one_bucket_around_it(value: float) -> None:
-    """The bucket reaches half a percent to each side."""
+    """The bucket extends half a percent to each side."""
     buckets = counted(np.array([value] * 5))
     assert buckets.counts.tolist() == [5]
     assert edges(buckets) == pytest.approx(
@@ -96,7 +96,7 @@ def test_a_constant_fills_one_bucket_around_it(value: float) -> None:
 
 
 def test_zeros_fill_one_bucket_of_no_width() -> None:
-    """Nothing but zeros is the bucket from 0 to 0."""
+    """If all values are zero, the bucket is from 0 to 0."""
     assert edges(counted(np.zeros(3))).tolist() == [0, 0]
 
 
@@ -119,7 +119,7 @@ def test_zeros_fill_one_bucket_of_no_width() -> None:
     ],
 )
 def test_any_nesting_is_flattened(logger: Logger, hist: object, number: int) -> None:
-    """Everything that a simulator gives counts, value by value."""
+    """Every structure that a simulator returns is counted value by value."""
     logger.add_histogram("w", hist)
     [point] = points(logger.run_dir, "w")
     assert point.array[:, 2].sum() == number
@@ -127,7 +127,7 @@ def test_any_nesting_is_flattened(logger: Logger, hist: object, number: int) -> 
 
 
 def test_nan_and_infinity_are_dropped_with_one_warning(logger: Logger) -> None:
-    """What is finite is shown."""
+    """The finite values are shown."""
     with pytest.warns(UserWarning, match=r"add_histogram\('w'\): NaN") as caught:
         logger.add_histogram("w", [np.nan, 1.0, np.inf])
         logger.add_histogram("w", [np.nan, 1.0, np.inf])
@@ -139,7 +139,7 @@ def test_nan_and_infinity_are_dropped_with_one_warning(logger: Logger) -> None:
 def test_nothing_left_is_one_warning_and_no_record(
     logger: Logger, hist: object
 ) -> None:
-    """An empty histogram is told and not written, and uses up no step."""
+    """An empty histogram gives a warning, no record, and uses no step."""
     with pytest.warns(UserWarning, match="nothing is written") as caught:
         logger.add_histogram("w", hist)
         logger.add_histogram("w", hist)
@@ -149,7 +149,7 @@ def test_nothing_left_is_one_warning_and_no_record(
 
 
 def test_what_a_double_cannot_hold_is_dropped(logger: Logger) -> None:
-    """Extended precision beyond that of a double counts as infinite."""
+    """Extended-precision values too large for a double count as infinite."""
     with pytest.warns(UserWarning, match="dropped"):
         logger.add_histogram("w", np.array(["1e400", "1"], np.longdouble))
     assert points(logger.run_dir, "w")[0].array[:, 2].sum() == 1

@@ -41,7 +41,7 @@ def hparams_data(run: Path) -> list[HParamsPluginData]:
 
 
 def row(run: Path) -> dict[str, Any]:
-    """Return the parameters of a run as TensorBoard has them."""
+    """Return the parameters of a run as TensorBoard reads them."""
     found = hparams_data(run)[0].session_start_info.hparams
     return {name: getattr(v, v.WhichOneof("kind")) for name, v in found.items()}
 
@@ -87,7 +87,7 @@ def function() -> None:
 def test_parameters_become_what_the_table_shows(
     logger: Logger, value: Any, shown: Any
 ) -> None:
-    """Numbers, bools and texts stay such; everything else is a readable text."""
+    """Numbers, bools and texts are kept; everything else becomes a readable text."""
     logger.add_parameters({"p": value})
     found = row(logger.run_dir)["p"]
     assert found == shown
@@ -102,22 +102,22 @@ def test_what_would_spoil_a_column_is_left_out(logger: Logger, value: Any) -> No
 
 
 def test_nested_parameters_are_flattened(logger: Logger) -> None:
-    """The names of inner dicts follow behind a slash."""
+    """The names of inner dicts follow after a slash."""
     logger.add_parameters({"net": {"exc": {"tau": 10.0}, "inh": {}}, 3: "key"})
     assert row(logger.run_dir) == {"net/exc/tau": 10.0, "net/inh": "{}", "3": "key"}
 
 
 def test_two_parameters_of_one_name_are_refused(logger: Logger) -> None:
-    """Flattening never drops a value in silence."""
+    """Flattening never drops a value silently."""
     with pytest.raises(ValueError, match=r"distinct names, got 'a/b' twice"):
         logger.add_parameters({"a": {"b": 1}, "a/b": 2})
     with pytest.raises(TypeError, match="params must be a dict"):
         logger.add_parameters([("a", 1)])
-    logger.add_parameters({"a": 1})  # a refused call was not the one
+    logger.add_parameters({"a": 1})  # the refused call does not count
 
 
 def test_parameters_are_logged_once(logger: Logger) -> None:
-    """A second set is refused with the way to do it."""
+    """A second set is refused, with advice on the right way."""
     logger.add_parameters({"a": 1})
     with pytest.raises(RuntimeError, match="one Logger per trial"):
         logger.add_parameters({"a": 2})
@@ -135,7 +135,7 @@ def test_a_refused_metric_writes_no_parameters(logger: Logger) -> None:
 
 
 def test_metrics_follow_the_curve_of_their_tag(logger: Logger) -> None:
-    """A metric stands at its tag's last step + 1, and deletes no point."""
+    """A metric gets its tag's last step + 1, and deletes no point."""
     for step in range(5):
         logger.add_scalar("accuracy", step / 10, step)
     logger.add_parameters({"a": 1}, {"accuracy": 0.9, "loss": 0.1})
@@ -159,7 +159,7 @@ def test_metrics_follow_the_curve_of_their_tag(logger: Logger) -> None:
 def test_the_with_block_decides_the_status(
     logdir: Path, error: BaseException | None, status: int
 ) -> None:
-    """The status is written once, at the end, and the exception goes on."""
+    """The status is written once, at the end, and the exception propagates."""
     if error is None:
         with Logger(logdir, "run") as logger:
             logger.add_parameters({"a": 1})
@@ -175,7 +175,7 @@ def test_the_with_block_decides_the_status(
 
 
 def test_close_is_a_success(logdir: Path) -> None:
-    """Without a with block, close ends the run well."""
+    """Without a with block, close ends the run as finished."""
     logger = Logger(logdir, "run")
     logger.add_parameters({"a": 1})
     logger.close()
@@ -190,7 +190,7 @@ def test_without_parameters_there_is_no_end(logdir: Path) -> None:
 
 
 def test_a_reused_run_keeps_its_first_parameters(logdir: Path) -> None:
-    """TensorBoard shows the first ones, so others are warned of and not written."""
+    """TensorBoard shows the first set; differing ones give a warning, unwritten."""
     with Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1, "b": np.nan})
     with Logger(logdir, "run") as logger:
@@ -205,7 +205,7 @@ def test_a_reused_run_keeps_its_first_parameters(logdir: Path) -> None:
 
 
 def test_there_is_no_experiment_record_and_no_subrun(logger: Logger) -> None:
-    """One run is one row: start and end in its own file, and nothing else."""
+    """A run is one row: its own file holds only its start and end."""
     logger.add_parameters({"a": 1}, {"b": 2})
     assert not points(logger.run_dir, "_hparams_/experiment")
     assert all(path.is_file() for path in logger.run_dir.iterdir())

@@ -25,7 +25,7 @@ def logged(logger: Logger, tag: str = "image") -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)])
 def test_integers_are_kept_as_they_are(logger: Logger, shape: tuple[int, ...]) -> None:
-    """Every shape that is allowed comes back pixel for pixel."""
+    """Images of every allowed shape come back pixel for pixel."""
     img = RNG.integers(0, 256, shape)
     logger.add_image("image", img)
     assert (
@@ -45,7 +45,7 @@ def test_every_integer_type_counts_from_0_to_255(logger: Logger, dtype: str) -> 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "longdouble"])
 def test_floats_count_from_0_to_1(logger: Logger, dtype: str) -> None:
-    """0 is black, 1 is white, and what is between is rounded."""
+    """0 is black, 1 is white, and values between are rounded."""
     logger.add_image("image", np.array([[0, 0.25], [0.75, 1]], dtype))
     assert logged(logger).tolist() == [[0, 64], [191, 255]]
 
@@ -57,7 +57,7 @@ def test_booleans_are_black_and_white(logger: Logger) -> None:
 
 
 def test_lists_are_images_too(logger: Logger) -> None:
-    """Whatever NumPy makes an array of numbers from will do, objects included."""
+    """Everything that NumPy makes an array of numbers is accepted, even objects."""
     logger.add_image("image", [[0.0, 1.0]])
     assert logged(logger).tolist() == [[0, 255]]
     logger.add_image("image", np.array([[0.0, 1.0]], object))
@@ -74,7 +74,7 @@ def test_lists_are_images_too(logger: Logger) -> None:
 def test_what_lies_outside_is_clipped_with_one_warning(
     logger: Logger, img: list[list[float]], message: str
 ) -> None:
-    """Clipping is told once a tag, at the line that logged."""
+    """Clipping warns once per tag, at the line of the call."""
     with pytest.warns(UserWarning, match=message) as caught:
         logger.add_image("image", img)
         logger.add_image("image", img)
@@ -85,7 +85,7 @@ def test_what_lies_outside_is_clipped_with_one_warning(
 
 @pytest.mark.parametrize("equalize", [False, True])
 def test_nan_and_infinity_are_drawn_black(logger: Logger, equalize: bool) -> None:
-    """They are told once a tag and do not spoil the rest of the image."""
+    """They give a warning once per tag, and do not spoil the rest of the image."""
     img = np.array([[np.nan, 0.5], [np.inf, 1.0], [-np.inf, 0.75]])
     with pytest.warns(UserWarning, match=r"add_image\('image'\): NaN or inf") as caught:
         logger.add_image("image", img, equalize=equalize)
@@ -109,7 +109,7 @@ def test_equalize_uses_the_whole_range(logger: Logger) -> None:
 @pytest.mark.parametrize("value", [0.0, -65.0, 1e300, 7, True, np.nan])
 @pytest.mark.filterwarnings("ignore:.*NaN or inf")
 def test_equalize_of_a_constant_image_is_black(logger: Logger, value: float) -> None:
-    """There is no 0/0."""
+    """There is no division of 0 by 0."""
     logger.add_image("image", np.full((2, 2), value), equalize=True)
     wanted = 255 if value is True else 0
     assert logged(logger).tolist() == [[wanted, wanted]] * 2
@@ -129,13 +129,13 @@ def test_equalize_of_a_constant_image_is_black(logger: Logger, value: float) -> 
 def test_equalize_stands_the_widest_and_the_narrowest_range(
     logger: Logger, img: np.ndarray
 ) -> None:
-    """Differences that overflow or almost vanish are black and white all the same."""
+    """Ranges that overflow or almost vanish still become black and white."""
     logger.add_image("image", img, equalize=True)
     assert logged(logger).tolist() == [[0, 255]]
 
 
 def test_equalize_leaves_alpha_alone(logger: Logger) -> None:
-    """Of an RGBA image, the colours are rescaled and the opacity is kept."""
+    """The colours of an RGBA image are rescaled, its opacity is kept."""
     img = np.zeros((1, 2, 4))
     img[0, 1, :3] = 0.5
     img[..., 3] = [0.25, 0.75]
@@ -177,7 +177,7 @@ def test_what_is_no_image_is_refused(
     "shape", [(3, 4), (3,), (2, 3, 3, 2), (0, 3, 3), (1, 2, 3, 3, 3)]
 )
 def test_what_are_no_images_is_refused(logger: Logger, shape: tuple[int, ...]) -> None:
-    """add_images wants a stack of images."""
+    """add_images requires a stack of images."""
     with pytest.raises(
         ValueError, match=r"^add_images\('a'\): img must have shape \(N, H"
     ):
@@ -189,7 +189,7 @@ def test_what_are_no_images_is_refused(logger: Logger, shape: tuple[int, ...]) -
 def test_a_mosaic_shows_all_images_with_gaps(
     logger: Logger, number: int, channels: tuple[int, ...]
 ) -> None:
-    """The images stand row by row with one grey pixel between them."""
+    """The images are placed row by row, one grey pixel apart."""
     img = RNG.integers(0, 256, (number, 4, 5, *channels), np.uint8)
     logger.add_images("image", img)
     sheet = logged(logger)
@@ -206,7 +206,7 @@ def test_a_mosaic_shows_all_images_with_gaps(
 
 
 def test_images_are_equalized_together_or_each_by_itself(logger: Logger) -> None:
-    """equalize has one range for all; equalize_per_image, implying it, one each."""
+    """equalize uses one range for all; equalize_per_image implies it, one for each."""
     img = np.array([[[0.0, 10.0]], [[20.0, 40.0]]])
     logger.add_images("image", img, equalize=True)
     assert logged(logger).tolist() == [[0, 64, images.GREY, 128, 255]]
@@ -217,7 +217,7 @@ def test_images_are_equalized_together_or_each_by_itself(logger: Logger) -> None
 
 
 def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> None:
-    """An image of NaN, or a constant one, is black by itself."""
+    """An image of NaN, or a constant one, is black; the others are not affected."""
     img = np.array([[[np.nan, np.nan]], [[3.0, 3.0]], [[1.0, 2.0]]])
     with pytest.warns(UserWarning, match="NaN"):
         logger.add_images("image", img, equalize_per_image=True)
@@ -238,7 +238,7 @@ def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> N
 def test_any_numbers_become_pixels_without_a_warning_of_numpy(
     array: np.ndarray, equalize: images.Scope
 ) -> None:
-    """No array makes NumPy warn, and its PNG decodes to the same pixels."""
+    """No array makes NumPy warn, and each PNG decodes to the same pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pixels, _ = images.to_pixels(array, equalize)

@@ -1,4 +1,4 @@
-"""The last values, and the bar that shows them."""
+"""The last values, and the progress bar that shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annarchy_tb import Logger
 
 
 def test_the_last_value_of_every_way_to_log_a_number(logger: Logger) -> None:
-    """Each look sees all that was logged until then."""
+    """Each lookup sees all data logged so far."""
     last = logger.last
     assert dict(last) == {}
     logger.add_scalar("a", 0.1)
@@ -32,24 +32,24 @@ def test_the_last_value_of_every_way_to_log_a_number(logger: Logger) -> None:
 
 
 def test_the_last_values_of_curves_are_a_dict(logger: Logger) -> None:
-    """By the keys that they were given."""
+    """Its keys are those of add_scalars."""
     logger.add_scalars("Error", {"train": 0.5, "held out/1": 0.75})
     logger.add_scalars("Error", {"train": 0.25})
     assert logger.last["Error"] == {"train": 0.25, "held out/1": 0.75}
 
 
 def test_what_was_logged_before_is_seen_too(logdir: Path) -> None:
-    """In a run that is appended to, the last value is that of the earlier Logger."""
+    """After an append, the last value is that of the earlier Logger."""
     for value in (1.0, 2.0):
         with Logger(logdir, "run") as logger:
             if value == 2.0:
                 assert logger.last["a"] == 1.0
             logger.add_scalar("a", value)
-    assert logger.last["a"] == 2.0  # closed, and still there
+    assert logger.last["a"] == 2.0  # still known after close
 
 
 def test_a_tag_that_is_unknown_is_named(logger: Logger) -> None:
-    """A KeyError, as of any mapping."""
+    """It raises a KeyError, as any mapping does."""
     with pytest.raises(KeyError, match="no number was logged under the tag 'Rate'"):
         logger.last["Rate"]
     assert logger.last.get("Rate") is None
@@ -80,7 +80,7 @@ def test_a_look_reads_what_is_new_only(
 def test_a_bar_shows_the_last_values(
     logger: Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Behind it, and as they are when it is drawn."""
+    """They follow the bar, current when it is drawn."""
     for trial in logger.track(range(3), show=("Accuracy", "Error"), visible=True):
         logger.add_scalar("Accuracy", trial / 4, trial)
         logger.add_scalars("Error", {"train": 0.125})
@@ -93,13 +93,13 @@ def test_a_bar_shows_the_last_values(
 def test_no_bar_is_printed_where_there_is_no_terminal(
     logger: Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log files of batch jobs stay readable; all items come all the same."""
+    """Log files of batch jobs stay readable; all items are still iterated over."""
     assert list(logger.track(iter("abc"), show="Accuracy")) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_terminal_has_a_bar(logger: Logger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless it is not wanted."""
+    """It is shown unless disabled."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -113,20 +113,20 @@ def test_a_terminal_has_a_bar(logger: Logger, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_bar_starts_no_thread(logger: Logger) -> None:
-    """The promise of the package holds for its bar too."""
+    """The package's promise of no threads includes its bar."""
     before = threading.active_count()
     for _ in logger.track(range(3), visible=True):
         assert threading.active_count() == before
 
 
 def test_tags_to_show_must_be_tags(logger: Logger) -> None:
-    """At the call, and not while the simulation runs."""
+    """The error is raised by the call, not while the simulation runs."""
     with pytest.raises(TypeError, match="track: tag must be a str"):
         logger.track(range(3), show=(1,))
 
 
 def test_the_curves_of_an_earlier_logger_are_seen(logdir: Path) -> None:
-    """A run that goes on knows the last values of all its curves."""
+    """After an append, the last values of all curves are known."""
     with Logger(logdir, "run") as logger:
         logger.add_scalars("Error", {"train": 1.0, "test": 2.0})
     with Logger(logdir, "run") as logger:
@@ -136,7 +136,7 @@ def test_the_curves_of_an_earlier_logger_are_seen(logdir: Path) -> None:
 
 
 def test_a_value_of_a_child_does_not_hide_a_later_one_of_ours(logdir: Path) -> None:
-    """What this process logged last is its last value."""
+    """The value that this process logged last is its last value."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 0.0)
         if os.fork() == 0:
@@ -148,7 +148,7 @@ def test_a_value_of_a_child_does_not_hide_a_later_one_of_ours(logdir: Path) -> N
 
 
 def test_looks_at_a_torn_file_leave_nothing_behind(logdir: Path) -> None:
-    """A bar may look for weeks."""
+    """A bar may look at it for weeks."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1.0)
     [path] = logger.run_dir.glob("*tfevents*")
@@ -177,7 +177,7 @@ def test_what_is_no_loop_is_refused(
 
 
 def test_a_bar_keeps_what_else_is_behind_it(logger: Logger) -> None:
-    """set_postfix works as with any bar of tqdm."""
+    """set_postfix works as with any tqdm bar."""
     logger.add_scalar("a", 1.0)
     with logger.track(range(3), "a", visible=True) as bar:
         bar.set_postfix(mine=3)

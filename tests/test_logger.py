@@ -23,7 +23,7 @@ from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP, in_unit
 
 
 def test_importing_and_logging_stay_light() -> None:
-    """Neither the import nor a scalar brings in what is heavy."""
+    """Neither the import nor logging a scalar loads heavy modules."""
     code = """
 import sys
 from annarchy_tb import Logger
@@ -43,7 +43,7 @@ with tempfile.TemporaryDirectory() as logdir, Logger(logdir) as logger:
 
 
 def test_the_face_has_five_names() -> None:
-    """All public names are there, the lazy ones too, and no other."""
+    """All public names are present, including the lazy ones, and no others."""
     names = ["Logger", "Run", "SummaryWriter", "figure_style", "find_runs"]
     assert annarchy_tb.__all__ == names
     assert set(annarchy_tb.__all__) <= set(dir(annarchy_tb))
@@ -90,7 +90,7 @@ CALLS: dict[str, Any] = {
 def test_what_is_no_tag_is_refused(
     logger: Logger, method: str, tag: object, error: type[Exception], message: str
 ) -> None:
-    """A tag is a text that is not empty."""
+    """A tag must be a text that is not empty."""
     with pytest.raises(error, match=rf"^{method}.*{message}"):
         getattr(logger, method)(tag, CALLS[method])
     assert not load(logger.run_dir)
@@ -100,7 +100,7 @@ def test_what_is_no_tag_is_refused(
 @pytest.mark.parametrize("first", CALLS)
 @pytest.mark.parametrize("second", CALLS)
 def test_a_tag_holds_one_kind_of_data(logger: Logger, first: str, second: str) -> None:
-    """TensorBoard shows only the first kind, so the second is an error."""
+    """TensorBoard shows only the first kind, so a second is an error."""
     same = {"add_image": "images", "add_images": "images"}
     getattr(logger, first)("tag", CALLS[first])
     if "add_scalars" in (first, second) or same.get(first, first) == same.get(
@@ -108,7 +108,7 @@ def test_a_tag_holds_one_kind_of_data(logger: Logger, first: str, second: str) -
     ):
         getattr(logger, second)("tag", CALLS[second])  # curves are runs of their own
     else:
-        with pytest.raises(ValueError, match=rf"^{second}\('tag'\): .*one kind a tag"):
+        with pytest.raises(ValueError, match=rf"^{second}\('tag'\): .*one kind per"):
             getattr(logger, second)("tag", CALLS[second])
 
 
@@ -120,7 +120,7 @@ def test_a_tag_holds_one_kind_of_data(logger: Logger, first: str, second: str) -
     ],
 )
 def test_whatever_is_one_number_is_a_scalar(logger: Logger, value: Any) -> None:
-    """All methods that take numbers take what float() takes, and arrays of one."""
+    """All methods for numbers take anything float() takes, and arrays of one."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         logger.add_scalar("scalar", value)
@@ -142,7 +142,7 @@ def test_booleans_are_scalars(logger: Logger, value: bool) -> None:
 
 
 def test_nan_and_infinity_are_kept(logger: Logger) -> None:
-    """What a simulation said is what is shown."""
+    """They are shown as the simulation gave them."""
     for value in (np.nan, np.inf, -np.inf):
         logger.add_scalar("a", value)
     found = [value for _, value in scalars(logger.run_dir, "a")]
@@ -153,7 +153,7 @@ def test_nan_and_infinity_are_kept(logger: Logger) -> None:
 def test_what_single_precision_cannot_hold_is_infinite(
     logger: Logger, value: Any
 ) -> None:
-    """TensorBoard's scalars are single precision; beyond it, one warning says so."""
+    """TensorBoard's scalars are single precision; one warning says so."""
     with pytest.warns(UserWarning, match="beyond single precision") as caught:
         logger.add_scalar("a", value)
         logger.add_scalar("a", value)
@@ -176,7 +176,7 @@ def test_what_single_precision_cannot_hold_is_infinite(
     ],
 )
 def test_what_is_no_number_is_refused(logger: Logger, value: Any, came: str) -> None:
-    """The error names method, tag, rule and what came, and nothing is written."""
+    """The error names method, tag, rule and value, and nothing is written."""
     for tag in ("new", "old"):
         logger.add_scalar("old", 1)
         message = rf"^add_scalar\('{tag}'\): value must be one number, got {came}"
@@ -195,7 +195,7 @@ def test_what_is_no_number_is_refused(logger: Logger, value: Any, came: str) -> 
 
 @pytest.mark.parametrize("values", [None, 1.0, [("a", 1)], "a"])
 def test_several_numbers_come_as_a_dict(logger: Logger, values: Any) -> None:
-    """log, add_scalars and add_metrics say that they want a dict."""
+    """log, add_scalars and add_metrics say that they need a dict."""
     for call in (
         lambda: logger.log(values),
         lambda: logger.add_scalars("a", values),
@@ -206,7 +206,7 @@ def test_several_numbers_come_as_a_dict(logger: Logger, values: Any) -> None:
 
 
 def test_names_of_numbers_are_texts(logger: Logger) -> None:
-    """A key that is no str is refused before anything is written."""
+    """A key that is not a str is refused before anything is written."""
     with pytest.raises(TypeError, match=r"add_scalars\('a'\): the names must be str"):
         logger.add_scalars("a", {"x": 1, 2: 1})
     with pytest.raises(ValueError, match="log: tag must not be empty"):
@@ -215,7 +215,7 @@ def test_names_of_numbers_are_texts(logger: Logger) -> None:
 
 
 def test_no_numbers_write_nothing(logger: Logger) -> None:
-    """An empty dict is no error and no record."""
+    """An empty dict gives no error and no record."""
     logger.log({})
     logger.add_scalars("a", {})
     logger.add_metrics({})
@@ -223,7 +223,7 @@ def test_no_numbers_write_nothing(logger: Logger) -> None:
 
 
 def test_log_writes_one_event(logger: Logger) -> None:
-    """Several tags in one record are read as several."""
+    """Several tags in one record are read as separate tags."""
     size = logger._file.path.stat().st_size
     logger.log({f"tag {i}": i for i in range(10)}, 3)
     assert [(p.tag, p.step, float(p.array)) for p in load(logger.run_dir)] == [
@@ -236,7 +236,7 @@ def test_log_writes_one_event(logger: Logger) -> None:
 
 
 def test_steps_left_out_count_on_per_tag(logger: Logger) -> None:
-    """A tag starts at 0 and goes on from its last step, explicit or not."""
+    """A tag starts at 0 and continues from its last step, explicit or not."""
     for _ in range(3):
         logger.add_scalar("a", 1)
     logger.add_scalar("b", 1)
@@ -250,7 +250,7 @@ def test_steps_left_out_count_on_per_tag(logger: Logger) -> None:
 
 
 def test_several_tags_go_on_from_their_largest_step(logger: Logger) -> None:
-    """log and add_scalars write one step, 1 + the largest last one of their tags."""
+    """log and add_scalars write one step: their tags' largest last step + 1."""
     logger.add_scalar("a", 1, 5)
     logger.log({"a": 1, "b": 1})
     assert scalars(logger.run_dir, "b") == [(6, 1)]
@@ -272,7 +272,7 @@ WHOLE: list[tuple[Any, int]] = [
 def test_whole_steps_are_steps(
     logger: Logger, method: str, step: Any, whole: int
 ) -> None:
-    """Whatever is a whole number within 1e-6 counts as one."""
+    """Anything within 1e-6 of a whole number counts as one."""
     getattr(logger, method)("tag", CALLS[method], step)
     where = logger.run_dir / "a" if method == "add_scalars" else logger.run_dir
     [point] = points(where, "tag")
@@ -303,7 +303,7 @@ def test_whole_steps_are_steps(
 def test_what_is_no_step_is_refused(
     logger: Logger, method: str, step: Any, error: type[Exception], message: str
 ) -> None:
-    """The error teaches time=, and nothing is written or made."""
+    """The error suggests time=, and nothing is written or created."""
     with pytest.raises(error, match=rf"^{method}\('tag'\): .*{message}"):
         getattr(logger, method)("tag", CALLS[method], step)
     assert not load(logger.run_dir)
@@ -312,7 +312,7 @@ def test_what_is_no_step_is_refused(
 
 
 def test_a_step_cannot_be_left_out_after_the_last(logger: Logger) -> None:
-    """Counting on does not wrap round."""
+    """Automatic steps do not wrap around."""
     logger.add_scalar("a", 1, MAX_STEP)
     with pytest.raises(ValueError, match="can't be left out"):
         logger.add_scalar("a", 1)
@@ -323,9 +323,10 @@ def test_a_step_cannot_be_left_out_after_the_last(logger: Logger) -> None:
 def test_a_step_that_does_not_increase_warns_once(
     logger: Logger, method: str, step: int
 ) -> None:
-    """TensorBoard hides points then; the data is written all the same."""
+    """TensorBoard hides points then, but the data are written."""
     getattr(logger, method)("tag", CALLS[method], 5)
-    with pytest.warns(UserWarning, match=rf"step {step} comes after step 5") as caught:
+    came = "again" if step == 5 else "after step 5"
+    with pytest.warns(UserWarning, match=f"step {step} comes {came}") as caught:
         getattr(logger, method)("tag", CALLS[method], step)
         getattr(logger, method)("tag", CALLS[method], 2)
     assert [warning.filename for warning in caught] == [__file__]
@@ -335,7 +336,7 @@ def test_a_step_that_does_not_increase_warns_once(
 
 @given(st.lists(st.none() | st.integers(0, 500), max_size=30))
 def test_steps_are_what_the_rule_says(tmp_path_factory: Any, given: list[Any]) -> None:
-    """Given steps are kept, and each left out is 1 + the one before."""
+    """Given steps are kept, and each automatic one is the previous step + 1."""
     wanted: list[int] = []
     with Logger(tmp_path_factory.mktemp("runs"), "run") as logger:
         for step in given:
@@ -365,7 +366,7 @@ def test_steps_are_what_the_rule_says(tmp_path_factory: Any, given: list[Any]) -
 def test_simulated_time_is_drawn_from_the_start(
     logdir: Path, unit: str, seconds: float
 ) -> None:
-    """A point's wall time is the run's start plus its time; tiny units are seconds."""
+    """Wall time is the run's start plus the time; tiny units count as seconds."""
     with Logger(logdir, "run", time_unit=unit) as logger:
         for time in (0.0, 100.0, 250.5):
             logger.add_scalar("a", 1, time=time)
@@ -376,7 +377,7 @@ def test_simulated_time_is_drawn_from_the_start(
 
 
 def test_every_method_takes_simulated_time(logger: Logger) -> None:
-    """One second of simulated time is one second on the axis, whatever the kind."""
+    """One second of simulated time is one second on the axis, for every kind."""
     for method, value in CALLS.items():
         getattr(logger, method)(method, value, time=1000.0)
     logger.log({"log": 1}, time=1000.0)
@@ -389,7 +390,7 @@ def test_every_method_takes_simulated_time(logger: Logger) -> None:
 
 
 def test_dt_counts_steps_from_time(logdir: Path) -> None:
-    """A step left out is the nearest solver step, rounded and not cut."""
+    """An automatic step is the nearest solver step, rounded, not truncated."""
     with Logger(logdir, "run", dt=0.1) as logger:
         for time in (0.0, 0.1, 0.30000000000000004, 0.9999999999999966, 100.0):
             logger.add_scalar("a", 1, time=time)
@@ -434,7 +435,7 @@ def test_what_is_no_time_is_refused(
 
 
 def test_text_is_kept(logger: Logger) -> None:
-    """A text comes back as it was, in a tensor of shape ()."""
+    """A text comes back unchanged, in a tensor of shape ()."""
     logger.add_text("a", "# Über\n\n| a | b |\n|---|---|\n| 1 | 2 |")
     [point] = points(logger.run_dir, "a")
     assert point.plugin == "text"
@@ -450,16 +451,16 @@ def test_text_that_is_no_unicode_is_escaped(logger: Logger) -> None:
 
 @pytest.mark.parametrize("text", [None, 3, b"bytes", ["list"]])
 def test_what_is_no_text_is_refused(logger: Logger, text: Any) -> None:
-    """add_text takes a str."""
+    """add_text requires a str."""
     with pytest.raises(TypeError, match=r"^add_text\('a'\): text must be a str, got"):
         logger.add_text("a", text)
 
 
-# -- the life of a Logger ----------------------------------------------------------
+# -- life cycle of a Logger --------------------------------------------------------
 
 
 def test_after_close_every_method_says_so(logdir: Path) -> None:
-    """The error names the run; nothing is written, and a second close is fine."""
+    """The error names the run; nothing is written, and a second close is allowed."""
     logger = Logger(logdir, "trial1")
     logger.add_scalar("tag", 1)
     logger.close()
@@ -483,7 +484,7 @@ def test_after_close_every_method_says_so(logdir: Path) -> None:
 
 
 def test_bad_input_leaves_the_run_whole(logger: Logger) -> None:
-    """After any refused call, what was logged before and after is readable."""
+    """After a refused call, earlier and later data are readable."""
     logger.add_scalar("a", 1)
     for call in (
         lambda: logger.add_scalar("a", None),
@@ -501,7 +502,7 @@ def test_bad_input_leaves_the_run_whole(logger: Logger) -> None:
 
 
 def test_flush_reaches_the_disk_without_closing(logger: Logger) -> None:
-    """After a flush, logging goes on."""
+    """Logging continues after a flush."""
     logger.add_scalars("a", {"x": 1})
     logger.flush()
     logger.add_scalar("a", 1)
@@ -511,7 +512,7 @@ def test_flush_reaches_the_disk_without_closing(logger: Logger) -> None:
 def test_the_place_is_told_by_logging_and_not_printed(
     logdir: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One INFO record of the logger annarchy_tb, and nothing on the terminal."""
+    """The logger annarchy_tb gets one INFO record; the terminal shows nothing."""
     with caplog.at_level(logging.INFO, "annarchy_tb"), Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1)
     assert [record.getMessage() for record in caplog.records] == [
@@ -534,7 +535,7 @@ class Unshowable:
     ids=["digits", "unshowable", "bytes", "text"],
 )
 def test_what_cannot_be_shown_is_refused_by_name(logger: Logger, value: Any) -> None:
-    """An error about an odd value is about the value, not about showing it."""
+    """An error about an odd value concerns the value, not its repr."""
     with pytest.raises(
         TypeError, match=r"^add_scalar\('a'\): value must be one number"
     ):
@@ -545,7 +546,7 @@ def test_what_cannot_be_shown_is_refused_by_name(logger: Logger, value: Any) -> 
 
 @pytest.mark.parametrize("time", [10**400, 1e306, "5", b"5"], ids=str)
 def test_times_beyond_all_dates_are_refused(logdir: Path, time: Any) -> None:
-    """A wall time that is not finite would hide the point."""
+    """An infinite wall time would hide the point."""
     with Logger(logdir, "run", time_unit="d") as logger:
         with pytest.raises((TypeError, ValueError), match=r"^add_scalar\('a'\): "):
             logger.add_scalar("a", 1, time=time)
@@ -554,13 +555,13 @@ def test_times_beyond_all_dates_are_refused(logdir: Path, time: Any) -> None:
 
 
 def test_masked_values_are_nan(logger: Logger) -> None:
-    """A masked scalar is a gap from its first call on."""
+    """A masked scalar is a gap from the first call on."""
     logger.add_scalar("a", np.ma.masked)
     assert np.isnan(scalars(logger.run_dir, "a")[0][1])
 
 
 def test_masked_values_do_not_count(logger: Logger) -> None:
-    """Neither in a histogram nor in the range of an image."""
+    """They are left out of histograms and of the range of an image."""
     masked = np.ma.masked_array([[0.0, 1.0, -9999.0]], [[0, 0, 1]])
     with pytest.warns(UserWarning, match="NaN"):
         logger.add_histogram("h", masked)
@@ -571,7 +572,7 @@ def test_masked_values_do_not_count(logger: Logger) -> None:
 
 
 class Sparse:
-    """Iterates to itself, as the rows of scipy's matrices do."""
+    """An object that iterates to itself, as the rows of SciPy's matrices do."""
 
     def __iter__(self) -> Any:
         return iter([self])
@@ -582,19 +583,19 @@ class Sparse:
 
 @pytest.mark.parametrize("method", ["add_image", "add_histogram", "add_series"])
 def test_sparse_matrices_teach_what_to_pass(logger: Logger, method: str) -> None:
-    """The error says which attribute holds the numbers."""
+    """The error names the attribute that holds the numbers."""
     with pytest.raises(TypeError, match=r"pass its \.(toarray|data)"):
         getattr(logger, method)("a", Sparse())
 
 
 def test_tags_of_tensorboard_are_refused(logger: Logger) -> None:
-    """A scalar under the name of an HPARAMS record would hide the row of the run."""
-    with pytest.raises(ValueError, match="keeps this name"):
+    """A scalar tagged like an HPARAMS record would hide the row of the run."""
+    with pytest.raises(ValueError, match="TensorBoard reserves this name"):
         logger.add_scalar("_hparams_/session_start_info", 1)
 
 
 def test_a_kind_is_remembered_in_a_reused_run(logdir: Path) -> None:
-    """Where the run's files are read anyway, a clash of kinds is seen."""
+    """If the run's files are read anyway, a conflict of kinds is detected."""
     with Logger(logdir, "run") as logger:
         logger.add_image("x", [[1.0]])
     with Logger(logdir, "run") as logger, pytest.raises(ValueError, match="'image'"):
@@ -603,7 +604,7 @@ def test_a_kind_is_remembered_in_a_reused_run(logdir: Path) -> None:
 
 @pytest.mark.parametrize("call", ["add_parameters", "add_metrics", "add_hparams"])
 def test_results_are_written_all_or_none(logger: Logger, call: str) -> None:
-    """A metric that clashes with an image's tag is found before anything is written."""
+    """A metric with the tag of an image is refused before anything is written."""
     logger.add_image("b", [[1.0]])
     metrics = {"a": 1, "b": 2}
     calls = {
@@ -611,7 +612,7 @@ def test_results_are_written_all_or_none(logger: Logger, call: str) -> None:
         "add_metrics": lambda: logger.add_metrics(metrics),
         "add_hparams": lambda: logger.writer.add_hparams({"p": 1}, metrics),
     }
-    with pytest.raises(ValueError, match="one kind a tag"):
+    with pytest.raises(ValueError, match="one kind per tag"):
         calls[call]()
     assert [point.tag for point in load(logger.run_dir)] == ["b"]
     logger.add_parameters({"p": 1}, {"a": 1})
@@ -642,13 +643,13 @@ def test_a_time_that_goes_back_is_warned_of_once(logger: Logger, call: Any) -> N
 
 
 def test_a_series_whose_times_go_back_is_warned_of(logger: Logger) -> None:
-    """Within one call, and after it."""
+    """This holds within one call, and between calls."""
     with pytest.warns(UserWarning, match="simulated time goes back"):
         logger.add_series("a", [1.0, 2.0, 3.0], times=[0.0, 2.0, 1.0])
 
 
 def test_points_without_time_do_not_go_back_in_time(logger: Logger) -> None:
-    """Only simulated times are compared with each other."""
+    """Simulated times are compared only with each other."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         logger.add_scalar("a", 1.0, time=1e9)
@@ -657,7 +658,7 @@ def test_points_without_time_do_not_go_back_in_time(logger: Logger) -> None:
 
 
 def test_a_time_that_takes_the_step_back_is_one_warning(logdir: Path) -> None:
-    """With a dt, a reset makes TensorBoard hide points, and the warning says so."""
+    """With dt, a reset makes TensorBoard hide points, and the warning says so."""
     with Logger(logdir, "run", dt=0.1) as logger:
         logger.add_scalar("a", 1.0, time=50.0)
         with pytest.warns(UserWarning, match=r"hides .* from step 100 on.*reset") as c:
@@ -666,7 +667,7 @@ def test_a_time_that_takes_the_step_back_is_one_warning(logdir: Path) -> None:
 
 
 def test_descriptions_come_before_the_values(logger: Logger, logdir: Path) -> None:
-    """A text that would not be shown is refused; the same text again is none."""
+    """A text that would not be shown is refused; repeating a text is allowed."""
     logger.describe("V", "in mV")
     logger.add_scalar("V", -70)
     logger.add_scalars("plot", {"x": 1})
@@ -679,14 +680,14 @@ def test_descriptions_come_before_the_values(logger: Logger, logdir: Path) -> No
     logger.close()
     with pytest.raises(ValueError, match="closed"):
         logger.describe("b", "in mV")
-    with Logger(logdir, "run") as again:  # a script that is run again may say it again
+    with Logger(logdir, "run") as again:  # a script may be run again
         again.describe("V", "in mV")
         again.add_scalar("V", -60)
     assert scalars(logger.run_dir, "V") == [(0, -70), (1, -60)]
 
 
 def test_a_refused_value_keeps_the_description(logger: Logger) -> None:
-    """The description goes with the first value that is really written."""
+    """The description goes with the first value that is written."""
     logger.describe("V", "in mV")
     for bad in (None, [1, 2]):
         with pytest.raises(TypeError):
@@ -701,7 +702,7 @@ def test_a_refused_value_keeps_the_description(logger: Logger) -> None:
 
 
 def test_the_unit_of_time_is_known(logdir: Path) -> None:
-    """What drives the Logger can ask it for its unit, and convert exactly."""
+    """A caller can ask the Logger for its unit, and convert exactly."""
     with Logger(logdir, time_unit="ps") as logger:
         assert logger.time_unit == "ps"
         with pytest.raises(AttributeError):
@@ -715,7 +716,7 @@ def test_the_unit_of_time_is_known(logdir: Path) -> None:
 
 
 def test_a_refused_call_moves_no_time(logger: Logger) -> None:
-    """The next time is held against what was really logged."""
+    """The next time is compared with the last one actually logged."""
     logger.add_scalar("a", 1.0, time=1.0)
     for call in (
         logger.add_scalar,
@@ -729,6 +730,6 @@ def test_a_refused_call_moves_no_time(logger: Logger) -> None:
 
 
 def test_what_has_a_buffer_is_an_array(logger: Logger) -> None:
-    """Arrays of ctypes have no type that NumPy knows by its name."""
+    """NumPy does not know the type of ctypes arrays by name."""
     logger.add_series("a", (ctypes.c_double * 3)(1, 2, 3))
     assert scalars(logger.run_dir, "a") == [(0, 1.0), (1, 2.0), (2, 3.0)]

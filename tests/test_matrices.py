@@ -32,14 +32,14 @@ def logged(logger: Logger, tag: str = "weights") -> np.ndarray:
 
 
 def drawn(matrix: object) -> np.ndarray:
-    """Return the pixels of a matrix, which can be drawn as it is."""
+    """Return the pixels of a matrix that can be drawn unscaled."""
     pixels, remarks = matrices.draw(matrices.collect(matrix))
     assert remarks == []
     return pixels
 
 
 class Projection:
-    """What ANNarchy's projections have."""
+    """A stand-in with the attributes of ANNarchy's projections."""
 
     w = [[0.5, 1.5], [1.0]]  # noqa: RUF012
     pre_ranks = [[0, 2], [1]]  # noqa: RUF012
@@ -49,7 +49,7 @@ class Projection:
 
 
 def test_colours_go_from_the_smallest_to_the_largest(logger: Logger) -> None:
-    """Row 0 is at the top, and a pixel is an entry."""
+    """Row 0 is at the top, and each pixel is an entry."""
     logger.add_matrix("weights", [[3.0, 4.0, 5.0], [3.0, 3.0, 4.0]], 7)
     [point] = points(logger.run_dir, "weights")
     assert point.step == 7
@@ -59,7 +59,7 @@ def test_colours_go_from_the_smallest_to_the_largest(logger: Logger) -> None:
 
 
 def test_colours_diverge_from_zero() -> None:
-    """With both signs, 0 is grey and the range is the same on both sides."""
+    """With both signs, 0 is grey and the range is symmetric."""
     found = drawn([[-2.0, 0.0, 1.0, 2.0]])
     half = colours.diverging()[192].tolist()
     assert found.tolist() == [[NEGATIVE, ZERO, half, POSITIVE]]
@@ -77,7 +77,7 @@ def test_colours_diverge_from_zero() -> None:
     ],
 )
 def test_a_constant_is_drawn_from_zero_on(matrix: Any, wanted: Any) -> None:
-    """There is no 0/0, and no range of nothing."""
+    """There is no division by zero, and no empty range."""
     assert drawn(matrix).tolist() == wanted
 
 
@@ -113,7 +113,7 @@ def test_what_is_not_there_is_black(logger: Logger) -> None:
 def test_all_forms_of_the_same_weights_give_the_same_image(
     logger: Logger, matrix: object
 ) -> None:
-    """A projection, ragged lists with ranks, Brian2's i, j, w, and any array."""
+    """They are a projection, ragged lists with ranks, Brian2's i, j, w, and arrays."""
     logger.add_matrix("weights", matrix)
     assert (logged(logger) == drawn(WEIGHTS)).all()
 
@@ -121,14 +121,14 @@ def test_all_forms_of_the_same_weights_give_the_same_image(
 @pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok", "bsr", "dia"])
 @pytest.mark.parametrize("kind", ["matrix", "array"])
 def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
-    """What is not stored is black, also where it would be 0."""
+    """Entries that are not stored are black, even in place of 0."""
     sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
     rows, columns = np.nonzero(~np.isnan(WEIGHTS))
     entries = (WEIGHTS[rows, columns], (rows, columns))
     made = getattr(sparse, f"coo_{kind}")(entries, shape=(2, 3)).asformat(form)
     logger.add_matrix("weights", made)
     found = logged(logger)
-    if form in ("bsr", "dia"):  # they may store zeros beside
+    if form in ("bsr", "dia"):  # they may store extra zeros
         assert (found[0, 2] == LARGEST).all()
     else:
         assert (found == drawn(WEIGHTS)).all()
@@ -136,7 +136,7 @@ def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
 
 @pytest.mark.parametrize("form", ["csr", "csc", "coo"])
 def test_what_a_sparse_matrix_stores_twice_is_summed(form: str) -> None:
-    """As SciPy means it; and the matrix stays as it is."""
+    """This follows SciPy's convention; the matrix is not changed."""
     sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
     entries = [5.0, -4.0, 3.0]
     places = {
@@ -151,7 +151,7 @@ def test_what_a_sparse_matrix_stores_twice_is_summed(form: str) -> None:
 
 
 def test_scipy_is_not_imported() -> None:
-    """Nobody who has no sparse matrices waits for it."""
+    """Users without sparse matrices do not wait for it."""
     assert "scipy" not in vars(matrices)
     assert "scipy" not in vars(sys.modules["annarchy_tb.inputs.arrays"])
 
@@ -160,7 +160,7 @@ def test_scipy_is_not_imported() -> None:
     "matrix", [(0.5, [[0, 2], [1]]), ([0, 2, 1], [0, 0, 1], np.float32(0.5))]
 )
 def test_one_weight_may_stand_for_all(matrix: object) -> None:
-    """As proj.w is a plain number where all synapses have the same."""
+    """proj.w is a plain number if all synapses have the same weight."""
     wanted = [[LARGEST, BLACK, LARGEST], [BLACK, LARGEST, BLACK]]
     assert drawn(matrix).tolist() == wanted
 
@@ -168,7 +168,7 @@ def test_one_weight_may_stand_for_all(matrix: object) -> None:
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("shape", [(1000, 1000), (20, 3000), (1051, 7)])
 def test_a_large_matrix_is_drawn_smaller(shape: tuple[int, int], signed: bool) -> None:
-    """A pixel shows the entry farthest from 0; a side that fits stays as it is."""
+    """A pixel shows the entry farthest from 0; a side that fits is not scaled."""
     matrix = RNG.normal(size=shape) if signed else RNG.random(shape)
     tall, wide = (-(-side // matrices.SIDE) for side in shape)
     pixels = drawn(matrix)
@@ -187,7 +187,7 @@ def test_a_large_matrix_is_drawn_smaller(shape: tuple[int, int], signed: bool) -
 @pytest.mark.parametrize("rest", [0.0, np.nan])
 @pytest.mark.parametrize("weight", [0.25, -0.25])
 def test_a_single_synapse_is_seen(rest: float, weight: float) -> None:
-    """One of a million has a colour of its own, dense or sparse."""
+    """One in a million has a distinct colour, dense or sparse."""
     matrix = np.full((1000, 1000), rest)
     matrix[617, 23] = weight
     pixels = drawn(matrix)
@@ -209,7 +209,7 @@ def test_a_large_sparse_matrix_is_never_dense() -> None:
 
 
 def test_infinite_values_are_told_once(logger: Logger) -> None:
-    """They have the colours of the ends, and do not spoil the others."""
+    """They get the colours of the ends, and do not spoil the others."""
     with pytest.warns(
         UserWarning, match=r"add_matrix\('weights'\): infinite"
     ) as caught:
@@ -265,7 +265,7 @@ def test_what_is_no_matrix_is_refused(
 
 
 def test_a_closed_logger_refuses(logger: Logger) -> None:
-    """As all methods do."""
+    """The error is the same as for all methods."""
     logger.close()
     with pytest.raises(ValueError, match="Logger is closed"):
         logger.add_matrix("weights", WEIGHTS)
@@ -278,7 +278,7 @@ def test_a_closed_logger_refuses(logger: Logger) -> None:
     )
 )
 def test_any_numbers_are_drawn_without_a_warning_of_numpy(array: np.ndarray) -> None:
-    """Whatever is there is not black, whatever is not is, and nothing is changed."""
+    """Only missing entries are black, and nothing is changed."""
     kept = array.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

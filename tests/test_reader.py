@@ -21,7 +21,7 @@ DATA = Path(__file__).parent / "data"
 
 
 def equal_to_tensorboard(run: Path) -> int:
-    """Hold what a run's own files give against TensorBoard; return how much it is."""
+    """Compare a run's own files with TensorBoard; return the number of points."""
     shown: dict[str, list[Point]] = {}
     for point in load(run):
         shown.setdefault(point.tag, []).append(point)
@@ -32,7 +32,7 @@ def equal_to_tensorboard(run: Path) -> int:
         "text": ours.text,
     }
     for tag, points in shown.items():
-        plugin = points[0].plugin  # tensors say it in their first event only
+        plugin = points[0].plugin  # given only in a tensor's first event
         if plugin not in read:
             continue
         steps, contents, times = read[plugin](tag)
@@ -53,7 +53,7 @@ def equal_to_tensorboard(run: Path) -> int:
 
 
 def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
-    """Steps, values and times of every kind, in the order of writing."""
+    """Steps, values and times of every kind come back in the order of writing."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (5, 7, 3)).astype(np.uint8)
     with Logger(logdir, "run", time_unit="s") as logger:
@@ -110,7 +110,7 @@ def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
 
 
 def test_one_pass_gives_several_tags(logdir: Path) -> None:
-    """all_scalars gives those asked for, or all."""
+    """all_scalars returns the tags asked for, or all."""
     with Logger(logdir, "run") as logger:
         for step in range(100):
             logger.log({"a": step, "b": -step})
@@ -125,7 +125,7 @@ def test_one_pass_gives_several_tags(logdir: Path) -> None:
     "method", ["scalars", "images", "histograms", "text", "curves"]
 )
 def test_a_tag_that_is_not_there_is_a_key_error(logdir: Path, method: str) -> None:
-    """The error says what there is."""
+    """The error lists the tags that exist."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("there", 1)
     run = Run(logdir / "run")
@@ -137,7 +137,7 @@ def test_a_tag_that_is_not_there_is_a_key_error(logdir: Path, method: str) -> No
 
 
 def test_several_files_of_a_run_are_one(logdir: Path) -> None:
-    """What Loggers and forked processes wrote to files of their own is one run."""
+    """Files of several Loggers and forked processes are read as one run."""
     for part in range(3):
         with Logger(logdir, "run") as logger:
             for _ in range(30):
@@ -154,7 +154,7 @@ def test_several_files_of_a_run_are_one(logdir: Path) -> None:
 
 
 def test_a_path_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    """The error says what is missing, and how to find runs."""
+    """The error names the missing files, and the way to find runs."""
     with pytest.raises(FileNotFoundError, match="no directory"):
         Run(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="find_runs"):
@@ -168,7 +168,7 @@ def test_a_path_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_of_tensorboardx_reads_as_tensorboard_reads_it(
     tmp_path: Path, writer: Any
 ) -> None:
-    """All kinds, and the curves of add_scalars under their keys."""
+    """This covers all kinds, and the curves of add_scalars under their keys."""
     with writer(str(tmp_path / "run")) as theirs:
         for step in range(200):
             theirs.add_scalar("a", step / 3, step)
@@ -192,7 +192,7 @@ def test_a_run_of_tensorboardx_reads_as_tensorboard_reads_it(
 
 
 def test_a_run_of_torch_reads_as_tensorboard_reads_it() -> None:
-    """The files in tests/data are torch's: see tests/data/torch_run.py."""
+    """The files in tests/data were written by torch: see tests/data/torch_run.py."""
     assert equal_to_tensorboard(DATA / "torch") == 300 + 20 + 20 + 1 + 1
     run = Run(DATA / "torch")
     steps, values, times = run.scalars("loss")
@@ -210,7 +210,7 @@ def test_a_run_of_torch_reads_as_tensorboard_reads_it() -> None:
 
 
 def test_a_run_of_tensorflow_reads_as_tensorboard_reads_it(tmp_path: Path) -> None:
-    """Scalars that are tensors, whose kind stands in their first event only."""
+    """Its scalars are tensors, whose kind is given only in their first event."""
     writer = tensorboard.summary.Writer(str(tmp_path))
     for step in range(100):
         writer.add_scalar("a", step / 3, step)
@@ -225,7 +225,7 @@ def test_a_run_of_tensorflow_reads_as_tensorboard_reads_it(tmp_path: Path) -> No
 
 
 def test_a_run_is_read_while_it_is_written(logger: Logger) -> None:
-    """Each call gives what is there by then, also where the last record is torn."""
+    """Each call returns all data so far, even if the last record is torn."""
     run = Run(logger.run_dir)
     for step in range(3):
         logger.add_scalar("a", step, step)
@@ -239,7 +239,7 @@ def test_a_run_is_read_while_it_is_written(logger: Logger) -> None:
 
 
 def test_a_damaged_place_is_told(logdir: Path) -> None:
-    """The reader warns with file and byte, and gives the records around it."""
+    """A warning gives the file and the byte; the records around it are returned."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 0, 0)
         before = logger._file.path.stat().st_size
@@ -258,7 +258,7 @@ def test_a_damaged_place_is_told(logdir: Path) -> None:
 
 
 def test_a_million_scalars_take_the_memory_of_their_arrays(logdir: Path) -> None:
-    """Reading holds the result, twice while it is put together, and a few blocks."""
+    """Reading holds the result, twice while joining it, and a few blocks."""
     number = 1_000_000
     with Logger(logdir, "run") as logger:
         logger.add_series("a", np.arange(number), np.arange(number))
@@ -276,7 +276,7 @@ def test_a_million_scalars_take_the_memory_of_their_arrays(logdir: Path) -> None
 
 
 def test_a_run_tells_its_parameters_results_and_dates(logdir: Path) -> None:
-    """Nothing that JSON can't hold: NaN is None."""
+    """Values that JSON can't hold are lost: NaN is None."""
     before = datetime.now(timezone.utc)
     with Logger(logdir, "run") as logger:
         logger.add_parameters(
@@ -296,7 +296,7 @@ def test_a_run_tells_its_parameters_results_and_dates(logdir: Path) -> None:
 
 
 def test_a_run_without_a_readable_record_is_still_read(logdir: Path) -> None:
-    """A run.json that somebody spoilt leaves the data readable."""
+    """A corrupted run.json leaves the data readable."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1)
     for text in (
@@ -317,7 +317,7 @@ def test_a_run_without_a_readable_record_is_still_read(logdir: Path) -> None:
 
 
 def test_scalars_become_a_table(logdir: Path) -> None:
-    """A row a point, curves beside the run's own."""
+    """There is one row per point, with curves beside the run's own scalars."""
     pytest.importorskip("pandas")
     with Logger(logdir, "run") as logger:
         for step in range(3):
@@ -339,7 +339,7 @@ def test_scalars_become_a_table(logdir: Path) -> None:
 
 
 def test_reading_imports_neither_tensorboard_nor_protobuf(logdir: Path) -> None:
-    """What this package wrote is read with NumPy alone (images: Pillow)."""
+    """This package's files are read with NumPy alone (images: Pillow)."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1)
         logger.add_text("b", "text")
@@ -356,7 +356,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 
 def test_load_sees_what_the_reader_sees(logger: Logger) -> None:
-    """The reader and TensorBoard's Python loader give the same points."""
+    """The reader and TensorBoard's Python loader return the same points."""
     for step in range(100):
         logger.add_scalar("a", step / 7)
     shown = [(p.step, float(p.array)) for p in load(logger.run_dir)]

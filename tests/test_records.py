@@ -43,7 +43,7 @@ def framed(event: Event, directory: Path) -> bytes:
 
 
 def checked(record: bytes, directory: Path) -> Event:
-    """Parse a record, and hold its frame against the one that tensorboardX makes."""
+    """Parse a record, and compare its frame with tensorboardX's."""
     event = record[12:-4]
     path = directory / "record"
     writer = RecordWriter(str(path))
@@ -65,7 +65,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_scalars_parse_to_what_protobuf_gives(
     directory: Path, tag: str, value: float, time: float, at: list[int]
 ) -> None:
-    """A scalar's record is the same message as protobuf makes, framed alike."""
+    """A scalar's record is the message that protobuf makes, framed the same way."""
     maker = scalars.ScalarRecords(tag)
     for step in at:
         got = checked(maker.make(value, time, step), directory)
@@ -126,7 +126,7 @@ def test_sounds_parse_to_what_protobuf_gives(
 def test_histograms_parse_to_what_protobuf_gives(
     directory: Path, tag: str, numbers: list[float]
 ) -> None:
-    """A histogram's record is the same message as protobuf makes."""
+    """A histogram's record is the message that protobuf makes."""
     buckets, _ = histograms.count(np.array(numbers))
     histogram = HistogramProto(
         min=buckets.min,
@@ -147,7 +147,7 @@ def test_histograms_parse_to_what_protobuf_gives(
 def test_texts_parse_to_what_protobuf_gives(
     directory: Path, tag: str, text: str
 ) -> None:
-    """A text's record is the same message as protobuf makes."""
+    """A text's record is the message that protobuf makes."""
     value = Summary.Value(tag=tag)
     value.metadata.plugin_data.plugin_name = "text"
     value.tensor.dtype = 7  # DT_STRING
@@ -162,7 +162,7 @@ def test_texts_parse_to_what_protobuf_gives(
 def test_tensorboards_python_loader_reads_records_back(
     directory: Path, said: list[tuple[str, float, int]]
 ) -> None:
-    """Any tag, step and value comes back equal from TensorBoard's Python loader."""
+    """Any tag, step and value comes back unchanged from TensorBoard's Python loader."""
     path = directory / "events.out.tfevents.1.host"
     path.write_bytes(
         records.file_version(1.0)

@@ -55,13 +55,13 @@ with Logger() as logger:
 
 
 def test_two_loggers_in_one_second_get_two_directories(logdir: Path) -> None:
-    """A clash of names counts up."""
+    """If names clash, a number is added."""
     with Logger(logdir) as one, Logger(logdir) as two, Logger(logdir) as three:
         assert len({one.run_dir, two.run_dir, three.run_dir}) == 3
 
 
 def test_a_reused_experiment_loses_nothing(logdir: Path) -> None:
-    """Five Loggers of one experiment within a second: all points are there."""
+    """Five Loggers append to one experiment within a second: all points are there."""
     for number in range(5):
         with Logger(logdir, "trial1") as logger:
             logger.add_scalar("a", number, number)
@@ -70,7 +70,7 @@ def test_a_reused_experiment_loses_nothing(logdir: Path) -> None:
 
 
 def test_steps_left_out_go_on_in_a_reused_run(logdir: Path) -> None:
-    """Every kind and every curve goes on from the steps that the run has."""
+    """Every kind and every curve continues from the steps of the run."""
     for _ in range(2):
         with Logger(logdir, "run") as logger:
             logger.add_scalar("scalar", 1)
@@ -88,7 +88,7 @@ def test_steps_left_out_go_on_in_a_reused_run(logdir: Path) -> None:
 
 
 def test_a_reused_run_warns_of_steps_that_hide_points(logdir: Path) -> None:
-    """Steps that are given are held against what the run has, for every kind."""
+    """Given steps are compared with those of the run, for every kind."""
     for step in (5, 3):
         with Logger(logdir, "run") as logger:
             for method, value in (
@@ -117,7 +117,7 @@ def test_a_reused_run_keeps_the_kinds_of_its_tags(logdir: Path) -> None:
 
 
 def test_a_torn_earlier_file_does_not_stop_a_reused_run(logdir: Path) -> None:
-    """What can be read of a killed run counts."""
+    """All readable data of a killed run count."""
     with Logger(logdir, "run") as logger:
         for step in range(3):
             logger.add_scalar("a", 1, step)
@@ -131,7 +131,7 @@ def test_a_torn_earlier_file_does_not_stop_a_reused_run(logdir: Path) -> None:
 def test_a_change_of_directory_does_not_split_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run's path holds from the start, for curves opened later too."""
+    """The run's path is fixed at the start, also for curves opened later."""
     monkeypatch.chdir(tmp_path)
     with Logger("runs", "run") as logger:
         (tmp_path / "elsewhere").mkdir()
@@ -143,7 +143,7 @@ def test_a_change_of_directory_does_not_split_a_run(
 
 
 def test_a_thousand_loggers_leave_nothing_open(logdir: Path) -> None:
-    """Opened and closed, a Logger leaves no descriptor."""
+    """A Logger that was opened and closed leaves no open descriptor."""
     before = len(open_descriptors())
     for number in range(1000):
         with Logger(logdir, f"run{number}") as logger:
@@ -153,18 +153,18 @@ def test_a_thousand_loggers_leave_nothing_open(logdir: Path) -> None:
 
 
 def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
-    """Where the run can't be made, the OSError says where."""
+    """If the run can't be created, the OSError names the directory."""
     readonly = tmp_path / "readonly"
     readonly.mkdir()
     readonly.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    names.host()  # imports, while that is allowed
+    names.host()  # imports while that is still allowed
     said = without_rights(tmp_path, lambda: Logger(readonly, "run"))
     assert said.startswith("PermissionError")
     assert str(readonly / "run") in said
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
-    """A logdir that is a file gives an OSError with its path."""
+    """If logdir is a file, an OSError gives its path."""
     (tmp_path / "runs").touch()
     with pytest.raises(OSError, match="runs"):
         Logger(tmp_path / "runs")
@@ -187,7 +187,7 @@ def test_wrong_arguments_make_no_directory(
     arguments: dict[str, object],
     message: str,
 ) -> None:
-    """A Logger that can't be made leaves nothing behind."""
+    """A Logger that can't be created leaves nothing on the disk."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         Logger(**arguments)
@@ -202,7 +202,7 @@ def test_wrong_arguments_make_no_directory(
     ],
 )
 def test_hostile_curve_keys_stay_inside_the_run(logdir: Path, key: str) -> None:
-    """A key becomes one directory inside of the run, whatever it says."""
+    """Any key becomes one directory inside the run."""
     with Logger(logdir, "run") as logger:
         logger.add_scalars("tag", {key: 1.0, "plain": 2.0})
         made = {p.name for p in logger.run_dir.iterdir() if p.is_dir()} - {"plain"}
@@ -214,19 +214,19 @@ def test_hostile_curve_keys_stay_inside_the_run(logdir: Path, key: str) -> None:
 
 
 def test_curve_keys_stay_distinct() -> None:
-    """Keys that differ only in what had to go have different directories."""
+    """Keys that differ only in replaced characters have different directories."""
     keys = ["a/b", "a_b", "a\\b", "a:b", "a?b", "x" * 300, "x" * 301]
     assert len({names.curve(key) for key in keys}) == len(keys)
 
 
 @pytest.mark.parametrize("key", ["train", "E", "tau = 10 ms", "膜電位", "a.b"])
 def test_safe_curve_keys_are_kept(key: str) -> None:
-    """What is a good directory name stays as it is."""
+    """Keys that are good directory names are not changed."""
     assert names.curve(key) == key
 
 
 def test_an_unclosed_logger_is_told_of_and_is_no_success(logdir: Path) -> None:
-    """A Logger that is forgotten gives a ResourceWarning and no end of the run."""
+    """A forgotten Logger gives a ResourceWarning and writes no end of the run."""
     logger = Logger(logdir, "run")
     logger.add_parameters({"a": 1})
     with pytest.warns(ResourceWarning, match="unclosed <Logger .*run>; write 'with"):

@@ -1,4 +1,4 @@
-"""What kills other writers: full disks, other processes, signals, few descriptors."""
+"""Dangers to other writers: full disks, other processes, signals, few descriptors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from annarchy_tb.kinds import parameters as hparams
 from annarchy_tb.tfevents import event_file as events
 from annarchy_tb.tfevents.event_file import event_files
 
-FULL = "ignore:.*disk (is still full|does not take):UserWarning"
+FULL = "ignore:.*disk (is still full|refuses writes):UserWarning"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Take all room that is left, to the last byte."""
+    """Use up all free space, to the last byte."""
     path = disk / "filler"
     with path.open("wb", buffering=0) as stream:
         for size in (1 << 16, 1 << 12, 1):
@@ -62,11 +62,11 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk_is_waited_for(disk: Path) -> None:
-    """The simulation goes on; one warning; all is there when there is room again."""
+    """The simulation continues with one warning; once there is room, all is written."""
     with Logger(disk, "run") as logger:
         logger.add_scalar("a", 0, 0)
         filler = fill(disk)
-        with pytest.warns(UserWarning, match="disk does not take .*64 MiB") as caught:
+        with pytest.warns(UserWarning, match="disk refuses writes .*64 MiB") as caught:
             for step in range(1, 2000):
                 logger.add_scalar("a", step, step)
         assert [warning.filename for warning in caught] == [__file__]
@@ -75,7 +75,7 @@ def test_a_full_disk_is_waited_for(disk: Path) -> None:
         logger.add_scalars("curves", {"x": 1, "y": 2})
         logger.add_series("series", np.arange(100))
         filler.unlink()
-        logger.add_scalar("a", 2000, 2000)  # what waited goes first
+        logger.add_scalar("a", 2000, 2000)  # waiting records go first
         assert len(scalars(disk / "run", "a")) == 2001
         for step in range(2001, 2010):
             logger.add_scalar("a", step, step)
@@ -90,15 +90,15 @@ def test_a_full_disk_is_waited_for(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_a_record_that_is_written_in_part_is_completed(disk: Path) -> None:
-    """A large record that half fits is whole once there is room, and so is the rest."""
+    """A large record that half fits is completed once there is room; others follow."""
     with Logger(disk, "run") as logger:
         filler = fill(disk)
-        os.truncate(filler, 500_000)  # room for a part
+        os.truncate(filler, 500_000)  # room for a part of it
         logger.add_text("large", "x" * 700_000, 0)
         logger.add_scalar("a", 1, 1)
         size = logger._file.path.stat().st_size
         assert 300_000 < size < 700_000
-        assert not load(disk / "run")  # and nothing of it is shown
+        assert not load(disk / "run")  # and no part of it is shown
         filler.unlink()
         logger.add_scalar("a", 2, 2)
     assert len(points(disk / "run", "large")[0].array.item()) == 700_000
@@ -107,7 +107,7 @@ def test_a_record_that_is_written_in_part_is_completed(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_room_that_comes_and_goes_loses_nothing(disk: Path) -> None:
-    """A disk that frees a little now and then takes everything in the end, in order."""
+    """A disk that frees a little at times takes everything in the end, in order."""
     rng = np.random.default_rng(0)
     said = []
     with Logger(disk, "run") as logger:
@@ -130,7 +130,7 @@ def test_room_that_comes_and_goes_loses_nothing(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_what_never_gets_room_is_counted(disk: Path) -> None:
-    """A run that closes on a full disk raises with the number of lost records."""
+    """Closing a run on a full disk raises, with the number of lost records."""
     logger = Logger(disk, "run")
     logger.add_scalar("a", 0, 0)
     fill(disk)
@@ -140,7 +140,7 @@ def test_what_never_gets_room_is_counted(disk: Path) -> None:
             break
     for _ in range(9):
         logger.add_scalar("a", 2)
-    # With the table of the run, which says how it ended.
+    # The count includes the run's table with its final status.
     with (
         pytest.warns(UserWarning, match=r"run\.json can't be written"),
         pytest.raises(OSError, match="11 records of .*run could not be") as caught,
@@ -156,7 +156,7 @@ def test_what_never_gets_room_is_counted(disk: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*records of .*could not be written")
 @pytest.mark.filterwarnings("ignore:.*run.json can't be written")
 def test_an_error_is_not_hidden_by_the_full_disk(disk: Path) -> None:
-    """The exception that ends the block goes on; the loss is a warning then."""
+    """The exception that ends the block propagates; the loss becomes a warning."""
     with pytest.raises(ZeroDivisionError), Logger(disk, "run") as logger:
         fill(disk)
         logger.add_text("a", "x" * 10_000)
@@ -165,7 +165,7 @@ def test_an_error_is_not_hidden_by_the_full_disk(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_beyond_the_bound_the_oldest_are_dropped(disk: Path) -> None:
-    """What waits is bounded; what is dropped is told once and counted at the end."""
+    """Memory is bounded; a loss is warned of once and counted at the end."""
     logger = Logger(disk, "run")
     logger._run.directory.backlog._limit = 100_000
     filler = fill(disk)
@@ -183,7 +183,7 @@ def test_beyond_the_bound_the_oldest_are_dropped(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_flush_says_what_waits(disk: Path) -> None:
-    """flush means the disk, so on a full one it raises."""
+    """flush promises the disk, so it raises on a full one."""
     with Logger(disk, "run") as logger:
         filler = fill(disk)
         logger.add_text("a", "x" * 10_000)
@@ -196,7 +196,7 @@ def test_flush_says_what_waits(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_threads_on_a_full_disk_lose_nothing(disk: Path) -> None:
-    """Four threads run into the full disk at once, and all goes on when it is freed."""
+    """Four threads hit the full disk at once, and all continue when it is freed."""
     with Logger(disk, "run") as logger:
         filler = fill(disk)
         os.truncate(filler, 800_000)
@@ -226,7 +226,7 @@ def test_threads_on_a_full_disk_lose_nothing(disk: Path) -> None:
 
 @pytest.mark.filterwarnings(FULL)
 def test_a_forked_child_leaves_the_waiting_records_to_its_parent(disk: Path) -> None:
-    """What waits is written once, by the process that logged it."""
+    """Waiting records are written once, by the process that logged them."""
     with Logger(disk, "run") as logger:
         filler = fill(disk)
         logger.add_text("parent", "x" * 10_000, 0)
@@ -275,7 +275,7 @@ def test_tensorboard_follows_a_disk_that_was_full(disk: Path, fast: bool) -> Non
 def test_after_an_io_error_a_new_file_goes_on(
     logdir: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """What a broken file holds is not trusted: the next record begins a new one."""
+    """A broken file is not trusted: the next record starts a new one."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 0, 0)
         real = os.write
@@ -297,7 +297,7 @@ def test_after_an_io_error_a_new_file_goes_on(
 
 
 def test_a_limit_on_the_size_of_files_begins_new_ones(tmp_path: Path) -> None:
-    """Where a file may not grow (EFBIG), the run goes on in the next."""
+    """If a file may not grow (EFBIG), the run continues in another."""
     code = f"""
 import resource
 from annarchy_tb import Logger
@@ -325,7 +325,7 @@ def log_from_elsewhere(logger: Logger, name: str) -> None:
 
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_a_logger_travels_to_another_process(logdir: Path, method: str) -> None:
-    """It goes on in the same run, in a file of its own, and leaves the status alone."""
+    """It continues the run in a separate file, and does not change the status."""
     context = multiprocessing.get_context(method)
     with Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1})
@@ -358,7 +358,7 @@ def test_a_logger_travels_to_another_process(logdir: Path, method: str) -> None:
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_a_copy_of_a_logger_is_a_logger(logger: Logger, duplicate: object) -> None:
-    """Copied with a configuration, say, it writes to the run, in a file of its own."""
+    """A copy (as of a configuration) writes to the run, in a separate file."""
     logger.add_scalar("a", 1)
     twin = duplicate(logger)
     twin.add_scalar("b", 1)
@@ -369,7 +369,7 @@ def test_a_copy_of_a_logger_is_a_logger(logger: Logger, duplicate: object) -> No
 
 
 def test_a_closed_logger_stays_closed(logdir: Path) -> None:
-    """Pickled or not."""
+    """This holds for pickled copies, too."""
     with Logger(logdir, "run") as logger:
         pass
     twin = pickle.loads(pickle.dumps(logger))
@@ -391,7 +391,7 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_however_a_process_ends_its_data_is_there(tmp_path: Path, end: str) -> None:
-    """Everything logged before is read back, and the status is what it should be."""
+    """All data logged before can be read, and the status is correct."""
     code = f"""
 import os, signal, sys, threading
 from annarchy_tb import Logger
@@ -421,7 +421,7 @@ with Logger({str(tmp_path)!r}, "run") as logger:
 
 
 def test_a_logger_left_to_the_end_of_python_loses_nothing(tmp_path: Path) -> None:
-    """A module's Logger that nobody closes is told of, and reads as unfinished."""
+    """A module's Logger that nobody closes gives a warning and reads as unfinished."""
     code = f"""
 from annarchy_tb import Logger
 logger = Logger({str(tmp_path)!r}, "run")
@@ -440,7 +440,7 @@ logger.add_scalar("a", 1, 1)
 
 
 def test_a_directory_that_vanishes_is_told(logdir: Path) -> None:
-    """Writing to a deleted file succeeds in silence, so flush and close look."""
+    """Writing to a deleted file succeeds silently, so flush and close check for it."""
     logger = Logger(logdir, "run")
     shutil.rmtree(logdir)
     logger.add_scalar("a", 1)
@@ -453,7 +453,7 @@ def test_a_directory_that_vanishes_is_told(logdir: Path) -> None:
 
 
 def test_300_curves_need_few_descriptors(logdir: Path) -> None:
-    """Where a process may open 64 files, 300 curves are written all the same."""
+    """A process that may open 64 files can still write 300 curves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
     try:
@@ -474,10 +474,10 @@ def test_300_curves_need_few_descriptors(logdir: Path) -> None:
 
 
 def test_the_drop_in_waits_for_a_full_disk_too(disk: Path) -> None:
-    """SummaryWriter has the same engine."""
+    """SummaryWriter uses the same event files."""
     with SummaryWriter(disk / "run") as writer:
         filler = fill(disk)
-        with pytest.warns(UserWarning, match="disk does not take"):
+        with pytest.warns(UserWarning, match="disk refuses writes"):
             writer.add_text("a", "x" * 10_000, 0)
         filler.unlink()
         writer.add_scalar("b", 1, 0)
@@ -485,7 +485,7 @@ def test_the_drop_in_waits_for_a_full_disk_too(disk: Path) -> None:
 
 
 def test_scalars_leave_nothing_in_memory(logger: Logger) -> None:
-    """Nothing is kept of what was logged, be it 100,000 scalars."""
+    """No logged data are kept in memory, even after 100,000 scalars."""
     import tracemalloc
 
     logger.add_scalar("a", 0.5, 0)
@@ -497,7 +497,7 @@ def test_scalars_leave_nothing_in_memory(logger: Logger) -> None:
     assert left < 20_000
 
 
-# -- coming back in the middle ---------------------------------------------------------
+# -- reentrance ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -509,7 +509,7 @@ def test_scalars_leave_nothing_in_memory(logger: Logger) -> None:
     ],
 )
 def test_a_signal_handler_may_log_and_close(tmp_path: Path, work: str) -> None:
-    """Wherever the signal comes, the handler goes on, and what it logs is there."""
+    """Whenever the signal comes, the handler completes and its data are logged."""
     code = f"""
 import os, signal
 from annarchy_tb import Logger
@@ -544,7 +544,7 @@ while True:
 def test_who_logs_warnings_may_be_warned(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hook that logs each warning is called when nothing is half done."""
+    """A hook that logs warnings is never called in the middle of an operation."""
     with Logger(disk, "run") as logger:
 
         def show(message: Warning, *_: object) -> None:
@@ -562,7 +562,7 @@ def test_who_logs_warnings_may_be_warned(
     assert any("is still full" in text for text in said)
 
 
-@pytest.mark.filterwarnings("ignore:.*does not take:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*refuses writes:UserWarning")
 def test_a_run_that_cannot_be_ended_is_closed_all_the_same(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

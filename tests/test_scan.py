@@ -33,7 +33,7 @@ Point = tuple[str, int, float, float]  # tag, step, value, wall time
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file that every example writes anew."""
+    """Return a file that every example overwrites."""
     return tmp_path_factory.mktemp("scan") / "events.out.tfevents.1.host"
 
 
@@ -53,7 +53,7 @@ def points(block: scan.Block) -> Iterator[tuple[int, Point]]:
 
 
 def read(path: Path) -> tuple[list[Point], list[scan.Damage]]:
-    """Return all scalars of a file in order, and where it is damaged."""
+    """Return all scalars of a file in order, and the damage."""
     found = Scan()
     read: list[Point] = []
     for block in found.files([path]):
@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[list[Point], list[scan.Damage]]:
 
 
 def theirs(tag: str, step: int, value: float, time: float, order: str) -> bytes:
-    """Return an event as others lay it out, by protobuf itself."""
+    """Return an event laid out as by other writers, serialized by protobuf."""
     event = Event(step=step, wall_time=time)
     event.summary.value.add(tag=tag, simple_value=value)
     data = event.SerializeToString()
@@ -87,7 +87,7 @@ def theirs(tag: str, step: int, value: float, time: float, order: str) -> bytes:
 def test_scalars_of_all_layouts_are_found(
     path: Path, said: list[tuple[Point, str, int]]
 ) -> None:
-    """However points of tags, widths and writers mix, all come back in order."""
+    """Any mixture of tags, widths and writers comes back in order."""
     parts, wanted = [records.file_version(1.0)], []
     for (tag, step, value, time), writer, times in said:
         for number in range(times):
@@ -105,7 +105,7 @@ def test_scalars_of_all_layouts_are_found(
 
 
 def test_many_tags_of_one_length_are_told_apart(path: Path) -> None:
-    """Events that differ in their tag only are decoded together, and kept apart."""
+    """Events that differ only in their tag are decoded together, but kept apart."""
     makers = {f"tag/{i:03d}": scalars.ScalarRecords(f"tag/{i:03d}") for i in range(300)}
     wanted = [
         (tag, step, float(number), 1e9 + step)
@@ -120,7 +120,7 @@ def test_many_tags_of_one_length_are_told_apart(path: Path) -> None:
 def test_records_larger_than_a_block_are_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What lies across the end of a block, or is larger than one, is whole."""
+    """Records that cross the end of a block, or exceed one, are read whole."""
     monkeypatch.setattr(scan, "BLOCK", 1000)
     one = scalars.ScalarRecords("tag")
     big = records.summary([text.encode("text", "x" * 12_345)], 1.0, 1)
@@ -140,7 +140,7 @@ def test_records_larger_than_a_block_are_read(
 
 
 def small_file() -> list[bytes]:
-    """Return the records of a file with every kind, and scalars enough for columns."""
+    """Return the records of a file with every kind, and enough scalars for columns."""
     buckets, _ = histograms.count(np.arange(5))
     assert buckets is not None
     one = scalars.ScalarRecords("scalar")
@@ -156,7 +156,7 @@ def small_file() -> list[bytes]:
 
 
 def contents(path: Path) -> tuple[list[tuple[str, int]], list[scan.Damage]]:
-    """Return tag and step of every value of a file in order, and the damage."""
+    """Return tag and step of every value in a file, in order, and the damage."""
     found, order = Scan(), []
     for block in found.files([path]):
         its = [
@@ -185,7 +185,7 @@ def flat(said: list[list[tuple[str, int]]]) -> list[tuple[str, int]]:
 
 
 def test_every_truncation_gives_the_whole_records(path: Path) -> None:
-    """A file cut anywhere gives what is before the cut, and says that it is torn."""
+    """A file cut at any byte yields the records before, and is reported as torn."""
     parts = small_file()
     whole, ends = b"".join(parts), np.cumsum([0, *map(len, parts)])
     for cut in range(len(whole) + 1):
@@ -199,7 +199,7 @@ def test_every_truncation_gives_the_whole_records(path: Path) -> None:
 
 @given(st.data())
 def test_a_flipped_byte_costs_one_record_or_the_rest(path: Path, data: Any) -> None:
-    """Nothing wrong is believed, whole records before it come back, and it is told."""
+    """Damage is reported, not read as data; whole records before it come back."""
     parts = small_file()
     whole, ends = bytearray(b"".join(parts)), np.cumsum([0, *map(len, parts)])
     at = data.draw(st.integers(0, len(whole) - 1))
@@ -216,7 +216,7 @@ def test_a_flipped_byte_costs_one_record_or_the_rest(path: Path, data: Any) -> N
 
 
 def test_every_flipped_byte_of_a_file(path: Path) -> None:
-    """No single byte, wherever it is, makes the reader crash or believe it."""
+    """No single flipped byte makes the reader crash or return wrong data."""
     parts = small_file()
     whole, ends = b"".join(parts), np.cumsum([0, *map(len, parts)])
     for at in range(len(whole)):
@@ -230,7 +230,7 @@ def test_every_flipped_byte_of_a_file(path: Path) -> None:
 
 @given(st.binary(max_size=300))
 def test_a_file_of_anything_is_read_without_an_error(path: Path, data: bytes) -> None:
-    """Bytes that are no event file give damage, and nothing else."""
+    """Bytes that are not an event file are reported as damage, and nothing else."""
     path.write_bytes(data)
     found, damage = contents(path)
     assert not found
@@ -241,7 +241,7 @@ def test_a_file_of_anything_is_read_without_an_error(path: Path, data: bytes) ->
 def test_whole_records_that_hold_no_event_are_told(
     path: Path, messages: list[bytes], times: int
 ) -> None:
-    """A right checksum round nonsense is damage too, or an event that says nothing."""
+    """Nonsense with a valid checksum is damage too, or an event without content."""
     one = scalars.ScalarRecords("scalar")
     wanted = [("scalar", step) for step in range(20)]
     nonsense = b"".join(map(records.record, messages * times))
@@ -252,7 +252,7 @@ def test_whole_records_that_hold_no_event_are_told(
 
 
 def test_tensorboard_reads_no_more_than_we_do(path: Path) -> None:
-    """Of a damaged file, we give at least what TensorBoard's own reader gives."""
+    """From a damaged file, the reader returns at least what TensorBoard's does."""
     parts = small_file()
     whole = b"".join(parts)
     for at in range(0, len(whole), 7):
@@ -270,7 +270,7 @@ def test_tensorboard_reads_no_more_than_we_do(path: Path) -> None:
 
 @given(st.lists(st.tuples(tags, steps), max_size=10))
 def test_an_event_is_parsed_to_what_it_holds(said: list[tuple[str, int]]) -> None:
-    """Tag, kind, step and time are found again in the serialized events."""
+    """Tag, kind, step and time are recovered from the serialized events."""
     for tag, step in said:
         values = [text.encode(tag, "x"), scalars.scalar_value(tag, 1)]
         event = parsing.parse(records.summary(values, 5.0, step)[12:-4])
@@ -282,7 +282,7 @@ def test_an_event_is_parsed_to_what_it_holds(said: list[tuple[str, int]]) -> Non
 
 
 def test_what_other_writers_write_has_its_kind() -> None:
-    """The kind of a tensor is the one its plugin stands for; without one, unknown."""
+    """A tensor's kind is that of its plugin; without a plugin, it is unknown."""
     scalar = Summary.Value(tag="a")
     scalar.metadata.plugin_data.plugin_name = "scalars"
     mesh = Summary.Value(tag="b")
@@ -297,6 +297,6 @@ def test_what_other_writers_write_has_its_kind() -> None:
 
 @given(st.binary(max_size=60))
 def test_no_message_makes_the_parser_do_worse_than_raise(message: bytes) -> None:
-    """Bytes that are no message give a ValueError, never anything else."""
+    """Bytes that are not a message raise a ValueError, never anything else."""
     with contextlib.suppress(ValueError):
         parsing.parse(message)

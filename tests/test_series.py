@@ -28,7 +28,7 @@ steps = (
 def one_by_one(
     tags: list[str], values: np.ndarray, times: np.ndarray, at: np.ndarray
 ) -> bytes:
-    """Return the records of the points, made each by itself in the general way."""
+    """Return the records of the points, each made separately in the general way."""
     return b"".join(
         records.summary(
             [scalar_value(*pair) for pair in zip(tags, row, strict=True)],
@@ -49,7 +49,7 @@ def one_by_one(
 def test_a_series_is_byte_for_byte_its_points(
     tags: list[str], at: list[int], increasing: bool, one_time: bool, data: Any
 ) -> None:
-    """Whole series and single points give the same bytes, for any steps and times."""
+    """Series and single points give the same bytes, for any steps and times."""
     at = sorted(at) if increasing else at
     n = len(at)
     values = data.draw(hnp.arrays(np.float32, (n, len(tags))))
@@ -64,7 +64,7 @@ def test_a_series_is_byte_for_byte_its_points(
 @pytest.mark.parametrize("number", [ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 1])
 @pytest.mark.parametrize("spread", [1, 50, 10**9])
 def test_long_series_are_made_in_blocks(number: int, spread: int) -> None:
-    """Where a block ends makes no difference, in order or not."""
+    """The ends of blocks make no difference, in order or not."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(number, 1)).astype(np.float32)
     for at in (
@@ -79,7 +79,7 @@ def test_long_series_are_made_in_blocks(number: int, spread: int) -> None:
 @pytest.mark.parametrize("number", [8191, 8192, 20_000])
 @pytest.mark.parametrize("columns", [2, 3, 16, 17])
 def test_long_tables_are_their_events(number: int, columns: int) -> None:
-    """However the checksums are made, the bytes are those of single events."""
+    """By either way of computing checksums, the bytes are those of single events."""
     rng = np.random.default_rng(0)
     tags = ["x" * int(rng.integers(1, 20)) + str(i) for i in range(columns)]
     values = rng.normal(size=(number, columns)).astype(np.float32)
@@ -90,7 +90,7 @@ def test_long_tables_are_their_events(number: int, columns: int) -> None:
 
 
 def test_steps_count_on(logger: Logger) -> None:
-    """A series goes on from the tag's last step, and single points from the series."""
+    """A series continues from the tag's last step, and later points from the series."""
     logger.add_scalar("a", 0.0, 9)
     logger.add_series("a", [1.0, 2.0, 3.0])
     logger.add_scalar("a", 4.0)
@@ -100,7 +100,7 @@ def test_steps_count_on(logger: Logger) -> None:
 
 
 def test_steps_count_on_in_a_reused_run(logdir: Path) -> None:
-    """What an earlier Logger wrote counts, for series too."""
+    """Steps of an earlier Logger count for series, too."""
     for _ in range(2):
         with Logger(logdir, "run") as logger:
             logger.add_series("a", [1, 2])
@@ -110,7 +110,7 @@ def test_steps_count_on_in_a_reused_run(logdir: Path) -> None:
 
 
 def test_given_steps_are_kept(logger: Logger) -> None:
-    """Whole floats within 1e-6 will do."""
+    """Floats within 1e-6 of whole numbers are accepted."""
     logger.add_series("a", [1, 2], [5, 7])
     logger.add_series("a", [3, 4], [8.0, 9.9999999])
     logger.add_series("a", [5], np.array([2**63 - 1], np.uint64))
@@ -119,7 +119,7 @@ def test_given_steps_are_kept(logger: Logger) -> None:
 
 
 def test_several_columns_are_several_tags(logger: Logger) -> None:
-    """A (N, K) array is one event a row, with K tags."""
+    """An (N, K) array is one event per row, with K tags."""
     values = np.arange(12).reshape(4, 3)
     logger.add_series(["a", "b", "c"], values, [1, 2, 3, 4])
     logger.log({"a": 20, "b": 21})
@@ -130,7 +130,7 @@ def test_several_columns_are_several_tags(logger: Logger) -> None:
 
 
 def test_times_are_drawn_from_the_start(logdir: Path) -> None:
-    """Simulated times become wall times, and with dt= the steps too."""
+    """Simulated times become wall times and, with dt=, steps as well."""
     with Logger(logdir, "run", dt=0.5) as logger:
         logger.add_series("a", [1, 2, 3], times=[0.0, 100.0, 250.5])
         logger.add_series("b", [1, 2], [7, 8], times=[1.0, 2.0])
@@ -145,14 +145,14 @@ def test_times_are_drawn_from_the_start(logdir: Path) -> None:
     "dtype", ["f2", "f4", "f8", "longdouble", "i1", "u8", "?", "O"]
 )
 def test_any_real_type_is_a_series(logger: Logger, dtype: str) -> None:
-    """Values of every type come back as single precision gives them."""
+    """Values of every type come back as in single precision."""
     values = np.array([0, 1, 1], dtype)
     logger.add_series("a", values)
     assert scalars(logger.run_dir, "a") == [(0, 0), (1, 1), (2, 1)]
 
 
 def test_lists_and_decimals_are_series_too(logger: Logger) -> None:
-    """Whatever NumPy makes an array of numbers from."""
+    """Everything that NumPy makes an array of numbers is accepted."""
     logger.add_series("a", [decimal.Decimal(1), 2])
     assert scalars(logger.run_dir, "a") == [(0, 1), (1, 2)]
 
@@ -166,7 +166,7 @@ def test_nan_and_infinity_are_kept(logger: Logger) -> None:
 
 
 def test_what_single_precision_cannot_hold_is_told(logger: Logger) -> None:
-    """One warning a tag, and infinity is what TensorBoard gets."""
+    """There is one warning per tag, and TensorBoard gets infinity."""
     with pytest.warns(UserWarning, match=r"add_series\('a'\): 1e\+300 is beyond"):
         logger.add_series("a", [1.0, 1e300])
     assert scalars(logger.run_dir, "a") == [(0, 1), (1, np.inf)]
@@ -176,7 +176,7 @@ def test_what_single_precision_cannot_hold_is_told(logger: Logger) -> None:
     "values", [[], np.zeros(0), np.zeros((0, 2)), np.zeros((3, 0))]
 )
 def test_an_empty_series_is_fine(logger: Logger, values: Any) -> None:
-    """Nothing is written, and the tags stay free."""
+    """Nothing is written, and the tags remain free."""
     shape = np.shape(values)
     tags: Any = "a" if len(shape) == 1 else ["a", "b"][: shape[1]]
     logger.add_series(tags, values)
@@ -187,7 +187,7 @@ def test_an_empty_series_is_fine(logger: Logger, values: Any) -> None:
 def test_steps_that_do_not_increase_warn_once(
     logger: Logger, given: list[int], warned: int
 ) -> None:
-    """Within the series, or against what the tag has."""
+    """This holds within the series, and against the tag's earlier steps."""
     logger.add_scalar("a", 1, 4 if given[0] > 4 else 5)
     with pytest.warns(
         UserWarning, match=rf"add_series\('a'\): step {warned} "
@@ -220,7 +220,7 @@ def test_steps_that_do_not_increase_warn_once(
 def test_what_is_no_series_is_refused(
     logger: Logger, arguments: Any, error: type[Exception], message: str
 ) -> None:
-    """The error names the method and what is wrong; nothing is written."""
+    """The error names the method and the problem; nothing is written."""
     with pytest.raises(error, match=rf"^add_series.*{message}"):
         logger.add_series(*arguments)
     assert not load(logger.run_dir)
@@ -237,13 +237,13 @@ def test_what_is_no_series_is_refused(
 def test_what_are_no_times_is_refused(
     logger: Logger, times: list[float], message: str
 ) -> None:
-    """Simulated times are finite, and one a value."""
+    """Simulated times must be finite, and one per value."""
     with pytest.raises(ValueError, match=rf"^add_series\('a'\): {message}"):
         logger.add_series("a", [1, 2], times=times)
 
 
 def test_counting_on_does_not_wrap_round(logger: Logger) -> None:
-    """A series that would leave the range of steps is refused whole."""
+    """A series that would leave the range of steps is refused as a whole."""
     logger.add_scalar("a", 1, MAX_STEP - 1)
     with pytest.raises(ValueError, match="64 bits"):
         logger.add_series("a", [1, 2])
@@ -267,7 +267,7 @@ def test_a_long_series_needs_little_memory(logger: Logger) -> None:
 
 
 def test_several_tags_count_on_in_a_reused_run(logdir: Path) -> None:
-    """Also where some of the tags are new and others are not."""
+    """This holds even if only some of the tags are new."""
     with Logger(logdir, "run") as logger:
         for i in range(8):
             logger.log({"a": i, "c": i})
@@ -279,7 +279,7 @@ def test_several_tags_count_on_in_a_reused_run(logdir: Path) -> None:
 
 
 def test_masked_values_are_gaps(logger: Logger) -> None:
-    """What is masked is NaN, never the number behind the mask."""
+    """Masked values are NaN, never the numbers under the mask."""
     logger.add_series("a", np.ma.masked_array([1.0, 999.0], [False, True]))
     np.testing.assert_equal(
         [value for _, value in scalars(logger.run_dir, "a")], [1, np.nan]
@@ -300,7 +300,7 @@ calls = st.lists(
 def test_steps_of_any_mixture_are_what_the_rule_says(
     tmp_path_factory: Any, said: list[tuple[str, list[str], int | None]]
 ) -> None:
-    """Single points, events, tables and reopened runs agree on where a tag stands."""
+    """Single points, events, tables and reopened runs agree on a tag's last step."""
     logdir = tmp_path_factory.mktemp("runs")
     last: dict[str, int] = {}
     wanted: dict[str, list[int]] = {}

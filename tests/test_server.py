@@ -1,4 +1,4 @@
-"""What the real TensorBoard says over HTTP, with each of its two loaders.
+"""The answers of the real TensorBoard over HTTP, with each of its two loaders.
 
 The fast loader is the data server written in Rust, the default on Linux and macOS; the
 slow one is Python's, the default elsewhere.
@@ -61,13 +61,13 @@ def server(request: pytest.FixtureRequest, servers: dict[str, Server]) -> Server
 
 @pytest.fixture
 def logger(served: Path) -> Iterator[Logger]:
-    """Return the Logger of a run of its own in the watched directory."""
+    """Return the Logger of a new run in the watched directory."""
     with Logger(served, f"run{next(_number)}") as logger:
         yield logger
 
 
 def numbers(server: Server, run: str, tag: str, count: int) -> list[list[float]]:
-    """Return [step, value] of all points of a tag, once there are `count`."""
+    """Return [step, value] of all points of a tag once there are `count`."""
     answer = server.until(
         lambda points: len(points) >= count,
         "plugin/scalars/scalars",
@@ -80,7 +80,7 @@ def numbers(server: Server, run: str, tag: str, count: int) -> list[list[float]]
 def pictures(
     server: Server, run: str, tag: str, count: int
 ) -> list[tuple[int, np.ndarray]]:
-    """Return the steps and the pixels of a tag, as the browser gets them."""
+    """Return the steps and pixels of a tag, as the browser gets them."""
     answer = server.until(
         lambda entries: len(entries) >= count,
         "plugin/images/images",
@@ -96,7 +96,7 @@ def pictures(
 
 
 def session(server: Server, run: str) -> dict[str, Any]:
-    """Return the row of a run in the HPARAMS tab, once it has ended."""
+    """Return the row of a run in the HPARAMS tab once it has ended."""
 
     def its(rows: list[Any]) -> list[Any]:
         return [row for row in rows if row["sessions"][0]["name"] == run]
@@ -112,7 +112,7 @@ def session(server: Server, run: str) -> dict[str, Any]:
 
 
 def test_scalars_have_their_steps_and_values(logger: Logger, server: Server) -> None:
-    """Every point of a live run is shown, under the tag as it was given."""
+    """Every point of a live run is shown, under the tag as given."""
     for step in range(100):
         logger.add_scalar("Firing rate [Hz]/膜", step / 2, step * 10)
         logger.log({"one": step, "two": -step})
@@ -135,7 +135,7 @@ def test_curves_are_runs_with_one_tag(logger: Logger, server: Server) -> None:
 
 
 def test_images_are_shown_pixel_for_pixel(logger: Logger, server: Server) -> None:
-    """The PNG that the browser gets decodes to what was logged."""
+    """The PNG that the browser gets decodes to the logged pixels."""
     rng = np.random.default_rng(0)
     wanted = rng.integers(0, 256, (2, 7, 5, 3), np.uint8)
     for step, img in enumerate(wanted):
@@ -153,7 +153,7 @@ def test_images_are_shown_pixel_for_pixel(logger: Logger, server: Server) -> Non
 
 
 def test_histograms_count_every_value(logger: Logger, server: Server) -> None:
-    """The buckets that TensorBoard draws hold all values between the extremes."""
+    """TensorBoard's buckets hold all values between the extremes."""
     values = np.random.default_rng(0).normal(-65, 2, 10_000)
     logger.add_histogram("Potential", values, 3)
     logger.add_histogram("Constant", np.full(10, 4.0), 3)
@@ -175,7 +175,7 @@ def test_histograms_count_every_value(logger: Logger, server: Server) -> None:
 
 
 def test_text_is_rendered_as_markdown(logger: Logger, server: Server) -> None:
-    """A text is one paragraph of HTML without a table around it."""
+    """A text is one paragraph of HTML without a surrounding table."""
     logger.add_text("About", "**bold** and\n\n| a | b |\n|---|---|\n| 1 | 2 |", 2)
     run = logger.run_dir.name
     [entry] = server.until(bool, "plugin/text/text", run=run, tag="About")
@@ -195,7 +195,7 @@ def test_figures_are_images(logger: Logger, server: Server) -> None:
 
 
 def test_parameters_are_one_row_with_every_cell(served: Path, server: Server) -> None:
-    """NumPy's numbers, bools and lists show; None and NaN leave their cell empty."""
+    """NumPy numbers, bools and lists are shown; None and NaN give empty cells."""
     name = f"hparams{next(_number)}"
     with Logger(served, name) as logger:
         logger.add_parameters(
@@ -229,7 +229,7 @@ def test_parameters_are_one_row_with_every_cell(served: Path, server: Server) ->
 def test_a_run_that_failed_is_a_failure(
     served: Path, server: Server, error: type[BaseException]
 ) -> None:
-    """The row of a run that ended by an exception says so."""
+    """The row of a run ended by an exception shows it as failed."""
     name = f"failed{next(_number)}"
     with pytest.raises(error), Logger(served, name) as logger:
         logger.add_parameters({"rate": 1})
@@ -239,7 +239,7 @@ def test_a_run_that_failed_is_a_failure(
 
 
 def test_columns_stay_numbers_where_runs_differ(served: Path, server: Server) -> None:
-    """A run with None or NaN in a column leaves it a column of numbers for all."""
+    """A None or NaN in one run leaves the column numeric for all runs."""
     logdir = f"column{next(_number)}"
     name = f"tau{logdir}"
     for run, value in (("a", 1.0), ("b", None), ("c", math.nan), ("d", 2.0)):
@@ -282,7 +282,7 @@ def test_columns_stay_numbers_where_runs_differ(served: Path, server: Server) ->
 def test_any_tag_step_and_value_comes_back(
     served: Path, server: Server, said: list[tuple[str, float, int]]
 ) -> None:
-    """Whatever was logged is what both loaders give, bit for bit."""
+    """Both loaders return the logged data bit for bit."""
     said = [*said, ("x" * 10_000, 0.5, -1), ("tag with spaces", math.nan, 2**63 - 1)]
     with Logger(served, f"any{next(_number)}") as logger:
         for tag, value, step in said:
@@ -297,10 +297,10 @@ def test_any_tag_step_and_value_comes_back(
 def test_the_parent_goes_on_after_a_child_was_killed(
     served: Path, servers: dict[str, Server]
 ) -> None:
-    """Of a run whose forked child died within a write, the parent's points are shown.
+    """If a forked child died during a write, the parent's points are shown.
 
-    The servers start to read after that: one that is running, with the slow loader,
-    reads a later file of the directory only, until it is started again.
+    The servers start reading afterwards: once running, the slow loader reads only later
+    files of the directory until it is restarted.
     """
     name = f"forked{next(_number)}"
     hidden = served.parent / "hidden"
@@ -317,7 +317,7 @@ def test_the_parent_goes_on_after_a_child_was_killed(
 
 
 def test_a_later_file_of_a_run_is_followed(served: Path, server: Server) -> None:
-    """Append to a run that TensorBoard is reading: it shows old and new points."""
+    """When data are appended to a run being watched, old and new points are shown."""
     name = f"appended{next(_number)}"
     for start in (0, 10, 20):
         with Logger(served, name) as logger:
@@ -330,7 +330,7 @@ def test_a_later_file_of_a_run_is_followed(served: Path, server: Server) -> None
 def test_records_behind_a_torn_end_are_in_the_next_file(
     served: Path, server: Server
 ) -> None:
-    """A file that ends in half a record keeps nothing from what comes after."""
+    """A file that ends in half a record hides nothing logged later."""
     name = f"torn{next(_number)}"
     run = served / name
     run.mkdir()
@@ -346,10 +346,10 @@ def test_records_behind_a_torn_end_are_in_the_next_file(
 def test_a_resumed_run_shows_what_its_checkpoint_had(
     server: Server, served: Path, tmp_path: Path
 ) -> None:
-    """What was logged after the checkpoint is gone, in the run and in its curves.
+    """Data logged after the checkpoint are gone, in the run and in its curves.
 
-    A TensorBoard that is running has to be started again to see that, so the run is
-    moved to where it looks when all is done.
+    A running TensorBoard would have to be restarted to show that, so the run is moved
+    to the watched directory only at the end.
     """
     with pytest.raises(ZeroDivisionError), Logger(tmp_path, "run") as logger:
         logger.add_parameters({"seed": 3})
@@ -391,7 +391,7 @@ def described(server: Server, plugin: str, run: str, tag: str) -> str:
 
 
 def test_descriptions_stand_beside_the_plots(logger: Logger, server: Server) -> None:
-    """A tag's text is shown whichever method logs its first value, and values stay."""
+    """A tag's description is shown whichever method logs first; values are kept."""
     tags = ["V", "a", "b", "many", "more", "plot", "histogram", "image", "text"]
     for tag in tags:
         logger.describe(tag, f"**{tag}** in mV")
@@ -431,7 +431,7 @@ def test_descriptions_stand_beside_the_plots(logger: Logger, server: Server) -> 
 def test_a_description_in_a_later_life_of_a_run_hides_nothing(
     served: Path, server: Server
 ) -> None:
-    """TensorBoard shows what a tag began with, and all its points."""
+    """TensorBoard shows the tag's first description, and all its points."""
     name = f"late{next(_number)}"
     for life, text in enumerate((None, "in mV", "in V")):
         with Logger(served, name) as logger:

@@ -26,14 +26,14 @@ EXAMPLES = Path(__file__).parent.parent / "examples" / "tensorboard"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty directory."""
+    """Change to an empty directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @contextlib.contextmanager
 def ending_tensorboards() -> Iterator[None]:
-    """End what ``%tensorboard`` starts: it outlives the notebook."""
+    """Stop the process of ``%tensorboard``, which outlives the notebook."""
     from tensorboard import manager
 
     before = {info.pid for info in manager.get_all()}
@@ -59,7 +59,7 @@ def run_notebook(name: str, *parameters: str) -> Any:
 
 
 def hparams_rows(logdir: Path, number: int) -> list[Any]:
-    """Return the rows that both loaders of the real TensorBoard show at the end."""
+    """Return the final rows shown by both loaders of the real TensorBoard."""
     shown = []
     for fast in {False, HAS_RUST}:
         server = Server(logdir, fast)
@@ -74,7 +74,7 @@ def hparams_rows(logdir: Path, number: int) -> list[Any]:
             runs = server.json("runs")
         finally:
             server.stop()
-        # No '.' and no sub-runs: a run is a row, and a row a run.
+        # No '.' and no sub-runs: there is exactly one row per run.
         assert sorted(runs) == sorted(row["sessions"][0]["name"] for row in rows)
         assert "." not in runs
         shown.append(sorted(rows, key=lambda row: row["sessions"][0]["name"]))
@@ -83,7 +83,7 @@ def hparams_rows(logdir: Path, number: int) -> list[Any]:
 
 
 def check_sweep(logdir: Path, number: int) -> None:
-    """Hold that each trial is a whole row, and has its curve in simulated time."""
+    """Assert that each trial is a whole row, with its curve in simulated time."""
     runs = {str(r.path.relative_to(logdir)): r for r in find_runs(logdir)}
     assert len(runs) == number
     for row in hparams_rows(logdir, number):
@@ -103,7 +103,7 @@ def check_sweep(logdir: Path, number: int) -> None:
 
 
 def test_the_basal_ganglia_learn(here: Path) -> None:
-    """The notebook runs, logs all it says, and the network learns from its rewards."""
+    """The notebook runs, logs all its data, and the network learns from rewards."""
     run_notebook("BasalGanglia.ipynb")
     [path] = (here / "runs").iterdir()
     run = Run(path)
@@ -123,13 +123,13 @@ def test_the_basal_ganglia_learn(here: Path) -> None:
 
 
 def test_the_notebook_of_the_optimisation_runs(here: Path) -> None:
-    """A row for each trial in HPARAMS, with its status, parameters and metrics."""
+    """HPARAMS has a row per trial, with its status, parameters and metrics."""
     run_notebook("BayesianOptimization.ipynb", "EVALUATIONS = 12")
     check_sweep(here / "runs" / "sweep", 12)
 
 
 def script(*arguments: str) -> str:
-    """Run sweep.py, and return what it printed."""
+    """Run sweep.py, and return its output."""
     command = [sys.executable, str(EXAMPLES / "sweep.py"), "--workers", "2", *arguments]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
@@ -137,7 +137,7 @@ def script(*arguments: str) -> str:
 
 
 def test_the_sweep_runs_on_processes_and_goes_on(here: Path) -> None:
-    """Called again for more, it computes what is missing only."""
+    """A second call for more trials computes only the missing ones."""
     script("--evaluations", "4")
     before = {run.path: run.info for run in find_runs("runs/sweep")}
     assert "loss" in script("--evaluations", "6")
@@ -146,7 +146,7 @@ def test_the_sweep_runs_on_processes_and_goes_on(here: Path) -> None:
 
 
 def test_the_sweep_runs_on_a_cluster_of_dask(here: Path) -> None:
-    """A scheduler and two workers, started as one does on a cluster."""
+    """There are a scheduler and two workers, started as on a cluster."""
     code = """
 import sys
 from dask.distributed import LocalCluster
@@ -173,7 +173,7 @@ if __name__ == "__main__":
 
 
 def test_the_sweep_runs_on_spark(here: Path) -> None:
-    """hyperopt's own SparkTrials, on a local Spark with two cores."""
+    """hyperopt's SparkTrials work on a local Spark with two cores."""
     pytest.importorskip("pyspark", reason="needs pyspark; make examples runs it")
     script("--evaluations", "4", "--spark")
     check_sweep(here / "runs" / "sweep", 4)

@@ -22,21 +22,21 @@ def logged(logger: Logger, tag: str = "spikes") -> np.ndarray:
 
 
 def drawn(spikes: object, **limits: Any) -> np.ndarray:
-    """Return a raster, which must not leave out a spike."""
+    """Return a raster; assert that no spike is left out."""
     pixels, remarks = raster(spikes, **limits)
     assert remarks == []
     return pixels[..., 0]
 
 
 def cells(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return the level of each tick, a pixel each, neuron 0 first."""
+    """Return the level of each tick, one pixel per tick, neuron 0 first."""
     height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
     assert pixels.shape == (rows * height, columns * width)
     return pixels[height - 1 :: height, ::width][::-1]
 
 
 def test_time_runs_to_the_right_and_neuron_0_is_at_the_bottom(logger: Logger) -> None:
-    """A neuron's spikes are ticks of several pixels in its row, the rest is black."""
+    """A neuron's spikes are ticks of several pixels in its row; the rest is black."""
     logger.add_raster("spikes", {0: [0], 1: [], 2: [3, 4]}, 7)
     [point] = points(logger.run_dir, "spikes")
     assert point.step == 7
@@ -55,7 +55,7 @@ def test_time_runs_to_the_right_and_neuron_0_is_at_the_bottom(logger: Logger) ->
     ],
 )
 def test_the_image_fits_a_card(spikes: Any, rows: int, columns: int) -> None:
-    """It fills 320 x 200 pixels as well as whole ticks can, and is never larger."""
+    """It fills 320 x 200 pixels as far as whole ticks allow, and is never larger."""
     pixels = drawn(spikes)
     assert HEIGHT / 2 < pixels.shape[0] <= HEIGHT
     assert WIDTH / 2 < pixels.shape[1] <= WIDTH
@@ -63,7 +63,7 @@ def test_the_image_fits_a_card(spikes: Any, rows: int, columns: int) -> None:
 
 
 def test_neighbours_are_told_apart() -> None:
-    """Above each thick tick there is a gap, so that neighbours don't run together."""
+    """There is a gap above each thick tick, so that neighbours don't merge."""
     pixels = drawn({0: [0], 1: [0]})
     assert pixels.shape == (200, 320)
     column = pixels[:, 0].reshape(2, 100)
@@ -81,7 +81,7 @@ def test_a_single_spike_among_nothing_is_white() -> None:
 
 
 def test_brightness_is_density() -> None:
-    """Each halving is darker by the same amount, and one spike is half of white."""
+    """Each halving darkens by the same amount, and one spike is half of white."""
     times = np.repeat(np.arange(6), [1, 1000, 500, 250, 125, 0])
     levels = cells(drawn((times, np.zeros(len(times), int)), duration=6), 1, 6)[0]
     assert levels.tolist() == pytest.approx([128, 255, 212.5, 170, 128, 0], abs=1)
@@ -92,14 +92,14 @@ def test_brightness_is_density() -> None:
     [{}, {0: [], 5: []}, ([], []), (np.empty(0), np.empty(0)), np.zeros((9, 3), bool)],
 )
 def test_no_spikes_are_black(logger: Logger, nothing: object) -> None:
-    """Silence, even of no neurons at all, is no error."""
+    """Silence is not an error, even without neurons."""
     logger.add_raster("spikes", nothing)
     assert (logged(logger) == 0).all()
     assert logged(logger).size
 
 
 def test_an_array_says_how_long_it_is() -> None:
-    """Silent steps at its end, and silent neurons, have their place."""
+    """Silent neurons and silent steps at its end are included."""
     spikes = np.zeros((20, 4), bool)
     spikes[5, 1] = True
     found = cells(drawn(spikes), 4, 20)
@@ -120,13 +120,13 @@ def test_a_window_of_the_time_can_be_drawn(logger: Logger) -> None:
 
 
 def test_times_may_begin_before_0() -> None:
-    """Times around a stimulus, say, if start says so."""
+    """An example is a window around a stimulus, given by start."""
     found = cells(drawn(([-2.0, 1.0], [0, 0]), start=-2, duration=4), 1, 4)
     assert found.tolist() == [[255, 0, 0, 255]]
 
 
 def test_spikes_outside_are_told_once(logger: Logger) -> None:
-    """What is before the start, or after the duration, is counted in a warning."""
+    """Spikes before the start or after the duration are counted in a warning."""
     with pytest.warns(UserWarning, match=r"add_raster\('spikes'\): 2 of 3 .*10 to 15"):
         logger.add_raster("spikes", {0: [9, 12, 16]}, start=10, duration=5)
     with warnings.catch_warnings():
@@ -136,13 +136,13 @@ def test_spikes_outside_are_told_once(logger: Logger) -> None:
 
 
 def test_a_spike_at_the_very_end_is_drawn() -> None:
-    """It is in the last column, as times are often rounded."""
+    """It is in the last column, since times are often rounded."""
     assert cells(drawn(([0.0, 10.0], [0, 0]), duration=10.0), 1, 10)[0, 9] == 255
     assert drawn(([0.0, 9.7], [0, 0]))[-1, -1] == 255
 
 
 def test_bins_are_the_columns() -> None:
-    """As many as somebody wants, be it more than a card shows."""
+    """There may be any number of them, even more than a card shows."""
     spikes = ([0.0, 0.4, 0.6, 1.0], [0, 0, 0, 0])
     assert cells(drawn(spikes, bins=2), 1, 2).tolist() == [[255, 255]]
     assert drawn(spikes, bins=1000).shape == (200, 1000)
@@ -223,13 +223,13 @@ def test_what_are_no_spikes_is_refused(
 def test_limits_that_make_no_sense_are_refused(
     logger: Logger, limits: dict[str, Any], message: str
 ) -> None:
-    """The error says which."""
+    """The error names the limit."""
     with pytest.raises((TypeError, ValueError), match=rf"\('a'\): {message}"):
         logger.add_raster("a", {0: [1]}, **limits)
 
 
 def test_a_closed_logger_and_other_kinds_refuse(logger: Logger) -> None:
-    """As all methods do."""
+    """The errors are the same as for all methods."""
     logger.add_scalar("scalar", 1.0)
     with pytest.raises(ValueError, match="scalar"):
         logger.add_raster("scalar", {0: [1]})
@@ -250,8 +250,8 @@ trains = hnp.arrays(
 def test_all_forms_of_the_same_spikes_give_the_same_image(
     array: np.ndarray, random: Any
 ) -> None:
-    """An array, a dict and a pair in any order; and none of them is changed."""
-    array[-1, -1] = True  # the pair can't say that the last ones are silent
+    """The forms are an array, a dict and a pair in any order; none is changed."""
+    array[-1, -1] = True  # a pair can't tell that the last ones are silent
     steps, ranks = np.nonzero(array)
     order = list(range(len(steps)))
     random.shuffle(order)
@@ -281,7 +281,7 @@ def test_all_forms_of_the_same_spikes_give_the_same_image(
 def test_every_spike_is_in_the_picture(
     spikes: list[tuple[float, int]], bins: int | None
 ) -> None:
-    """Whatever the times and ranks, its tick is at least half as bright as white."""
+    """For any times and ranks, its tick is at least half as bright as white."""
     times, ranks = (np.array(column) for column in zip(*spikes, strict=True))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -293,20 +293,20 @@ def test_every_spike_is_in_the_picture(
     end = times.max() + (times == np.floor(times)).all()
     places = times / (end or 1.0) * pixels.shape[1]
     for row, place in zip(bottoms, places, strict=True):
-        # The last column of steps may hold fewer of them: they are a bit to the left.
+        # The last column may hold fewer steps, so ticks may be slightly further left.
         near = slice(max(int(place * 0.5) - 2, 0), int(place) + 2)
         assert pixels[row, near].max() >= 128
     assert set(np.unique(pixels)) <= {0, *range(128, 256)}
 
 
 def test_any_whole_number_says_how_many_bins(logger: Logger) -> None:
-    """NumPy's too; True is none."""
+    """NumPy integers are accepted; True is not."""
     logger.add_raster("raster", {0: [1]}, bins=np.int64(5))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="bins must be a whole number.*got True"):
         logger.add_raster("raster", {0: [1]}, bins=True)
 
 
 def test_a_limit_beyond_all_times_is_refused(logger: Logger) -> None:
-    """And does not overflow."""
+    """It does not overflow."""
     with pytest.raises(ValueError, match="start must be one finite number"):
         logger.add_raster("raster", {0: [1, 1e308]}, start=-1e308)

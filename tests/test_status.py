@@ -68,7 +68,7 @@ with Logger({str(logdir)!r}, {name!r}) as logger:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with a run for each way to end."""
+    """Return a directory with one run for each way to end."""
     logdir = tmp_path_factory.mktemp("status") / "runs"
     for name in ENDS:
         run_process(logdir, name)
@@ -77,7 +77,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ENDS)
 def test_every_end_leaves_its_status(ended: Path, name: str) -> None:
-    """In run.json, in what the reader says, and in the HPARAMS record."""
+    """It is the same in run.json, in the reader, and in the HPARAMS record."""
     _, _, status, shown = ENDS[name]
     run = Run(ended / name)
     assert run.status == status
@@ -98,7 +98,7 @@ def test_every_end_leaves_its_status(ended: Path, name: str) -> None:
 
 
 def test_a_failure_says_what_and_where(ended: Path) -> None:
-    """The type, the message, and the line of the user's code."""
+    """It records the type, the message, and the line of the user's code."""
     assert Run(ended / "raises").info["error"] == {
         "type": "ValueError",
         "message": "diverged | here",
@@ -112,7 +112,7 @@ def test_a_failure_says_what_and_where(ended: Path) -> None:
 
 
 def test_ls_lists_every_end(ended: Path) -> None:
-    """`annarchy-tb ls` says the same, and selects by it."""
+    """`annarchy-tb ls` shows the same status, and selects by it."""
     listed = annarchy_tb_ls(ended)
     for name, (_, _, status, _) in ENDS.items():
         [line] = [line for line in listed if line.startswith(f"{name} ")]
@@ -124,7 +124,7 @@ def test_ls_lists_every_end(ended: Path) -> None:
 
 
 def annarchy_tb_ls(logdir: Path, *arguments: str) -> list[str]:
-    """Return the lines of the table, without its head."""
+    """Return the lines of the table without its head."""
     script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
     command = [str(script), "ls", str(logdir), *arguments]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -134,7 +134,7 @@ def annarchy_tb_ls(logdir: Path, *arguments: str) -> list[str]:
 
 @pytest.mark.parametrize("fast", [True, False], ids=["rust", "python"])
 def test_tensorboard_shows_every_end(ended: Path, fast: bool) -> None:
-    """The HPARAMS tab has a row with the status a run, the TEXT tab its table."""
+    """HPARAMS has a row with the status of each run, TEXT its table."""
     if fast and not HAS_RUST:
         pytest.skip("TensorBoard has no data server for this platform; CI runs it")
     server = Server(ended, fast)
@@ -161,7 +161,7 @@ def test_tensorboard_shows_every_end(ended: Path, fast: bool) -> None:
                 tag="run",
             )
             assert "<table>" in table[-1]["text"]
-            if fast:  # each table takes the place of the one before
+            if fast:  # each table replaces the one before
                 assert len(table) == 1
     finally:
         server.stop()
@@ -171,7 +171,7 @@ def test_tensorboard_shows_every_end(ended: Path, fast: bool) -> None:
 
 
 def read(run: Path) -> dict[str, Any]:
-    """Return run.json as any JSON reader gives it."""
+    """Return run.json as read by any JSON reader."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
@@ -182,7 +182,7 @@ def read(run: Path) -> dict[str, Any]:
 
 
 def test_the_record_says_where_the_run_comes_from(logger: Logger) -> None:
-    """It is there from the start, with all that a reader asks for."""
+    """run.json is complete from the start."""
     info = read(logger.run_dir)
     assert info["status"] == "running"
     assert info["started"].endswith("+00:00")
@@ -200,7 +200,7 @@ def test_the_record_says_where_the_run_comes_from(logger: Logger) -> None:
 
 
 def test_the_record_follows_the_run(logger: Logger) -> None:
-    """Parameters and metrics stand in it when the call returns."""
+    """Parameters and metrics are in run.json when the call returns."""
     logger.add_parameters(
         {"tau": 10.0, "none": None, "nan": np.nan, "text": "\udcff µ"}
     )
@@ -227,7 +227,7 @@ def test_what_comes_through_the_writer_stands_there_too(logger: Logger) -> None:
 def test_simulators_in_use_have_their_versions(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where they are imported after the Logger was made."""
+    """This includes simulators imported after the Logger was created."""
     with Logger(logdir, "run") as logger:
         assert "nest" not in read(logger.run_dir)["versions"]
         provenance._version.cache_clear()
@@ -239,7 +239,7 @@ def test_simulators_in_use_have_their_versions(
 
 
 def test_a_job_of_slurm_is_known(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its id and those of an array."""
+    """The ids of the job and of its array are recorded."""
     monkeypatch.setenv("SLURM_JOB_ID", "123")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "7")
     with Logger(logdir, "run"):
@@ -248,7 +248,7 @@ def test_a_job_of_slurm_is_known(logdir: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_commit_of_the_code_is_known(tmp_path: Path) -> None:
-    """It is that of the script's repository, with a flag where tracked files differ."""
+    """It is that of the script's repository, with a flag if tracked files differ."""
     repository = tmp_path / "code"
     repository.mkdir()
     script = repository / "sim.py"
@@ -287,7 +287,7 @@ def test_the_commit_of_the_code_is_known(tmp_path: Path) -> None:
 
 
 def test_a_git_that_hangs_does_not_stop_the_run(tmp_path: Path) -> None:
-    """A repository on a dead file system costs a second, and no more."""
+    """A repository on a dead file system costs at most a second."""
     (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 600\n")
     (tmp_path / "git").chmod(0o755)
     code = f"""
@@ -305,7 +305,7 @@ with Logger({str(tmp_path)!r}, "run") as logger:
 def test_a_record_that_cannot_be_written_stops_nothing(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One warning, and what is logged is logged; later it is tried again."""
+    """There is one warning, logging continues, and the write is retried later."""
     with Logger(logdir, "run") as logger:
         with monkeypatch.context() as patch:
 
@@ -323,7 +323,7 @@ def test_a_record_that_cannot_be_written_stops_nothing(
 
 
 def test_who_reads_never_sees_half_a_record(logger: Logger) -> None:
-    """While it is replaced, a reader finds the old one or the new one."""
+    """While run.json is replaced, readers find the old one or the new one."""
     done = threading.Event()
     seen: list[int] = []
 
@@ -341,7 +341,7 @@ def test_who_reads_never_sees_half_a_record(logger: Logger) -> None:
 
 
 def test_a_later_logger_takes_the_record_over(logdir: Path) -> None:
-    """Two Loggers of one run at once: the status is that of the one opened last."""
+    """With two Loggers of one run at once, the status is that of the later one."""
     with Logger(logdir, "run") as first:
         first.add_parameters({"a": 1})
         second = Logger(logdir, "run")
@@ -355,7 +355,7 @@ def test_a_later_logger_takes_the_record_over(logdir: Path) -> None:
 
 
 def test_an_appended_run_keeps_its_start_and_parameters(logdir: Path) -> None:
-    """The second Logger's status counts; the error of the first is gone."""
+    """The second Logger's status counts; the first one's error is gone."""
     with pytest.raises(ZeroDivisionError), Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1}, {"b": 2})
         started = read(logdir / "run")["started"]
@@ -369,7 +369,7 @@ def test_an_appended_run_keeps_its_start_and_parameters(logdir: Path) -> None:
 
 
 def test_a_copy_in_another_process_enters_its_results(logdir: Path) -> None:
-    """Parameters and metrics of a pickled Logger are in the run's record."""
+    """Parameters and metrics of a pickled Logger are in run.json."""
     import multiprocessing
 
     with Logger(logdir, "run") as logger:
@@ -392,7 +392,7 @@ def work(logger: Logger) -> None:
 
 
 def test_metrics_of_many_processes_and_threads_are_all_kept(logdir: Path) -> None:
-    """Whoever enters one, and whenever the run is closed meanwhile."""
+    """This holds even if the run is closed in the meantime."""
     with Logger(logdir, "run") as logger:
         children = []
         for number in range(6):
@@ -419,7 +419,7 @@ def test_metrics_of_many_processes_and_threads_are_all_kept(logdir: Path) -> Non
 
 
 def test_a_copy_that_goes_does_not_end_the_run(logger: Logger) -> None:
-    """The run is its owner's, whoever else had the Logger."""
+    """The run belongs to its owner, whoever else had the Logger."""
     twin = copy.copy(logger)
     del twin
     gc.collect()
@@ -429,7 +429,7 @@ def test_a_copy_that_goes_does_not_end_the_run(logger: Logger) -> None:
 
 
 def test_a_signal_handler_may_add_metrics_in_the_midst_of_it(logdir: Path) -> None:
-    """Interrupted while it writes run.json, a Logger loses neither's."""
+    """If writing run.json is interrupted, neither set of metrics is lost."""
     code = f"""
 import os, signal
 from annarchy_tb import Logger
@@ -450,7 +450,7 @@ with Logger({str(logdir)!r}, "run") as logger:
 def test_where_nothing_can_be_found_out_a_run_is_logged_all_the_same(
     tmp_path: Path,
 ) -> None:
-    """No working directory, no name for the user, no git."""
+    """There is no working directory, no user name, no git."""
     code = f"""
 import getpass, os
 from annarchy_tb import Logger
@@ -478,7 +478,7 @@ with Logger({str(tmp_path)!r}, "run") as logger:
     ],
 )
 def test_a_record_that_somebody_changed_stops_nothing(logdir: Path, text: str) -> None:
-    """Whatever JSON it is, the run is read, listed, appended to and resumed."""
+    """With any valid JSON, the run is read, listed, appended to and resumed."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1)
         logger.save_checkpoint({}, 1)
@@ -503,7 +503,7 @@ def test_a_record_that_somebody_changed_stops_nothing(logdir: Path, text: str) -
 
 
 def test_a_lost_record_is_made_again(logdir: Path) -> None:
-    """Somebody deleted it: parameters given again stand in it, without a warning."""
+    """If run.json was deleted, repeated parameters are entered without a warning."""
     with Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1})
     (logdir / "run" / "run.json").unlink()
@@ -521,7 +521,7 @@ class NastyError(Exception):
     "error", [NastyError(), SystemExit(np.array([1, 2])), SystemExit("text")]
 )
 def test_any_exception_ends_the_run(logdir: Path, error: BaseException) -> None:
-    """Also one that can't be shown; it goes on as it is."""
+    """Even one that can't be shown does, and it propagates unchanged."""
     with pytest.raises(type(error)) as caught, Logger(logdir, "run"):
         raise error
     assert caught.value is error
@@ -531,14 +531,14 @@ def test_any_exception_ends_the_run(logdir: Path, error: BaseException) -> None:
 
 
 def test_a_summary_writer_makes_no_record(tmp_path: Path) -> None:
-    """The drop-in writes what tensorboardX writes."""
+    """The drop-in writes only tensorboardX's files."""
     with SummaryWriter(str(tmp_path / "run")) as writer:
         writer.add_scalar("a", 1)
     assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_the_tag_of_the_table_is_refused(logger: Logger) -> None:
-    """The error says what to do."""
+    """The error suggests another tag."""
     for call in (logger.add_scalar, logger.add_text):
         with pytest.raises(ValueError, match=r"\('run'\): .*such as 'Run'"):
             call("run", 1)  # type: ignore[operator]
@@ -547,7 +547,7 @@ def test_the_tag_of_the_table_is_refused(logger: Logger) -> None:
 
 
 def test_the_table_shows_texts_as_they_are(logger: Logger) -> None:
-    """Markdown and HTML in a parameter change nothing but their cell."""
+    """Markdown and HTML in a parameter change only their own cell."""
     logger.add_parameters({"a|b": "x | *y*\n<b>`z`</b> # & _", "long": "x" * 1000})
     lines = tables(logger.run_dir)[-1].splitlines()
     [line] = [line for line in lines if line.startswith(r"| params: **a\|b**")]
@@ -559,7 +559,7 @@ def test_the_table_shows_texts_as_they_are(logger: Logger) -> None:
 
 
 def test_a_reused_process_number_is_no_life(logger: Logger) -> None:
-    """Another process with the same number is told from the one that wrote."""
+    """Another process with the same number is distinguished from the writer."""
     info = read(logger.run_dir)
     assert runinfo.RunInfo.of(info).state() == "running"
     info["process"]["start"] = -1
@@ -570,7 +570,7 @@ def test_a_reused_process_number_is_no_life(logger: Logger) -> None:
 
 
 def test_what_can_not_be_known_reads_running(logger: Logger) -> None:
-    """On another host, or from within another container, nobody is declared dead."""
+    """No process on another host or in another container is declared dead."""
     info = read(logger.run_dir)
     for change in (
         {"host": "elsewhere"},
@@ -588,7 +588,7 @@ def test_what_can_not_be_known_reads_running(logger: Logger) -> None:
 
 
 def test_a_process_that_nobody_waited_for_is_dead(logdir: Path) -> None:
-    """A zombie writes no more."""
+    """A zombie no longer writes."""
     code = f"""
 import os
 from annarchy_tb import Logger
@@ -603,7 +603,7 @@ os._exit(0)
 
 
 def test_a_forgotten_logger_reads_killed_in_its_own_process(logdir: Path) -> None:
-    """In a notebook, whose process goes on, the run of a lost Logger does not."""
+    """In a notebook, the run of a lost Logger ends before the process does."""
     logger = Logger(logdir, "run")
     assert find_runs(logdir)[0].status == "running"
     with pytest.warns(ResourceWarning):

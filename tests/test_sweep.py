@@ -95,7 +95,7 @@ def infinite(params: dict[str, Any], logger: Logger) -> float:
 
 
 def slow_or_mortal(params: dict[str, Any], logger: Logger) -> float:
-    """All die the first time they are tried, but for one, which lasts until then."""
+    """Die the first time, except for one trial, which lasts until then."""
     number = logger.run_dir.name.removeprefix("trial")
     if number == "0000":
         while len(list(logger.run_dir.parent.glob("trial*_1"))) < 4:
@@ -106,7 +106,7 @@ def slow_or_mortal(params: dict[str, Any], logger: Logger) -> float:
 
 
 def lost(path: Path) -> str:
-    """Die with the result when that is fetched, and while it is made anew."""
+    """Die with the result when it is fetched, and while it is recomputed."""
     from dask.distributed import get_worker
 
     if (path / "mended").exists():
@@ -123,7 +123,7 @@ def choice(params: dict[str, Any], logger: Logger) -> float:
 
 
 def held(params: dict[str, Any], logger: Logger) -> float:
-    """From the ninth trial on, wait until there is a file ``go_on``."""
+    """From the ninth trial on, wait until the file ``go_on`` exists."""
     number = int(logger.run_dir.name.removeprefix("trial").partition("_")[0])
     while number >= 8 and not (logger.run_dir.parent.parent / "go_on").exists():
         time.sleep(0.01)
@@ -154,7 +154,7 @@ def script(path: Path, code: str) -> subprocess.Popen[bytes]:
 
 
 def test_every_trial_is_a_run_of_its_own(logdir: Path) -> None:
-    """With its parameters, its metrics and its status; the best one is returned."""
+    """It has its parameters, metrics and status; the best trial is returned."""
     found = sweep(parabola, SPACE, 12, logdir, workers=3, progress=False)
     assert sorted(run.path.name for run in found.runs) == [
         f"trial{number:04d}" for number in range(12)
@@ -174,7 +174,7 @@ def test_every_trial_is_a_run_of_its_own(logdir: Path) -> None:
 
 
 def test_what_raises_is_a_failure_and_the_search_goes_on(logdir: Path) -> None:
-    """Other parameters are tried, and all are counted."""
+    """Other parameters are tried, and failures are counted."""
     found = sweep(picky, SPACE, 12, logdir, workers=2, progress=False)
     assert set(statuses(logdir)) == {"finished", "failed"}
     assert len(found.runs) == 12
@@ -200,7 +200,7 @@ def test_what_raises_is_a_failure_and_the_search_goes_on(logdir: Path) -> None:
 def test_a_search_in_which_all_fails_ends(
     logdir: Path, objective: Any, message: str
 ) -> None:
-    """There is no best; a warning says why; and it is the same when called again."""
+    """There is no best; a warning says why; calling it again gives the same."""
     for _ in range(2):
         with pytest.warns(UserWarning, match=f"every trial failed.*{message}"):
             found = sweep(objective, SPACE, 3, logdir, workers=1, progress=False)
@@ -209,7 +209,7 @@ def test_a_search_in_which_all_fails_ends(
 
 
 def test_a_loss_of_nan_is_no_best(logdir: Path) -> None:
-    """The run finished, its parameters failed; nor is one of infinity."""
+    """The run is finished, but its parameters failed; the same holds for infinity."""
     for objective in (not_a_number, infinite):
         where = logdir / objective.__name__
         found = sweep(objective, SPACE, 10, where, workers=2, progress=False)
@@ -221,7 +221,7 @@ def test_a_loss_of_nan_is_no_best(logdir: Path) -> None:
 
 
 def test_a_loss_as_hyperopt_wants_it_is_taken(logdir: Path) -> None:
-    """With a status beside it."""
+    """It is a dict with a status."""
     found = sweep(hyperopts, SPACE, 3, logdir, workers=1, progress=False)
     assert statuses(logdir) == {"finished": 3}
     assert found.params is not None
@@ -229,7 +229,7 @@ def test_a_loss_as_hyperopt_wants_it_is_taken(logdir: Path) -> None:
 
 
 def test_a_trial_whose_worker_died_is_tried_again(logdir: Path) -> None:
-    """In a directory of its own; what it had logged before is kept."""
+    """The new run has a separate directory; earlier data are kept."""
     found = sweep(mortal, SPACE, 9, logdir, workers=2, progress=False)
     finished = find_runs(logdir, status="finished")
     numbers = sorted(run.info["trial"]["number"] for run in finished)
@@ -241,7 +241,7 @@ def test_a_trial_whose_worker_died_is_tried_again(logdir: Path) -> None:
 
 
 def test_a_worker_that_dies_takes_no_other_along(logdir: Path) -> None:
-    """A long trial is tried once, whatever happens beside it."""
+    """A long trial is tried only once, although others die."""
     found = sweep(slow_or_mortal, SPACE, 5, logdir, workers=2, progress=False)
     assert Run(logdir / "trial0000").status == "finished"
     assert not (logdir / "trial0000_1").exists()
@@ -250,7 +250,7 @@ def test_a_worker_that_dies_takes_no_other_along(logdir: Path) -> None:
 
 
 def test_a_trial_that_always_kills_its_worker_ends_the_search(logdir: Path) -> None:
-    """The error says which, and how often."""
+    """The error names the trial and the number of attempts."""
     once = {"workers": 1, "retries": 1, "progress": False}
     with pytest.raises(RuntimeError, match="worker of trial0000 died 2 times"):
         sweep(doomed, SPACE, 3, logdir, **once)
@@ -261,7 +261,7 @@ def test_a_trial_that_always_kills_its_worker_ends_the_search(logdir: Path) -> N
 
 
 def test_a_sweep_goes_on_where_it_was(logdir: Path) -> None:
-    """Finished and failed trials are taken from their run.json; none is repeated."""
+    """Finished and failed trials are read from their run.json; none is repeated."""
     first = sweep(picky, SPACE, 6, logdir, workers=2, progress=False)
     before = {run.path: run.info for run in first.runs}
     again = sweep(picky, SPACE, 6, logdir, workers=2, progress=False)
@@ -276,7 +276,7 @@ def test_a_sweep_goes_on_where_it_was(logdir: Path) -> None:
 def test_a_sweep_that_is_stopped_is_resumed(
     logdir: Path, number: signal.Signals
 ) -> None:
-    """By Ctrl-C or kill -9: finished trials count, the others are tried again."""
+    """After Ctrl-C or kill -9, finished trials count, and the others are retried."""
     code = f"""
 from annarchy_tb.sweep import sweep
 if __name__ == "__main__":
@@ -291,7 +291,7 @@ if __name__ == "__main__":
     else:
         process.send_signal(number)
     process.wait(300)
-    while find_runs(logdir, status="running"):  # workers end with their parent
+    while find_runs(logdir, status="running"):  # workers end after their parent
         time.sleep(0.05)
     before = {run.path: run.info for run in find_runs(logdir, status="finished")}
     assert len(before) == 8
@@ -306,7 +306,7 @@ if __name__ == "__main__":
 
 
 def test_the_suggestions_of_a_resumed_search_are_those_of_a_whole_one() -> None:
-    """They depend on the seed and on what was told, not on who was asked."""
+    """They depend only on the seed and on the results entered."""
     space = hp.choice(
         "model",
         [
@@ -336,7 +336,7 @@ def test_the_suggestions_of_a_resumed_search_are_those_of_a_whole_one() -> None:
 
 
 def test_a_directory_belongs_to_one_sweep(logdir: Path) -> None:
-    """With another space or other repetitions, it says so and computes nothing."""
+    """Another space or number of repetitions raises, and nothing is computed."""
     arguments = {"space": {"c": hp.choice("c", [1, 2, 3, 4])}, "repeats": 1}
     fixed = {"max_evals": 8, "logdir": logdir, "workers": 1, "progress": False}
     sweep(choice, **arguments, **fixed)
@@ -356,7 +356,7 @@ def test_a_directory_belongs_to_one_sweep(logdir: Path) -> None:
 
 
 def test_sweeps_inside_of_a_sweep_are_their_own(logdir: Path) -> None:
-    """Only the runs in the directory itself count."""
+    """Only the runs directly in the directory count."""
     sweep(parabola, SPACE, 2, logdir / "inner", workers=1, progress=False)
     found = sweep(parabola, SPACE, 3, logdir, workers=1, progress=False)
     assert len(found.runs) == 3
@@ -364,7 +364,7 @@ def test_sweeps_inside_of_a_sweep_are_their_own(logdir: Path) -> None:
 
 
 def test_two_sweeps_at_once_are_refused(logdir: Path) -> None:
-    """And so is one whose trials still go on, when the sweep itself is gone."""
+    """So is a sweep whose earlier trials are still running after it was killed."""
     with ThreadPoolExecutor(1) as pool:
         one = pool.submit(sweep, held, SPACE, 9, logdir, workers=1, progress=False)
         while not (logdir / "trial0008").exists():
@@ -383,7 +383,7 @@ def test_two_sweeps_at_once_are_refused(logdir: Path) -> None:
 def test_a_sweep_that_ends_waits_for_its_trials(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With an executor of the user's too: nothing goes on behind its back."""
+    """This includes trials on a user's executor: none runs after the sweep."""
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -404,7 +404,7 @@ def test_a_sweep_that_ends_waits_for_its_trials(
 
 @pytest.mark.parametrize("fast", [True, False], ids=["rust", "python"])
 def test_tensorboard_shows_a_row_for_each_trial(logdir: Path, fast: bool) -> None:
-    """Repetitions share one, with the mean of their metrics; every cell is filled."""
+    """Repetitions share a row with their mean metrics; no cell is empty."""
     if fast and not HAS_RUST:
         pytest.skip("TensorBoard has no data server for this platform; CI runs it")
     found = sweep(noisy, SPACE, 3, logdir, workers=2, repeats=4, progress=False)
@@ -430,7 +430,7 @@ def test_tensorboard_shows_a_row_for_each_trial(logdir: Path, fast: bool) -> Non
 
 
 def test_a_cluster_of_dask_tries_again_what_was_killed(logdir: Path) -> None:
-    """Several real worker processes, one of which dies now and then."""
+    """There are several real worker processes, one of which dies at times."""
     pytest.importorskip("dask.distributed")
     code = f"""
 import dask
@@ -462,9 +462,9 @@ if __name__ == "__main__":
 
 
 def test_a_result_that_dask_lost_is_not_waited_for(tmp_path: Path) -> None:
-    """Dask's own executor would never tell that its second worker died too.
+    """Dask's own executor would never report that the second worker died, too.
 
-    Nor would it try the same again, for it takes it for a pure function.
+    Nor would it retry the call, since it treats the function as pure.
     """
     pytest.importorskip("dask.distributed")
     code = f"""
@@ -492,7 +492,7 @@ if __name__ == "__main__":
 
 
 def test_an_executor_that_is_closed_is_told(logdir: Path) -> None:
-    """The error says so in words, and called again, the sweep goes on."""
+    """The error says so; called again, the sweep continues."""
     (logdir.parent / "go_on").touch()
     with ThreadPoolExecutor(1) as pool:
 
@@ -509,7 +509,7 @@ def test_an_executor_that_is_closed_is_told(logdir: Path) -> None:
 
 
 def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
-    """logged() is an objective of fmin, with all that raises as a failure."""
+    """logged() is an objective for fmin in which every exception is a failure."""
     trials = hyperopt.Trials()
     hyperopt.fmin(
         logged(picky, logdir),
@@ -530,5 +530,5 @@ def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
 
 def test_a_space_without_parameters_is_refused(logdir: Path) -> None:
     """There is nothing to search."""
-    with pytest.raises(ValueError, match="space must hold parameters"):
+    with pytest.raises(ValueError, match="space must hold at least one parameter"):
         sweep(parabola, {}, 3, logdir)

@@ -1,4 +1,4 @@
-"""The version stands in one place; where it is repeated, it is the same."""
+"""The version is defined once, and all copies of it agree."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_installed_package_has_it() -> None:
-    """What pip says is what the package says."""
+    """pip reports the version of the package."""
     assert metadata.version("annarchy-tb") == annarchy_tb.__version__
 
 
 def test_the_citation_has_it() -> None:
-    """Who cites the package cites this version."""
+    """The citation file names this version."""
     text = (ROOT / "CITATION.cff").read_text()
     assert re.findall(r"^version: (.+)$", text, re.MULTILINE) == [
         annarchy_tb.__version__
@@ -26,7 +26,7 @@ def test_the_citation_has_it() -> None:
 
 
 def test_the_newest_changes_are_its_own() -> None:
-    """The first heading of the changelog that is a version is this one."""
+    """The first version heading of the changelog is this version."""
     text = (ROOT / "CHANGELOG.rst").read_text()
     newest = re.search(r"^(\d+\.\d+\S*).*\n-+$", text, re.MULTILINE)
     assert newest is not None
@@ -34,7 +34,7 @@ def test_the_newest_changes_are_its_own() -> None:
 
 
 def test_the_oldest_versions_are_the_bounds() -> None:
-    """CI tests with those that setup.cfg allows, of every package it names."""
+    """CI tests the lower bounds of setup.cfg for every package."""
     requirement = re.compile(r"^([\w-]+)[=>]=([\d.]+)", re.MULTILINE)
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
@@ -48,7 +48,7 @@ def test_the_oldest_versions_are_the_bounds() -> None:
 
 
 def numbers(version: str) -> list[int]:
-    """Return a version's numbers, without zeros at its end: 8.1.0 is 8.1."""
+    """Return the numbers of a version without trailing zeros: 8.1.0 is 8.1."""
     found = [int(number) for number in version.split(".")]
     while found[-1] == 0:
         found.pop()

@@ -1,4 +1,4 @@
-"""Warnings point at the user's line, whichever method gives them."""
+"""Warnings point at the user's line, whichever method raises them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def lost(logger: Logger) -> None:
     logger.close()
 
 
-# Of each method, what is done first, and a call that warns.
+# For each method, a preparation and a call that warns.
 CALLS: dict[str, tuple[Callable[[Logger], object], Callable[[Logger], object]]] = {
     "add_scalar": (
         lambda logger: logger.add_scalar("t", 1.0, 5),
@@ -118,12 +118,12 @@ CALLS: dict[str, tuple[Callable[[Logger], object], Callable[[Logger], object]]] 
     "close": (lambda logger: None, lost),
 }
 
-# What has nothing to warn of: it raises, or does what it is asked to.
+# Methods that never warn: they succeed or raise.
 SILENT = {"describe", "flush", "load_checkpoint", "path", "save_checkpoint", "track"}
 
 
 def test_each_public_method_is_here() -> None:
-    """A method that is new has its warning tried, too."""
+    """A new method must be listed here, too."""
     methods = {
         name
         for name, member in inspect.getmembers(Logger, inspect.isfunction)
@@ -134,7 +134,7 @@ def test_each_public_method_is_here() -> None:
 
 @pytest.mark.parametrize("method", CALLS)
 def test_a_warning_points_at_the_users_line(method: str, tmp_path: Path) -> None:
-    """It names this file, and a line of the call."""
+    """Its file is this one, and its line is within the call."""
     first, call = CALLS[method]
     logger = Logger(tmp_path, "run")
     first(logger)

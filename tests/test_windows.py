@@ -1,4 +1,4 @@
-"""Several values, one point."""
+"""Windows: several values that become one point."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from annarchy_tb.windows import Window
 def test_every_so_many_values_are_one_point(
     logger: Logger, reduce: Any, expected: list[float]
 ) -> None:
-    """With the step of the last one of them."""
+    """Its step is that of the last value."""
     window = logger.window("Rate", every=3, reduce=reduce)
     for step, value in enumerate(
         [1, 3, 2, 4, 5, 6] if reduce != "last" else range(1, 7)
@@ -42,7 +42,7 @@ def test_every_so_many_values_are_one_point(
 
 
 def test_a_mean_is_weighted(logger: Logger) -> None:
-    """A batch counts as many times as it is large."""
+    """A batch is weighted by its size."""
     with logger.window("Accuracy") as window:
         window.add(0.5, weight=30)
         window.add(1.0, weight=10)
@@ -50,7 +50,7 @@ def test_a_mean_is_weighted(logger: Logger) -> None:
 
 
 def test_a_block_is_one_point_also_if_it_raises(logger: Logger) -> None:
-    """What came before the error is logged, and the error goes on."""
+    """The values before the error are logged, and the error propagates."""
     with pytest.raises(ZeroDivisionError), logger.window("Rate") as window:
         window.add(1.0, step=3)
         window.add(2.0, step=4)
@@ -59,7 +59,7 @@ def test_a_block_is_one_point_also_if_it_raises(logger: Logger) -> None:
 
 
 def test_an_empty_block_is_no_point(logger: Logger) -> None:
-    """Nothing came, so nothing is logged."""
+    """Without values, nothing is logged."""
     with logger.window("Rate") as window:
         pass
     assert len(window) == 0
@@ -67,7 +67,7 @@ def test_an_empty_block_is_no_point(logger: Logger) -> None:
 
 
 def test_blocks_follow_each_other(logger: Logger) -> None:
-    """One window serves for all epochs, and steps count on."""
+    """One window serves all epochs, and steps continue automatically."""
     window = logger.window("Rate", every=2)
     for epoch in range(2):
         with window:
@@ -78,7 +78,7 @@ def test_blocks_follow_each_other(logger: Logger) -> None:
 
 
 def test_what_is_left_is_logged_at_the_end(logdir: Path) -> None:
-    """Closing the Logger leaves no value behind, also after an error."""
+    """Closing the Logger logs all remaining values, even after an error."""
     with pytest.raises(KeyError), Logger(logdir, "run") as logger:
         window = logger.window("Rate", every=10)
         for value in range(14):
@@ -162,7 +162,7 @@ def test_what_is_refused_does_not_count(
 def test_a_window_that_can_not_be_is_refused(
     logger: Logger, arguments: tuple[Any, ...], message: str
 ) -> None:
-    """At once, and not at its first point."""
+    """It is refused at once, not at its first point."""
     with pytest.raises((TypeError, ValueError), match=message):
         logger.window(*arguments)
 
@@ -174,7 +174,7 @@ def test_only_a_mean_has_weights(logger: Logger) -> None:
 
 
 def test_each_tag_needs_a_value(logger: Logger) -> None:
-    """A window of several tags takes one for each."""
+    """A window of several tags takes one value for each."""
     window = logger.window(["Rate", "Error"])
     with pytest.raises(
         ValueError, match="each of 'Rate', 'Error' is needed, got 'Rate'"
@@ -184,7 +184,7 @@ def test_each_tag_needs_a_value(logger: Logger) -> None:
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0.0, 1e3)), min_size=1))
 def test_the_mean_is_that_of_numpy(pairs: list[tuple[float, float]]) -> None:
-    """The sum of values times weights over the sum of weights."""
+    """It is the sum of values times weights over the sum of weights."""
     found: list[dict[str, float]] = []
 
     def keep(_: Logger, method: str, tag: str, values: Any, *when: Any) -> None:
@@ -208,7 +208,7 @@ def test_the_mean_is_that_of_numpy(pairs: list[tuple[float, float]]) -> None:
 
 @pytest.mark.parametrize("reduce", ["min", "max", "sum", "last", "mean"])
 def test_nan_stays_nan(logger: Logger, reduce: Any) -> None:
-    """An average that hides a NaN would hide what went wrong."""
+    """An average that hides a NaN would hide an error."""
     with logger.window("Rate", reduce=reduce) as window:
         for value in (1.0, math.nan) if reduce == "last" else (1.0, math.nan, 2.0):
             window.add(value)
@@ -217,7 +217,7 @@ def test_nan_stays_nan(logger: Logger, reduce: Any) -> None:
 
 
 def test_a_forked_process_does_not_log_what_its_parent_holds(logdir: Path) -> None:
-    """The parent logs its values, the child its own, and none comes twice."""
+    """The parent logs its values, the child its own, and none appears twice."""
 
     def work(logger: Logger) -> None:
         with logger.window("Child") as window:
@@ -236,7 +236,7 @@ def test_a_forked_process_does_not_log_what_its_parent_holds(logdir: Path) -> No
 
 
 def test_a_window_of_the_parent_takes_the_values_of_a_child(logdir: Path) -> None:
-    """A forked process that goes on with a window logs all that it added itself."""
+    """A forked process that keeps using a window logs all values it added itself."""
 
     def work(logger: Logger, window: Window) -> None:
         for value in (10.0, 20.0, 30.0):
@@ -257,7 +257,7 @@ def test_a_window_of_the_parent_takes_the_values_of_a_child(logdir: Path) -> Non
 
 
 def test_a_window_of_a_closed_logger_takes_nothing(logger: Logger) -> None:
-    """As every method of a closed Logger."""
+    """It raises, as every method of a closed Logger does."""
     window = logger.window("Rate")
     logger.close()
     with pytest.raises(ValueError, match="Logger is closed"):
@@ -266,7 +266,7 @@ def test_a_window_of_a_closed_logger_takes_nothing(logger: Logger) -> None:
 
 
 def test_one_window_that_fails_at_the_end_stops_no_other(logdir: Path) -> None:
-    """The others are logged in the order in which they began; the run has failed."""
+    """The others are logged in order of creation; the run has failed."""
 
     def broken(values: list[float]) -> float:
         raise OverflowError("too much")
@@ -284,7 +284,7 @@ def test_one_window_that_fails_at_the_end_stops_no_other(logdir: Path) -> None:
 
 
 def test_the_error_of_the_user_goes_before_that_of_a_window(logdir: Path) -> None:
-    """What went wrong first is what is raised."""
+    """The first error is the one raised."""
 
     def broken(values: list[float]) -> float:
         raise OverflowError
@@ -295,14 +295,14 @@ def test_the_error_of_the_user_goes_before_that_of_a_window(logdir: Path) -> Non
 
 
 def test_a_tag_of_another_kind_is_refused_at_once(logger: Logger) -> None:
-    """And not when the values are there that it can't take."""
+    """It is refused before there are values that it can't take."""
     logger.add_histogram("Rate", [1.0, 2.0])
     with pytest.raises(ValueError, match=r"window\('Rate'\): the tag already holds"):
         logger.window("Rate")
 
 
 def test_a_warning_names_the_window(logger: Logger) -> None:
-    """The call that the user made, and its tag."""
+    """It names the call that the user made, and its tag."""
     logger.add_scalar("Rate", 1.0, 10)
     with (
         pytest.warns(UserWarning, match=r"window.add\('Rate'\): step 3 comes after"),
@@ -312,7 +312,7 @@ def test_a_warning_names_the_window(logger: Logger) -> None:
 
 
 def test_a_step_that_does_not_fit_is_refused_with_its_value(logdir: Path) -> None:
-    """Also one that comes from the time: the values before it are logged."""
+    """This includes steps computed from time; the values before it are logged."""
     with Logger(logdir, "run", dt=0.1) as logger:
         window = logger.window("Rate", every=2)
         window.add(1.0)
@@ -322,7 +322,7 @@ def test_a_step_that_does_not_fit_is_refused_with_its_value(logdir: Path) -> Non
 
 
 def test_a_number_of_numpy_will_do(logger: Logger) -> None:
-    """An index of any type says how many values make a point."""
+    """An index of any integer type gives the number of values per point."""
     window = logger.window("Rate", every=np.int64(2))  # type: ignore[arg-type]
     window.add(1.0)
     window.add(2.0)

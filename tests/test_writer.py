@@ -27,7 +27,7 @@ from annarchy_tb.tfevents.event_file import event_files
 
 
 def events(run: Path) -> list[Event]:
-    """Return all events of a run but the file versions, parsed."""
+    """Return all parsed events of a run except the file versions."""
     found = []
     for path in event_files(run):
         loaded = LegacyEventFileLoader(str(path)).Load()
@@ -36,11 +36,11 @@ def events(run: Path) -> list[Event]:
 
 
 def test_the_seam_of_tensorboardx_is_where_it_was() -> None:
-    """This package stands on three facts of tensorboardX; this test tells which moved.
+    """This package relies on three facts of tensorboardX; this test tells which fail.
 
-    `_get_file_writer` is what every add_* goes through and runs in the constructor;
-    `FileWriter` passes all it makes to `event_writer.add_event`; and no more than
-    add_scalars and add_hparams make file writers of their own.
+    Every add_* calls `_get_file_writer`, and so does the constructor; `FileWriter`
+    passes all its events to `event_writer.add_event`; and only add_scalars and
+    add_hparams create further file writers.
     """
     source = inspect.getsource(tensorboardX.writer.SummaryWriter)
     assert "self._get_file_writer()" in inspect.getsource(
@@ -69,7 +69,7 @@ def test_the_seam_of_tensorboardx_is_where_it_was() -> None:
 
 
 class Everything:
-    """Calls every add_* of tensorboardX, with a fixed wall time where it takes one."""
+    """Calls of every add_* of tensorboardX, with a fixed wall time if it takes one."""
 
     def __init__(self, writer: tensorboardX.SummaryWriter, directory: Path) -> None:
         self.writer = writer
@@ -174,7 +174,7 @@ NEEDS = {"add_audio": "soundfile", "add_onnx_graph": "onnx", "add_video": "movie
 
 
 def at_hand(method: str) -> bool:
-    """Tell whether the package is there that tensorboardX needs for a method."""
+    """Return whether the package that tensorboardX needs for a method is installed."""
     return method not in NEEDS or find_spec(NEEDS[method]) is not None
 
 
@@ -191,7 +191,7 @@ def test_everything_is_everything() -> None:
 @pytest.mark.parametrize("method", EVERYTHING)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_it_writes_what_tensorboardx_writes(tmp_path: Path, method: str) -> None:
-    """The same call gives the same events, in every run that it makes."""
+    """The same call gives the same events in every run that it creates."""
     if not at_hand(method):
         pytest.skip(f"tensorboardX needs {NEEDS[method]} for it")
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
@@ -220,7 +220,7 @@ def test_it_writes_what_tensorboardx_writes(tmp_path: Path, method: str) -> None
 
 
 def essence(event: Event) -> str:
-    """Return what must be alike of an event of hparams: the times can't be."""
+    """Return the parts of an hparams event that must be equal: times can't be."""
     event.wall_time = 0
     for value in event.summary.value:
         content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
@@ -235,7 +235,7 @@ def essence(event: Event) -> str:
 def test_default_directories_never_clash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a logdir, each writer claims a run of its own below ./runs."""
+    """Without a logdir, each writer creates a new run below ./runs."""
     monkeypatch.chdir(tmp_path)
     with SummaryWriter(comment="-a") as one, SummaryWriter(comment="-a") as two:
         assert one.logdir != two.logdir
@@ -244,7 +244,7 @@ def test_default_directories_never_clash(
 
 
 def test_two_writers_in_one_directory_lose_nothing(tmp_path: Path) -> None:
-    """The later never truncates the earlier, not even within a second."""
+    """The later one never truncates the earlier one, even within a second."""
     for value in range(3):
         with SummaryWriter(log_dir=tmp_path / "run") as writer:
             writer.add_scalar("a", value, value)
@@ -252,7 +252,7 @@ def test_two_writers_in_one_directory_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_after_close_it_goes_on_in_a_new_file(tmp_path: Path) -> None:
-    """As in tensorboardX, a closed writer reopens, and loses nothing by it."""
+    """As in tensorboardX, a closed writer reopens, and no data are lost."""
     writer = SummaryWriter(tmp_path)
     writer.add_scalar("a", 0, 0)
     writer.close()
@@ -264,7 +264,7 @@ def test_after_close_it_goes_on_in_a_new_file(tmp_path: Path) -> None:
 
 
 def test_add_scalars_makes_one_run_a_key(tmp_path: Path) -> None:
-    """Two plots with the same keys share their runs, and no value is kept."""
+    """Two plots with the same keys share their runs, and no values stay in memory."""
     with SummaryWriter(tmp_path) as writer:
         for step in range(3):
             writer.add_scalars("loss", {"train": step, "test": -step}, step)
@@ -278,7 +278,7 @@ def test_add_scalars_makes_one_run_a_key(tmp_path: Path) -> None:
 
 
 def test_the_curves_are_exported_as_tensorboardx_does(tmp_path: Path) -> None:
-    """The same paths, times, steps and values, of all kept in the files."""
+    """The paths, times, steps and values are the same, read back from the files."""
     found = []
     for kind in (SummaryWriter, tensorboardX.SummaryWriter):
         path = tmp_path / "scalars.json"
@@ -302,7 +302,7 @@ def test_the_curves_are_exported_as_tensorboardx_does(tmp_path: Path) -> None:
 
 
 def test_add_hparams_may_be_repeated(tmp_path: Path) -> None:
-    """The first set is the run's own; the next and the named ones are sub-runs."""
+    """The first set belongs to the run itself; later and named ones are sub-runs."""
     with SummaryWriter(tmp_path) as writer:
         writer.add_scalar("loss", 1, 7)
         for value in (1, np.float32(2), [3]):
@@ -324,7 +324,7 @@ def test_add_hparams_may_be_repeated(tmp_path: Path) -> None:
 def test_write_to_disk_false_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No method makes a file, add_scalars and add_hparams included."""
+    """No method creates a file, not even add_scalars and add_hparams."""
     monkeypatch.chdir(tmp_path)
     for logdir in (None, tmp_path / "run"):
         with SummaryWriter(logdir, write_to_disk=False) as writer:
@@ -337,7 +337,7 @@ def test_write_to_disk_false_writes_nothing(
 
 
 def test_purge_step_starts_a_session(tmp_path: Path) -> None:
-    """As in tensorboardX, the file says from which step on to forget."""
+    """As in tensorboardX, the file gives the step from which points are dropped."""
     with SummaryWriter(tmp_path, purge_step=5) as writer:
         writer.add_scalar("a", 1, 5)
     [session, _] = events(tmp_path)
@@ -360,7 +360,7 @@ def test_use_metadata_holds_for_all_methods(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_loggers_writer_shares_its_file(logger: Logger) -> None:
-    """Everything of tensorboardX lands in the run's one file, in order."""
+    """All methods of tensorboardX write to the run's one file, in order."""
     logger.add_scalar("a", 1)
     for method in EVERYTHING:
         if method not in ("add_hparams", "add_scalars") and at_hand(method):
@@ -374,7 +374,7 @@ def test_the_loggers_writer_shares_its_file(logger: Logger) -> None:
 
 
 def test_steps_and_kinds_are_those_of_the_logger(logger: Logger) -> None:
-    """What goes through the writer counts for the Logger, and the other way round."""
+    """Points of the writer count for the Logger, and the other way round."""
     logger.writer.add_scalar("a", 1, 5)
     logger.add_scalar("a", 1)
     logger.writer.add_scalars("b", {"x": 1}, 7)
@@ -389,7 +389,7 @@ def test_steps_and_kinds_are_those_of_the_logger(logger: Logger) -> None:
 
 
 def test_closing_the_writer_leaves_the_logger_open(logger: Logger) -> None:
-    """Both go on afterwards, in the same file."""
+    """Both can continue afterwards, in the same file."""
     with logger.writer as writer:
         writer.add_scalar("a", 1, 0)
         writer.add_scalars("b", {"x": 1}, 0)
@@ -411,7 +411,7 @@ def test_closing_the_writer_leaves_the_logger_open(logger: Logger) -> None:
     ],
 )
 def test_after_the_logger_closed_the_writer_raises(logdir: Path, call: Any) -> None:
-    """It does not reopen the run behind the Logger's back."""
+    """It does not reopen a run that the Logger has closed."""
     with Logger(logdir, "run") as logger:
         writer = logger.writer
     with pytest.raises(ValueError, match="^Logger is closed: .*run$"):
@@ -423,7 +423,7 @@ def test_after_the_logger_closed_the_writer_raises(logdir: Path, call: Any) -> N
 
 
 def test_hparams_through_the_writer_are_the_runs_own(logdir: Path) -> None:
-    """The status is the Logger's to write, once, and later sets are sub-runs."""
+    """The Logger writes the status, once, and later sets are sub-runs."""
     with Logger(logdir, "run") as logger:
         logger.writer.add_hparams({"a": 1}, {"b": 2}, global_step=4)
         with pytest.raises(RuntimeError, match="one Logger per trial"):
@@ -436,7 +436,7 @@ def test_hparams_through_the_writer_are_the_runs_own(logdir: Path) -> None:
 
 
 def test_refused_metrics_leave_the_parameters_to_be_logged(logger: Logger) -> None:
-    """Through the writer too, parameters and metrics are written both or neither."""
+    """The writer, too, writes parameters and metrics together or not at all."""
     with pytest.raises(TypeError, match=r"add_hparams\('m'\): value must"):
         logger.writer.add_hparams({"a": 1}, {"m": "x"})
     assert not load(logger.run_dir)

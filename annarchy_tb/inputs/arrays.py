@@ -1,4 +1,4 @@
-"""What users call an array, as an array of real numbers."""
+"""Conversion of array-likes to NumPy arrays of real numbers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from annarchy_tb.inputs.messages import describe
 
 
 def numbers(name: str, given: object) -> NDArray[Any]:
-    """Return `given` as an array of a type that is bool, integer, float32 or float64.
+    """Convert `given` to an array of type bool, integer, float32 or float64.
 
-    Masked values become NaN, other floats float64, and objects are turned into floats.
+    Masked values become NaN, other floats float64, and objects are converted to floats.
 
     Raises
     ------
     TypeError
-        If it is not made of real numbers, or its rows differ in length.
+        If it does not consist of real numbers, or its rows differ in length.
     """
     # The text of the error is made only where there is one: it may take long.
     if hasattr(given, "toarray"):
@@ -36,7 +36,7 @@ def numbers(name: str, given: object) -> NDArray[Any]:
     except (TypeError, OverflowError):
         raise _not_numbers(name, given) from None
     except ValueError:
-        hint = ", whose rows differ in length; add_matrix takes those of sparse"
+        hint = ", whose rows differ in length; add_matrix takes the rows of sparse"
         raise _not_numbers(name, given, f"{hint} projections") from None
     if array.dtype.kind not in "biuf":
         raise _not_numbers(name, given)
@@ -78,15 +78,15 @@ def as_ranks(name: str, given: object, end: int) -> NDArray[np.int64]:
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:
-    """Return floats of half or extended precision as float64, all else as it is."""
+    """Convert floats of half or extended precision to float64, nothing else."""
     if array.dtype.kind != "f" or array.dtype in (np.float32, np.float64):
         return array
-    with np.errstate(over="ignore"):  # infinite, where a double can't hold them
+    with np.errstate(over="ignore"):  # infinite, if too large for a double
         return array.astype(np.float64)
 
 
 def unmasked(given: object) -> object:
-    """Return a masked array with NaN where it is masked, all else as it is."""
+    """Replace the masked values of a masked array by NaN; return the rest unchanged."""
     masked = sys.modules.get("numpy.ma")
     if masked is not None and isinstance(given, masked.MaskedArray):
         return given.astype(np.float64).filled(np.nan)
@@ -94,10 +94,10 @@ def unmasked(given: object) -> object:
 
 
 def is_opaque(given: object) -> bool:
-    """Return whether something has items, but is neither a list nor an array.
+    """Return whether an object has items, but is neither a list nor an array.
 
-    Asked for the items of Brian2's Synapses, say, and for the items of those, which are
-    Synapses too, NumPy would not come to an end.
+    NumPy would never finish converting Brian2's Synapses, for example, since their
+    items are Synapses again.
     """
     if isinstance(given, Sequence) or not hasattr(given, "__getitem__"):
         return False

@@ -1,4 +1,4 @@
-"""When something happened: whole steps, and simulated time drawn as wall time."""
+"""Whole steps, and simulated time drawn as wall time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from annarchy_tb.inputs.arrays import as_column
 from annarchy_tb.inputs.messages import describe
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
-DRAWN = 1e300  # up to here, a time in any unit is a finite number of seconds
-TOLERANCE = 1e-6  # how far from a whole number a step may lie
+DRAWN = 1e300  # up to this, a time in any unit is a finite number of seconds
+TOLERANCE = 1e-6  # largest distance of a step from a whole number
 
-# Seconds on TensorBoard's time axis for one unit of simulated time. Two neighbouring
-# wall times lie 2.4e-7 s apart (a double, in seconds since 1970), so what is shorter
-# than a microsecond is drawn as if it were seconds.
+# Seconds on TensorBoard's time axis for one unit of simulated time. Neighbouring wall
+# times are 2.4e-7 s apart (doubles, in seconds since 1970), so units shorter than a
+# microsecond are drawn as if they were seconds.
 TIME_UNITS = {
     "d": 86400.0,
     "h": 3600.0,
@@ -30,7 +30,7 @@ TIME_UNITS = {
     "fs": 1.0,
 }
 
-# What the units really are, in femtoseconds: whole numbers, so that a ratio is exact.
+# The true lengths of the units in femtoseconds: whole numbers, for exact ratios.
 FEMTOSECONDS = {
     "d": 86400 * 10**15,
     "h": 3600 * 10**15,
@@ -45,23 +45,23 @@ FEMTOSECONDS = {
 
 
 def in_unit(unit: str, other: str) -> float:
-    """Return how many of the `other` unit of time one `unit` is.
+    """Return the length of one `unit` of time in the `other` unit.
 
-    It is what a simulator's time has to be multiplied by, whichever way the two are
-    drawn: 1 ps is 1e-9 ms.
+    A simulator's times are multiplied by it, however the two units are drawn: 1 ps is
+    1e-9 ms.
     """
     return FEMTOSECONDS[unit] / FEMTOSECONDS[other]
 
 
 def whole_step(step: object) -> int:
-    """Return `step` as an int, if it is a whole number within 1e-6.
+    """Return `step` as an int, if it is within 1e-6 of a whole number.
 
     Raises
     ------
     TypeError
-        If `step` is no number.
+        If `step` is not a number.
     ValueError
-        If it is not whole, or does not fit into 64 bits.
+        If it is not finite, not whole, or does not fit into 64 bits.
     """
     try:
         number: Any = step.item() if hasattr(step, "item") else step
@@ -85,7 +85,7 @@ def whole_step(step: object) -> int:
 
 
 def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
-    """Return `steps` of shape ``(N,)`` as whole numbers, as `whole_step` does."""
+    """Return `steps` of shape ``(N,)`` as whole numbers, with `whole_step`'s checks."""
     column = _column("steps", steps)
     if column.dtype.kind != "f":
         if len(column) and int(column.max()) > MAX_STEP:
@@ -95,7 +95,7 @@ def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
     for bad in np.flatnonzero(
         (np.abs(column - whole) > TOLERANCE) | (np.abs(whole) >= 2.0**63)
     ):
-        whole_step(column[bad])  # which says what is wrong with it
+        whole_step(column[bad])  # raises the right error
     result: NDArray[np.int64] = whole.astype(np.int64)
     return result
 
@@ -109,7 +109,7 @@ def _column(name: str, given: object) -> NDArray[Any]:
 
 
 def finite_time(time: object, name: str = "time") -> float:
-    """Return a time as a float, if it is a finite number."""
+    """Return a time as a float; raise if it is not a finite number."""
     try:
         if isinstance(time, (str, bytes)):
             raise TypeError
@@ -122,14 +122,14 @@ def finite_time(time: object, name: str = "time") -> float:
 
 
 class Clock:
-    """Simulated time, as TensorBoard's wall time and step.
+    """Conversion of simulated time to TensorBoard's wall times and steps.
 
     Parameters
     ----------
     time_unit
         The unit of all simulated times, one of `TIME_UNITS`.
     dt
-        The solver's step in that unit, if steps are to be counted from simulated time.
+        The solver's time step in that unit, if steps are computed from simulated time.
     """
 
     def __init__(self, time_unit: str, dt: float | None) -> None:
@@ -143,7 +143,7 @@ class Clock:
             raise ValueError(f"dt must be positive, got {describe(dt)}")
 
     def wall_time(self, time: object, start: float) -> float:
-        """Return the wall time at which `time` is drawn in a run begun at `start`."""
+        """Return the wall time at which `time` is drawn in a run started at `start`."""
         return self._finite(start + finite_time(time) * self.seconds)
 
     def step(self, time: object) -> int | None:
@@ -170,5 +170,5 @@ class Clock:
     @staticmethod
     def _finite(wall_time: float) -> float:
         if not math.isfinite(wall_time):
-            raise ValueError("time must not be beyond all dates")
+            raise ValueError("time is too large to be drawn")
         return wall_time

@@ -1,4 +1,4 @@
-"""What a user is told: warnings that point at their line, and what came in."""
+"""Warnings that point at the user's line, and descriptions of values for errors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def is_ours(file: str) -> bool:
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the nearest line outside of this package."""
+    """Warn at the nearest line outside this package."""
     level = 1
     frame = sys._getframe(1)
-    # The context managers of this package are called by contextlib.
+    # contextlib is skipped too: it calls the context managers of this package.
     while frame.f_back and (
         is_ours(frame.f_code.co_filename)
         or frame.f_code.co_filename == contextlib.__file__
@@ -33,7 +33,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 class naming:  # noqa: N801 -- reads as a verb: with naming(...)
-    """Put the method and the tag in front of an error that is raised inside."""
+    """A context that prefixes the method and the tag to errors raised inside it."""
 
     def __init__(self, method: str, tag: object) -> None:
         self._method = method
@@ -73,7 +73,7 @@ def short(value: object) -> str:
 
 
 def describe(value: object) -> str:
-    """Say in a few words what a value is, for the end of an error message."""
+    """Describe a value in a few words, for the end of an error message."""
     if value is None:
         return "None"
     shape = getattr(value, "shape", None)

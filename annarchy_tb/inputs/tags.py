@@ -8,7 +8,7 @@ RUN_TABLE = "run"  # the tag of the table that describes the run itself
 
 
 def check_tag(method: str, tag: object) -> None:
-    """Raise if `tag` can't be one."""
+    """Raise if `tag` is not a valid tag."""
     if not isinstance(tag, str):
         raise TypeError(
             f"{method}: tag must be a str and come first, got {describe(tag)}"
@@ -17,11 +17,11 @@ def check_tag(method: str, tag: object) -> None:
         raise ValueError(f"{method}: tag must not be empty")
     if tag == RUN_TABLE:
         raise ValueError(
-            f"{where(method, tag)}: the table of the run itself has this tag; take "
+            f"{where(method, tag)}: this tag is reserved for the table of the run; use "
             f"another, such as 'Run'"
         )
     if tag.startswith("_hparams_/"):
-        raise ValueError(f"{where(method, tag)}: TensorBoard keeps this name to itself")
+        raise ValueError(f"{where(method, tag)}: TensorBoard reserves this name")
     try:
         tag.encode()
     except UnicodeEncodeError:

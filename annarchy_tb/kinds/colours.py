@@ -1,7 +1,7 @@
-"""Numbers to colours that are evenly spaced to the eye.
+"""Colour maps for numbers, evenly spaced to the eye.
 
-Both maps are drawn in OKLab, in which equal distances look equal, and in which L is
-lightness: https://bottosson.github.io/posts/oklab/ (Bjorn Ottosson, public domain).
+Both maps are computed in OKLab, where equal distances look equal and L is lightness:
+https://bottosson.github.io/posts/oklab/ (Bjorn Ottosson, public domain).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 Table = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
-NOTHING = 0  # the level of red, green and blue where there is no number: black
-DARK = 0.4  # the lightness of the darkest colour; less looks like black
+NOTHING = 0  # the level of red, green and blue for missing numbers: black
+DARK = 0.4  # the lightness of the darkest colour; anything darker looks black
 
 
 @cache
 def sequential() -> Table:
-    """Return 256 colours from dark violet over red and orange to light yellow.
+    """Return 256 colours from dark violet through red and orange to light yellow.
 
-    Shape ``(256, 3)``, uint8. They stand on a helix: lightness and hue go up evenly,
-    the chroma stays.
+    Shape ``(256, 3)``, uint8. They lie on a helix: lightness and hue increase evenly,
+    and the chroma is constant.
     """
     part = np.linspace(0, 1, 256)
     hue = np.radians(300 + 165 * part)
@@ -34,10 +34,10 @@ def sequential() -> Table:
 
 @cache
 def diverging() -> Table:
-    """Return 256 colours from light blue over dark grey, which is 128, to light red.
+    """Return 256 colours from light blue through dark grey (at 128) to light red.
 
     Shape ``(256, 3)``, uint8. The two arms are straight and equally light; the first
-    two colours are the same, so that the arms have 127 steps each.
+    two colours are the same, so that each arm has 127 steps.
     """
     part = np.maximum((np.arange(256) - 128) / 127, -1)
     hue = np.radians(np.where(part < 0, 250, 35))
@@ -47,7 +47,7 @@ def diverging() -> Table:
 
 
 def _srgb(lightness: Floats, a: Floats, b: Floats) -> Table:
-    """Turn colours of OKLab into sRGB's levels."""
+    """Convert OKLab colours to sRGB levels."""
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3

@@ -1,6 +1,6 @@
-"""Pixels to PNG, fast: https://www.w3.org/TR/png.
+"""A fast PNG encoder: https://www.w3.org/TR/png.
 
-Pillow takes ten times as long and more, for it tries harder to save bytes.
+Pillow takes at least ten times as long, since it tries harder to save bytes.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
 SUB = 1  # the filter that stores each byte's difference from the pixel to its left
-SMALL = 1 << 16  # bytes; below, setting up more than level 0 costs more than it saves
+SMALL = 1 << 16  # bytes; up to this, a level above 0 costs more than it saves
 
 
 @cache
 def _zlib() -> Any:
     try:
         from isal import isal_zlib  # Intel's, twenty times as fast
-    except ImportError:  # there are no wheels of it for all platforms
+    except ImportError:  # not all platforms have wheels of it
         import zlib
 
         return zlib
@@ -35,7 +35,7 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = SUB
     rows[:, 1 : 1 + channels] = flat[:, :channels]
-    # Modulo 256, as the filter wants it.
+    # Modulo 256, as the filter requires.
     np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
     head = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPE[channels], 0, 0, 0)
     data = _zlib().compress(rows, int(rows.size > SMALL))

@@ -130,7 +130,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
     if columns is None or array.ndim != 2 or array.shape[1] != columns:
         wanted = "(N,) for one tag" if columns is None else f"(N, {columns})"
         place = ", ".join(":" + "0" * (array.ndim - 1))
-        hint = f"; take a column of it, as values[{place}], or give a list of tags"
+        hint = f"; select one column, as in values[{place}], or pass a list of tags"
         raise ValueError(
             f"values must have shape {wanted}, got {array.shape}"
             + (hint if columns is None and array.ndim > 1 else "")

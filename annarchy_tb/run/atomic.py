@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and by one process at a time."""
+"""Atomic replacement of files, and locks that admit one process at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from annarchy_tb.tfevents.names import harmless
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write, which then takes the place of `path`.
+    """Yield a file to write, which then replaces `path`.
 
-    Whoever reads `path`, after a crash or a power failure too, finds what was there
-    before or all that was written. (After a power failure, it may be the former until
-    `sync_directory`.) Where anything is raised, nothing has changed.
+    Readers of `path` find either the old content or all of the new, even after a crash
+    or a power failure. (After a power failure, it may be the old content unless
+    `sync_directory` was called.) If an exception is raised, nothing changes.
     """
     unique = f"{os.getpid()}-{os.urandom(4).hex()}"
     temporary = path.with_name(f".{harmless(path.name)}.{unique}.tmp")
@@ -37,20 +37,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def exclusive(directory: Path, patience: float) -> Iterator[bool]:
-    """Keep all others out who ask for the same directory, threads or processes.
+    """Lock a directory against all other threads and processes that lock it here.
 
     Parameters
     ----------
     directory
         An existing directory. Nothing is written to it.
     patience
-        The seconds to wait for somebody else.
+        Seconds to wait for another lock to be released.
 
     Yields
     ------
     bool
-        False if somebody else is still there. Where the file system has no locks (as
-        some of clusters), or the directory is gone, True.
+        False if another lock is still held, else True; True as well if the file system
+        has no locks (as on some clusters) or the directory is gone.
     """
     try:
         import fcntl
@@ -63,8 +63,8 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
         yield _lock(fcntl, descriptor, time.monotonic() + patience)
     finally:
         with contextlib.suppress(OSError):
-            # A process forked meanwhile has the descriptor too, so that closing it
-            # would not do.
+            # Closing alone would not unlock: a process forked meanwhile has the
+            # descriptor too.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
@@ -83,8 +83,8 @@ def _lock(fcntl: Any, descriptor: int, deadline: float) -> bool:
 
 
 def sync_directory(path: Path) -> None:
-    """Wait until the names of the files in a directory are on the disk."""
-    with contextlib.suppress(OSError):  # not every file system knows this
+    """Wait until the file names in a directory are on the disk."""
+    with contextlib.suppress(OSError):  # not every file system supports this
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -93,7 +93,7 @@ def sync_directory(path: Path) -> None:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what killed processes left of files they were replacing."""
+    """Remove temporary files of processes killed while replacing files."""
     for path in directory.glob(".*.tmp"):
         if re.fullmatch(r"\..+\.\d+-[0-9a-f]{8}\.tmp", path.name):
             with contextlib.suppress(OSError):

@@ -1,13 +1,13 @@
-"""The state of a run, saved now and then, and the way back to it.
+"""Checkpoints: saved states of a run, and rewinding the run to one of them.
 
 A checkpoint is a zip archive in ``<run>/checkpoints``::
 
-    run.json       how far the run was: the size of every event file, the parameters
-                   and the metrics
-    state.pickle   what the simulation gave
+    run.json       the progress of the run: the size of every event file, the
+                   parameters and the metrics
+    state.pickle   the state that the simulation passed
 
-To go back, what was logged since is cut off: both of TensorBoard's loaders then show
-just what they showed when the checkpoint was saved. What is cut off is kept in
+Rewinding cuts off all data logged since: both of TensorBoard's loaders then show
+exactly what they showed when the checkpoint was saved. The data cut off are kept in
 ``checkpoints/cut-<n>``, under names that TensorBoard does not read.
 """
 
@@ -33,10 +33,10 @@ STATE = "state.pickle"
 
 
 class Checkpoint(NamedTuple):
-    """How far a run was at a checkpoint.
+    """The progress of a run at a checkpoint.
 
-    ``files`` are the sizes of the event files by their paths within the run. With them
-    goes where the steps of each tag stood: it is read from the files.
+    ``files`` are the sizes of the event files by their paths within the run. The last
+    step of each tag is not stored, but read from the files.
     """
 
     step: int
@@ -49,7 +49,7 @@ def sizes(run: Path) -> dict[str, int]:
     """Return the size of every event file of a run, by its path within the run."""
     found = {}
     for directory in directories(run):
-        with contextlib.suppress(FileNotFoundError):  # somebody's, and gone by now
+        with contextlib.suppress(FileNotFoundError):  # not ours, and gone by now
             for path in event_files(directory):
                 found[path.relative_to(run).as_posix()] = path.stat().st_size
     return found
@@ -61,9 +61,9 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     Raises
     ------
     OSError
-        If the disk does not take it; the earlier ones are still there then.
+        If it can't be written; the earlier ones are then still there.
     Exception
-        Whatever pickle raises for a state that can't be pickled.
+        Any exception that pickle raises for a state that can't be pickled.
     """
     folder = run / CHECKPOINTS
     folder.mkdir(exist_ok=True)
@@ -80,7 +80,7 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
 
 
 def load(run: Path) -> tuple[Any, int] | None:
-    """Return state and step of the last whole checkpoint, if there is one."""
+    """Return the state and step of the last intact checkpoint, if there is one."""
     path = _last(run)
     if path is None:
         return None
@@ -102,15 +102,15 @@ def _last(run: Path) -> Path | None:
                 bad = archive.testzip()
                 archive.getinfo(STATE)
             _read(path)
-        except Exception as error:  # whatever zipfile and zlib say of damage
-            # A place before the file's begin is damage. Other errors of the system are
-            # not: then nothing must be done without this checkpoint.
+        except Exception as error:  # any exception of zipfile or zlib is damage
+            # So is EINVAL, from seeking to before the file's start. Other errors of the
+            # system are not, and the checkpoint must not be skipped because of them.
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
             bad = f"{type(error).__name__}: {error}"
         if bad is None:
             return path
-        warn(f"the checkpoint {path} is damaged ({bad}); the one before it is taken")
+        warn(f"the checkpoint {path} is damaged ({bad}); using the one before it")
     return None
 
 
@@ -119,21 +119,21 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(**json.loads(archive.read(RUN_JSON)))
 
 
-# -- going back ------------------------------------------------------------------------
+# -- rewinding -------------------------------------------------------------------------
 
 
 def rewind(run: Path, number: int) -> Checkpoint | None:
-    """Take the event files of a run back to its last whole checkpoint.
+    """Rewind the event files of a run to its last intact checkpoint.
 
-    Whatever instant this is interrupted at, doing it again completes it, and nothing is
-    lost: what is cut off is copied before it is.
+    If this is interrupted at any instant, calling it again completes it, and nothing is
+    lost: data are copied before they are cut off.
 
     Parameters
     ----------
     run
         The run's directory.
     number
-        Tells the directory of what is cut off from earlier ones.
+        The number of this restart, for the name of the directory of data cut off.
 
     Returns
     -------
@@ -146,8 +146,8 @@ def rewind(run: Path, number: int) -> Checkpoint | None:
     kept = found.files if found else {}
     if found is None and there:
         warn(
-            f"there is no checkpoint in {run}: the run begins anew, and what it had "
-            f"logged is kept in {_aside(run, number)}"
+            f"there is no checkpoint in {run}: the run starts over, and its earlier "
+            f"data are kept in {_aside(run, number)}"
         )
     own = run / CHECKPOINTS
     inside = [path for path in own.rglob("*") if path.is_dir()]
@@ -161,7 +161,7 @@ def rewind(run: Path, number: int) -> Checkpoint | None:
             _move(run / name, _aside(run, number) / harmless(name))
         elif size > kept[name]:
             _cut(run / name, kept[name], _aside(run, number) / harmless(name))
-    # Checkpoints after this one, all damaged, tell of files that are no more.
+    # Later checkpoints, all of them damaged, refer to files that no longer exist.
     for archive in reversed(_archives(own)):
         if archive == path:
             break
@@ -170,7 +170,7 @@ def rewind(run: Path, number: int) -> Checkpoint | None:
 
 
 def _aside(run: Path, number: int) -> Path:
-    """Return where what is cut off for the restart of that number is kept."""
+    """Return the directory for the data cut off by restart `number`."""
     return run / CHECKPOINTS / f"cut-{number}"
 
 
@@ -191,7 +191,7 @@ def _move(path: Path, away: Path) -> None:
 
 
 def _cut(path: Path, size: int, away: Path) -> None:
-    """Replace a file by a copy of its first bytes; keep the others."""
+    """Replace a file by a copy of its first `size` bytes; keep the rest as `away`."""
     away.parent.mkdir(parents=True, exist_ok=True)
     with path.open("rb") as source:
         source.seek(size)
@@ -204,7 +204,7 @@ def _cut(path: Path, size: int, away: Path) -> None:
             while size:
                 part = source.read(min(size, 1 << 20))
                 if not part:
-                    raise OSError(f"{path} became shorter while it was copied")
+                    raise OSError(f"{path} became shorter while it was being copied")
                 copy.write(part)
                 size -= len(part)
     sync_directory(path.parent)

@@ -10,7 +10,7 @@ from annarchy_tb.inputs.clock import MIN_STEP
 from annarchy_tb.inputs.messages import where
 from annarchy_tb.tfevents.templates import EventRecords
 
-NEVER = MIN_STEP - 1  # the last step of a tag without one
+NEVER = MIN_STEP - 1  # the last step of a tag without steps
 
 History = Iterable[tuple[str, str, int]]  # tag, kind, step
 
@@ -68,7 +68,7 @@ class Ledger:
     ----------
     history
         Called at most once, when the first tag is entered: yields tag, kind and step of
-        everything that the directory held before.
+        all earlier data in the directory.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Ledger:
         if state is not None and state.kind and kind and state.kind != kind:
             raise ValueError(
                 f"{where(method, tag)}: the tag already holds data of kind "
-                f"{state.kind!r}, and TensorBoard shows one kind a tag; take another "
+                f"{state.kind!r}, and TensorBoard shows one kind per tag; use another "
                 f"tag for data of kind {kind!r}"
             )
 

@@ -7,7 +7,7 @@ from annarchy_tb.run.ledger import NEVER
 
 Problem = tuple[str, str]  # its subject, "order" or "time", and a message
 
-COUNT_ON = "leave step out to continue counting"
+COUNT_ON = "leave step out to count automatically"
 AFTER_RESET = "let time continue, or make a new Logger"
 
 
@@ -43,9 +43,10 @@ def follow(
 def goes_back(step: int, last: int, reset: bool = False) -> Problem:
     """Say that `step` does not come after `last`, perhaps because of a reset."""
     advice = f"after a reset of the network, {AFTER_RESET}" if reset else COUNT_ON
+    came = f"comes after step {last}" if step < last else "comes again"
     return (
         "order",
-        f"step {step} comes after step {last}; TensorBoard hides the points of this "
+        f"step {step} {came}; TensorBoard hides the points of this "
         f"tag from step {step} on. Steps should increase: {advice}",
     )
 
@@ -54,6 +55,6 @@ def time_goes_back() -> Problem:
     """Say that simulated time goes back."""
     return (
         "time",
-        f"simulated time goes back; on the RELATIVE axis, TensorBoard draws the new "
-        f"points over the old ones. After a reset of the network, {AFTER_RESET}",
+        f"simulated time goes back; on the RELATIVE axis, TensorBoard draws new "
+        f"points over earlier ones. After a reset of the network, {AFTER_RESET}",
     )

@@ -1,6 +1,6 @@
-"""Where a run comes from: the process, the machine, the versions, the code.
+"""The origin of a run: its process, machine, versions and code.
 
-Nothing here is ever fatal: what can't be found out is None.
+Failures are never fatal here: anything that can't be found out is None.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 from annarchy_tb.inputs.messages import is_ours
 
-# The modules of simulators, whose versions are of interest where they are loaded.
+# The modules of simulators, whose versions are recorded if they are loaded.
 SIMULATORS = (
     *("ANNarchy", "ase", "brian2", "mesa", "nengo", "nest", "neuron", "openmm"),
     "simpy",
 )
-PATIENCE = 0.5  # seconds for a command of git
+PATIENCE = 0.5  # seconds for a git command
 SLURM = {
     "job_id": "SLURM_JOB_ID",
     "array_job_id": "SLURM_ARRAY_JOB_ID",
@@ -35,7 +35,7 @@ SLURM = {
 
 
 def origin() -> dict[str, Any]:
-    """Return all that is known of this process when a run begins."""
+    """Return everything known about this process at the start of a run."""
     facts: dict[str, Callable[[], Any]] = {
         "host": socket.gethostname,
         "pid": os.getpid,
@@ -52,7 +52,7 @@ def origin() -> dict[str, Any]:
     for name, find in facts.items():
         try:
             found[name] = find()
-        except Exception:  # no name for the user, no working directory, ...
+        except Exception:  # no user name, no working directory, ...
             found[name] = None
     return found
 
@@ -64,7 +64,7 @@ def slurm() -> dict[str, str] | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what writes the run, and of the simulators in use."""
+    """Return the versions of the packages that write runs and of loaded simulators."""
     found = {name: _version(name) for name in ("annarchy_tb", "numpy", "tensorboardX")}
     for name in SIMULATORS:
         if name in sys.modules:
@@ -85,15 +85,15 @@ def _version(name: str) -> str | None:
 
 
 def git() -> dict[str, Any] | None:
-    """Return the commit of the code that runs, and whether tracked files differ.
+    """Return the commit of the running code, and whether tracked files differ.
 
-    It is that of the main script, or where that is in no repository (in a notebook,
-    say) that of the working directory.
+    The repository is that of the main script or, if that is in none (as in a notebook),
+    that of the working directory.
     """
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     places = [os.path.dirname(os.path.abspath(script))] if script else []
-    # Asked again each minute: sweeps start many runs, and notebooks go on while
-    # somebody commits.
+    # Cached for up to a minute: a sweep starts many runs, but the code may be committed
+    # while a notebook is open.
     minute = int(monotonic() // 60)
     for place in places:
         if found := _git(os.path.realpath(place), minute):
@@ -109,7 +109,7 @@ def _git(directory: str, _: int) -> dict[str, Any] | None:
         )
         [oid] = [line.split()[-1] for line in said if line.startswith("# branch.oid")]
         dirty: bool | None = any(line[0] != "#" for line in said)
-    except subprocess.TimeoutExpired:  # too large to look through
+    except subprocess.TimeoutExpired:  # the repository is too large
         try:
             [oid], dirty = _ask_git(directory, "rev-parse", "HEAD"), None
         except (OSError, subprocess.SubprocessError):
@@ -120,7 +120,7 @@ def _git(directory: str, _: int) -> dict[str, Any] | None:
 
 
 def _ask_git(directory: str, *arguments: str) -> list[str]:
-    # It must neither lock the repository nor start a daemon there.
+    # git must neither lock the repository nor start a daemon there.
     command = ["git", "-C", directory, "-c", "core.fsmonitor=false", *arguments]
     answer = subprocess.run(
         command,
@@ -139,11 +139,11 @@ def _ask_git(directory: str, *arguments: str) -> list[str]:
 
 
 def process(pid: int) -> dict[str, Any] | None:
-    """Return what tells a process from a later one of the same number.
+    """Return the facts that distinguish a process from later ones of the same number.
 
-    That is the boot of the machine, the namespace of process numbers (a container has
-    its own), and when the process began, in ticks since the boot; or None where there
-    is no ``/proc``, or it does not show that process. See ``man 5 proc``.
+    They are the boot of the machine, the namespace of process numbers (each container
+    has one), and the start of the process in ticks since the boot. The result is None
+    if there is no ``/proc``, or it does not show that process. See ``man 5 proc``.
     """
     try:
         status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
@@ -152,7 +152,7 @@ def process(pid: int) -> dict[str, Any] | None:
     except OSError:
         return None
     state, *fields = status.rpartition(")")[2].split()
-    if state in "ZX":  # it has ended, and its parent has not asked for its status yet
+    if state in "ZX":  # it has ended, but its parent has not yet asked for its status
         return None
     return {"boot": boot, "namespace": namespace, "start": int(fields[18])}
 
@@ -168,7 +168,7 @@ def process_is_alive(
         host != socket.gethostname()
         or pid is None
         or pid <= 0
-        or os.name == "nt"  # where os.kill(pid, 0) is no question
+        or os.name == "nt"  # where os.kill(pid, 0) is not just a test
     ):
         return None
     here = process(os.getpid())

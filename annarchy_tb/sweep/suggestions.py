@@ -1,4 +1,4 @@
-"""hyperopt, asked for parameters and told their losses."""
+"""Suggestions of parameters by hyperopt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Params = dict[str, Any]
 
 
 class Suggestions:
-    """hyperopt, asked for parameters and told their losses.
+    """A search by hyperopt: suggests parameters, and learns from their losses.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Suggestions:
                 "sweep needs hyperopt: pip install 'annarchy-tb[sweep]'"
             ) from None
         if isinstance(space, Mapping) and not space:
-            raise ValueError("space must hold parameters, and is empty")
+            raise ValueError("space must hold at least one parameter, but is empty")
         self._hyperopt = hyperopt
         self._algo = algo or hyperopt.tpe.suggest
         self._space = space
@@ -42,7 +42,7 @@ class Suggestions:
         self._next = 0
 
     def ask(self) -> tuple[int, Params, dict[str, Any]]:
-        """Return a number, parameters, and what `restore` needs to know of them."""
+        """Return a number, parameters, and the choices that `restore` needs."""
         number = self._next
         random = np.random.default_rng([self._seed, number])
         seed = int(random.integers(2**31 - 1))
@@ -56,14 +56,14 @@ class Suggestions:
         return number, self.parameters(choices), choices
 
     def restore(self, number: int, choices: dict[str, Any]) -> Params:
-        """Enter what was asked for before; return its parameters.
+        """Enter an earlier suggestion again; return its parameters.
 
         Raises
         ------
         ValueError
-            If they are not of this space.
+            If they do not belong to this space.
         """
-        labels = self._domain.params  # also those that this choice does not need
+        labels = self._domain.params  # including those that these choices don't need
         misc = {
             "tid": number,
             "cmd": self._domain.cmd,
@@ -88,7 +88,7 @@ class Suggestions:
         self._next = max(self._next, number + 1)
 
     def tell(self, number: int, loss: float | None) -> None:
-        """Enter the loss of parameters, None if they failed."""
+        """Enter the loss of a suggestion, None if it failed."""
         ok = loss is not None and math.isfinite(loss)
         doc = self._docs[number]
         doc["state"] = self._hyperopt.JOB_STATE_DONE
@@ -113,19 +113,21 @@ class Suggestions:
         return self.parameters({n: v[0] for n, v in vals.items() if len(v)}), loss
 
     def parameters(self, choices: dict[str, Any]) -> Params:
-        """Return the parameters of some choices.
+        """Return the parameters given by some choices.
 
         Raises
         ------
         ValueError
-            If they are not of this space.
+            If they do not belong to this space.
         """
         try:
             if not set(choices) <= set(self._domain.params):
                 raise KeyError
             found = self._hyperopt.space_eval(self._space, choices)
-        except Exception as error:  # whatever hyperopt makes of it
-            raise ValueError(f"no parameters of this space: {choices}") from error
+        except Exception as error:  # any exception of hyperopt
+            raise ValueError(
+                f"parameters must belong to this space, got {choices}"
+            ) from error
         return dict(found) if isinstance(found, Mapping) else {"x": found}
 
 

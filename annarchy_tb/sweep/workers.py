@@ -1,4 +1,4 @@
-"""Where trials are tried: in processes of our own, or by an executor of the user's."""
+"""Processes that run the trials of a sweep: our own, or those of a user's executor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Submit = Callable[..., Future[Any]]
 
 @contextmanager
 def processes_or(given: Executor | None, workers: int) -> Iterator[Submit]:
-    """Give the `submit` of an executor; by default that of our own processes."""
+    """Yield the `submit` of an executor, by default that of our own processes."""
     if type(given).__name__ == "ClientExecutor":
         with ThreadPoolExecutor(workers) as threads:
             yield _Dask(given, threads).submit
@@ -37,12 +37,12 @@ def processes_or(given: Executor | None, workers: int) -> Iterator[Submit]:
 
 
 class _Processes:
-    """Processes that each have a pool of their own: one that dies takes no other along.
+    """Processes in separate pools, so that one that dies leaves the others alone.
 
     Parameters
     ----------
     number
-        How many there are; no more trials may go on at a time.
+        The number of processes, and the largest number of trials at a time.
     """
 
     def __init__(self, number: int) -> None:
@@ -51,12 +51,12 @@ class _Processes:
 
     @staticmethod
     def _start() -> ProcessPoolExecutor:
-        # A fork of a process with threads may hang.
+        # Forking a process with threads may hang.
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(1, context, _end_with_parent)
 
     def submit(self, *arguments: Any) -> Future[Any]:
-        """Have an idle process do it, a new one where the last one died."""
+        """Submit a call to an idle process, a new one if the last one died."""
         idle = next(i for i, last in enumerate(self._last) if not last or last.done())
         try:
             future = self._pools[idle].submit(*arguments)
@@ -74,17 +74,17 @@ class _Processes:
 
 
 class _Dask:
-    """Dask's executor, as it should be.
+    """Dask's executor, with working futures.
 
-    Its own futures never end when a result is lost with its worker and the task then
-    fails (`distributed.cfexecutor`, as of 2026.8); those of its client do.
+    The executor's futures never end if a result is lost with its worker and the task
+    then fails (`distributed.cfexecutor`, as of 2026.8); those of its client do.
 
     Parameters
     ----------
     executor
-        What ``client.get_executor()`` returns.
+        The executor from ``client.get_executor()``.
     threads
-        One for each trial that goes on at a time, to wait for its end.
+        One thread for each concurrent trial, to wait for its end.
     """
 
     def __init__(self, executor: Any, threads: Executor) -> None:
@@ -93,8 +93,8 @@ class _Dask:
         self._threads = threads
 
     def submit(self, *arguments: Any) -> Future[Any]:
-        """Have a worker do it; what is cancelled leaves the cluster's queue."""
-        options = {**self._options, "pure": False}  # a pure one is not tried again
+        """Submit a call to a worker; if cancelled, it leaves the cluster's queue."""
+        options = {**self._options, "pure": False}  # pure calls are not tried again
         task = self._client.submit(*arguments, **options)
         future: Future[Any] = Future()
 
@@ -118,11 +118,11 @@ class _Dask:
             if future.set_running_or_notify_cancel():
                 future.set_result(outcome)
         finally:
-            task.release()  # an error holds on to it
+            task.release()  # an error keeps a reference to it
 
 
 def _end_with_parent() -> None:
-    """Have this worker end when the process of the sweep is killed."""
+    """End this worker when the process of the sweep is killed."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
@@ -134,5 +134,5 @@ def _end_with_parent() -> None:
 
 
 def died(error: Exception) -> bool:
-    """Return whether an executor says that the process of a worker is gone."""
+    """Return whether an executor's error means that a worker process died."""
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"

@@ -1,4 +1,4 @@
-"""What a full disk did not take: kept in memory, in order, up to a bound."""
+"""Records refused by a full disk, kept in memory and in order, up to a limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMIT = 64 << 20  # bytes
 
 
 class Writable(Protocol):
-    """What records are written to: see `EventFile`."""
+    """A file that takes records: see `EventFile`."""
 
     path: Path
 
@@ -24,21 +24,22 @@ class Writable(Protocol):
 
 
 class Backlog:
-    """The records that the files of one run could not write yet.
+    """Records that the files of one run could not write yet.
 
-    It holds the only lock of this package, for whatever takes more than one
-    ``os.write``: making a file, and writing on after the disk was full. A thread may
-    come back to it while it holds it, from a signal handler that logs.
+    Its lock covers everything that takes more than one ``os.write``: creating a file,
+    and completing records after the disk was full. The lock is reentrant, since a
+    signal handler may log while its thread holds it. No other lock guards event files;
+    run.json (awaited for at most 5 s) and sweeps have file locks: see `run.atomic`.
 
     Parameters
     ----------
     limit
-        The most bytes to keep. Beyond it the oldest records are dropped, and counted.
+        The most bytes to keep. Above it, the oldest records are dropped and counted.
 
     Attributes
     ----------
     dropped : int
-        How many records were dropped.
+        Number of records dropped.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -46,7 +47,7 @@ class Backlog:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew: what a forked process inherits is its parent's to write."""
+        """Drop all records: those that a fork inherits are written by its parent."""
         self._lock = threading.RLock()
         self._draining = False
         self._size = 0
@@ -61,15 +62,15 @@ class Backlog:
         return Backlog, (self._limit,)
 
     def add(self, file: Writable, record: bytes, done: int) -> None:
-        """Write a record, of which `done` bytes are written, behind all that waits.
+        """Write a record, `done` bytes of which are written, after the waiting ones.
 
-        What the disk does not take is kept.
+        Whatever a full disk refuses is kept.
 
         Raises
         ------
         OSError
-            If nothing waits, and the system refuses the record for another reason than
-            a full disk. It is not kept then.
+            If no records are waiting and the system refuses this one for a reason other
+            than a full disk. The record is then not kept.
         """
         with self._lock:
             waited, dropped = len(self._waiting), self.dropped
@@ -81,22 +82,22 @@ class Backlog:
             file.resume(not self._waiting)
             waits = not waited and self._waiting
             drops = not dropped and self.dropped
-        # Without the lock, for somebody may log what they are warned of.
+        # Warn without the lock: whoever handles a warning may log it.
         if waits:
             warn(
-                f"the disk does not take {file.path}: what is logged waits in memory, "
-                f"up to {self._limit >> 20} MiB, until there is room"
+                f"the disk refuses writes to {file.path}: up to {self._limit >> 20} "
+                f"MiB of records are kept in memory until there is room"
             )
         if drops:
             warn(
-                f"the disk is still full, and more than {self._limit >> 20} MiB wait: "
-                f"the oldest records are dropped"
+                f"the disk is still full, and more than {self._limit >> 20} MiB are "
+                f"waiting: the oldest records are dropped"
             )
 
     def drain(self) -> None:
-        """Write what waits, in order, until the system refuses."""
+        """Write the waiting records in order, until the system refuses one."""
         with self._lock, contextlib.suppress(OSError):
-            if self._draining:  # come back to by a signal handler
+            if self._draining:  # called again by a signal handler
                 return
             self._draining = True
             try:
@@ -112,7 +113,7 @@ class Backlog:
                 self._draining = False
 
     def _keep(self, file: Writable, record: bytes, done: int) -> None:
-        if done and not self._draining:  # the rest of it has to follow at once
+        if done and not self._draining:  # its rest must be written next
             self._waiting.appendleft((file, record, done))
         else:
             self._waiting.append((file, record, done))

@@ -1,7 +1,8 @@
-"""CRC-32C of many byte strings that differ in a few places, by lookup.
+"""CRC-32C of many byte strings that differ in a few places, by table lookup.
 
-A CRC is linear: that of a message is that of the message with some bytes zero, XOR what
-each of these bytes changes about it, which depends only on how many bytes follow it.
+A CRC is linear: that of a message equals that of the message with some bytes zeroed,
+XOR the change due to each of these bytes, which depends only on the number of bytes
+after it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 @lru_cache(maxsize=64)  # 16 MiB
 def changes(follow: int) -> NDArray[np.uint32]:
-    """Return by what two bytes change a checksum if `follow` bytes stand behind them.
+    """Return the changes to a checksum due to two bytes with `follow` bytes after them.
 
-    Shape ``(65536,)``, by the two bytes as a little-endian number. With `follow` -1 it
-    is one byte, the last: the upper one lies outside.
+    Shape ``(65536,)``, indexed by the two bytes as a little-endian number. If `follow`
+    is -1, there is only one byte, the last of all, and the shape is ``(256,)``.
     """
     length = 2 + follow
     zero = crc32c(bytes(length))

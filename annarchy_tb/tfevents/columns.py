@@ -1,7 +1,7 @@
-"""Events of scalars that are laid out alike, decoded and checked all at once.
+"""Decoding and checking of many scalar events of the same layout at once.
 
-What differs from one such event to the next is the values, the wall time and the step,
-at the same places. They are found by their constant bytes.
+Such events differ only in the values, the wall time and the step, always at the same
+places. They are recognised by their constant bytes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from annarchy_tb.tfevents.records import (
 )
 from annarchy_tb.tfevents.schema import METADATA, SCALAR, TENSOR, kind_of_plugin
 
-DTYPES = {1: "<f4", 2: "<f8"}  # of TensorFlow's DT_FLOAT and DT_DOUBLE
+DTYPES = {1: "<f4", 2: "<f8"}  # TensorFlow's DT_FLOAT and DT_DOUBLE
 
 
 class Columns(NamedTuple):
-    """The scalars of n events that hold the same K tags.
+    """Scalars of n events that hold the same K tags.
 
-    ``places`` ``(n,)`` are the numbers of the events within their block; ``steps``,
-    ``times`` ``(n,)`` are theirs, and ``values`` are K arrays ``(n,)`` of float32 or
-    float64.
+    ``places`` ``(n,)`` are the numbers of the events within their block, ``steps`` and
+    ``times`` ``(n,)`` their steps and wall times; ``values`` are K arrays ``(n,)`` of
+    float32 or float64.
     """
 
     tags: tuple[str, ...]
@@ -49,10 +49,10 @@ class Columns(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where in an event of scalars what changes stands.
+    """Places of the changing bytes within an event of scalars.
 
-    ``time`` and ``step`` are slices, empty where the event has none (then they are 0),
-    ``values`` the first bytes of the values, with their types.
+    ``time`` and ``step`` are slices, empty if the event has none (they are then 0);
+    ``values`` are the places of the values' first bytes, with their types.
     """
 
     tags: tuple[str, ...]
@@ -62,17 +62,17 @@ class Layout(NamedTuple):
 
     @property
     def variable(self) -> tuple[Any, ...]:
-        """What events must have in common to be decoded together."""
+        """The places that events must share to be decoded together."""
         return (self.time.start, self.step.start, self.step.stop, self.values)
 
 
 class Layouts:
-    """The layouts of scalars that were found so far.
+    """Layouts of scalar events found so far.
 
     Parameters
     ----------
     kinds
-        The kinds of tags, for tensors that do not say it themselves.
+        The kinds of tags, for tensors that do not give theirs.
     """
 
     def __init__(self, kinds: dict[str, str]) -> None:
@@ -95,9 +95,9 @@ class Layouts:
         places
             Shape ``(n,)``: their numbers within the block.
         columns
-            Takes what was found.
+            The scalars found are appended to it.
         bad
-            Takes the places of events whose checksum is wrong.
+            The places of events with a wrong checksum are appended to it.
         """
         size = rows.shape[1] - TAIL
         others: list[int] = []
@@ -141,7 +141,7 @@ class Layouts:
     def _like(
         self, row: NDArray[np.uint8], constant: NDArray[np.uint64], layout: Layout
     ) -> Layout | None:
-        """Return the layout of one event, if it is laid out as `layout` is."""
+        """Return the layout of an event, if it has the same places as `layout`."""
         key = (len(row), layout.variable, constant.tobytes())
         if key not in self._layouts:
             one = self._layout(row[:-TAIL].tobytes())
@@ -151,7 +151,7 @@ class Layouts:
         return self._layouts[key]
 
     def _layout(self, event: bytes) -> Layout | None:
-        """Return where the scalars of an event stand, if it holds nothing else."""
+        """Return the layout of an event, if it holds scalars only."""
         time = step = slice(0, 0)
         values: list[tuple[str, int, str]] = []
         try:
@@ -167,14 +167,14 @@ class Layouts:
                         values.append(self._scalar(event, begin, stop))
                 else:
                     return None
-        except ValueError:  # of _scalar, or there is no event
+        except ValueError:  # from _scalar, or this is no event
             return None
         tags = tuple(tag for tag, _, _ in values)
         places = tuple((at, dtype) for _, at, dtype in values)
         return Layout(tags, time, step, places) if values else None
 
     def _scalar(self, event: bytes, at: int, end: int) -> tuple[str, int, str]:
-        """Return tag, place and type of a scalar; raise ValueError for all else."""
+        """Return tag, place and type of a scalar; raise ValueError for other values."""
         tag, kind, found = "", "", []
         for field, wire, start, stop in spans(event, at, end):
             if (field, wire) == (1, BYTES):
@@ -196,7 +196,7 @@ class Layouts:
 
 
 def _number(event: bytes, at: int, end: int) -> tuple[int, str]:
-    """Return place and type of the one float of a tensor of shape ``()``."""
+    """Return place and type of the only float of a tensor of shape ``()``."""
     dtype, found = "", []
     for field, wire, start, stop in spans(event, at, end):
         if (field, wire) == (1, VARINT):
@@ -211,14 +211,14 @@ def _number(event: bytes, at: int, end: int) -> tuple[int, str]:
 
 
 def _places(layout: Layout) -> list[slice]:
-    """Return all that changes, from the front to the back."""
+    """Return the slices of all changing bytes, from front to back."""
     values = [slice(at, at + int(dtype[-1])) for at, dtype in layout.values]
     every = [layout.time, layout.step, *values]
     return sorted((p for p in every if p.stop > p.start), key=lambda p: p.start)
 
 
 def _constant(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint64]:
-    """Return the events, in words of 8 bytes, with zeros where they may differ."""
+    """Return the events in words of 8 bytes, with zeros for all changing bytes."""
     size = rows.shape[1] - TAIL
     table = np.zeros((len(rows), -(-size // 8) * 8), np.uint8)
     table[:, :size] = rows[:, :size]
@@ -228,9 +228,9 @@ def _constant(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint64]:
 
 
 def _groups(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first row of each kind of equal rows, and the kind of each row.
+    """Return the first row of each group of equal rows, and the group of each row.
 
-    The first kind is that of the first row.
+    The first group is that of the first row.
     """
     differ = np.flatnonzero((words != words[0]).any(axis=1))
     group = np.zeros(len(words), np.intp)
@@ -241,7 +241,7 @@ def _groups(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int
         _, kinds, inverse = np.unique(hashes, return_index=True, return_inverse=True)
         first += differ[kinds].tolist()
         group[differ] = inverse.reshape(-1) + 1
-        # Two kinds with one hash: the rows that differ from its first are left over.
+        # Groups with the same hash: rows unlike the first become groups of one.
         clash = np.flatnonzero((words != words[np.array(first)[group]]).any(axis=1))
         for row in clash.tolist():
             group[row] = len(first)
@@ -256,7 +256,7 @@ def _checked(
     group: NDArray[np.intp],
     layout: Layout,
 ) -> NDArray[np.bool_]:
-    """Return which events have the checksum that stands behind them."""
+    """Return which events match the checksums that follow them."""
     size = rows.shape[1] - TAIL
     bases = [crc32c(constant[row].tobytes()[:size]) for row in kinds]
     crcs = np.array(bases, np.uint32)[group]
@@ -273,7 +273,7 @@ def _checked(
 
 
 def _steps_end(rows: NDArray[np.uint8], step: slice) -> NDArray[np.bool_]:
-    """Return in which events the step's varint has just these bytes."""
+    """Return in which events the step's varint has exactly these bytes."""
     goes_on = np.arange(step.start, step.stop) < step.stop - 1
     end: NDArray[np.bool_] = ((rows[:, step] > 127) == goes_on).all(axis=1)
     return end
@@ -294,7 +294,7 @@ def _times(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.float64]:
 
 
 def _parts(group: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Yield each number that `group` holds, and where it stands, in order."""
+    """Yield each number in `group`, in order, with its places."""
     order = np.argsort(group, kind="stable")
     numbers, begins = np.unique(group[order], return_index=True)
     if len(order):

@@ -1,4 +1,4 @@
-"""One append-only event file: one ``os.write`` a record, no thread in between."""
+"""Append-only event files: one ``os.write`` per record, and no threads."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _files: weakref.WeakSet[EventFile] = weakref.WeakSet()
 
 
 def event_files(directory: Path) -> list[Path]:
-    """Return the event files of one directory, in the order of writing."""
+    """Return the event files of a directory in the order they were written."""
     with os.scandir(directory) as entries:
         found = [e.path for e in entries if "tfevents" in e.name and e.is_file()]
     return [Path(path) for path in sorted(found)]
 
 
 def _create(directory: Path) -> tuple[Path, int]:
-    """Create the event file that sorts behind all others of the directory.
+    """Create an event file whose name sorts after all others in the directory.
 
-    TensorBoard reads the files of a directory in the order of their names and never
-    comes back to one, so a new name must sort last even where the clock stepped back.
+    TensorBoard reads the files of a directory in name order and never returns to an
+    earlier one, so a new name must sort last even if the clock was set back.
     """
     directory.mkdir(exist_ok=True)
     found = (names.second(path.name) for path in event_files(directory))
@@ -48,34 +48,34 @@ def _create(directory: Path) -> tuple[Path, int]:
 
 
 class EventFile:
-    """An event file in `directory`, which this process alone writes.
+    """An event file in `directory`, written by this process only.
 
-    It is made at its first record, or by `open`. A process forked from this one, or one
-    that unpickles it, goes on in a file of its own: a child that is killed within a
-    write would otherwise leave half a record in the middle of its parent's file, and
-    everything behind that is lost to every reader.
+    It is created by the first record or by `open`. A process forked from this one, or
+    one that unpickles this object, continues in a new file: otherwise a child killed
+    during a write would leave half a record in the middle of its parent's file, and no
+    reader would get past it.
 
     Parameters
     ----------
     directory
-        An absolute path. It is made where it is missing, if its parent is there.
+        An absolute path. It is created if it is missing and its parent exists.
     backlog
-        Takes what a full disk refuses; shared by the files of a run.
+        Keeps the records refused by a full disk; shared by the files of a run.
     stay_open
-        Keep the descriptor. Without, each record opens and closes the file.
+        Keep the file open. If false, it is opened and closed for each record.
 
     Attributes
     ----------
     path : Path
-        The file that records go to; before there is one, the directory.
+        The file that records go to; the directory, as long as there is no file.
 
     Notes
     -----
-    When `append` returns, the record is the kernel's: it survives the process, however
-    that dies. It is *not* promised to survive a power failure before `flush`. Where the
-    disk is full, it is this process's until there is room.
+    Once `append` has returned, the record is with the kernel and survives the process,
+    however that dies. It is *not* guaranteed to survive a power failure before `flush`.
+    If the disk is full, the record stays in this process until there is room.
 
-    Threads may append at once: records do not interleave.
+    Threads may append concurrently: records do not interleave.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class EventFile:
         self._set_out()
 
     def _set_out(self) -> None:
-        """Have no file yet."""
+        """Set the state of having no file yet."""
         self.path = self._directory
-        self._version = b""  # what is still to be written of the first record
-        self._descriptor = _NONE  # the file, while it is open
-        self._fd = _NONE  # the same, while `append` may write at once
+        self._version = b""  # the unwritten rest of the first record
+        self._descriptor = _NONE  # of the file, while it is open
+        self._fd = _NONE  # the same, while `append` may write directly
         _files.add(self)
 
     def append(self, record: bytes | memoryview) -> None:
@@ -103,7 +103,7 @@ class EventFile:
         ValueError
             If the file is closed.
         OSError
-            If the system refuses the record for another reason than a full disk.
+            If the system refuses the record for a reason other than a full disk.
         """
         fd = self._fd
         try:
@@ -112,7 +112,7 @@ class EventFile:
             if fd == self._fd != _NONE:
                 if error.errno not in _FULL | _SPOILT:
                     raise
-                # Let a thread go first whose record was written in part.
+                # Let a thread with a partly written record go first.
                 self._fd = _NONE
                 sleep(0.001)
             written = 0
@@ -120,12 +120,12 @@ class EventFile:
             self._append_slowly(bytes(record), written)
 
     def open(self) -> None:
-        """Make the file now; raise if that can't be done."""
+        """Create the file now; raise if that fails."""
         self._begin()
         self.resume(True)
 
     def flush(self) -> None:
-        """Wait until everything appended is on the disk itself."""
+        """Write the waiting records, and wait until the file is on the disk."""
         self._backlog.drain()
         if self.path != self._directory:
             descriptor = os.open(self.path, _APPEND)
@@ -135,32 +135,32 @@ class EventFile:
                 os.close(descriptor)
 
     def is_lost(self) -> bool:
-        """Return whether somebody deleted the file."""
+        """Return whether the file was deleted."""
         return self.path != self._directory and not self.path.exists()
 
     def close(self) -> None:
-        """End the file; what still waits for room is lost."""
+        """Close the file; records still waiting for room are lost."""
         self.closed = True
         self._release()
 
-    # -- all that is not one os.write --------------------------------------------------
+    # -- everything beyond one os.write ------------------------------------------------
 
     def _append_slowly(self, record: bytes, done: int) -> None:
         if self.closed:
             raise ValueError(f"event file is closed: {self.path}")
-        self._fd = _NONE  # other threads come here too, until all is written
+        self._fd = _NONE  # send other threads here, until all is written
         self._backlog.add(self, record, done)
 
     def resume(self, nothing_waits: bool) -> None:
-        """Let `append` write at once again, if nothing waits."""
+        """Let `append` write directly again, if no records are waiting."""
         if not self._stay_open:
             self._release()
         self._fd = self._descriptor if nothing_waits else _NONE
 
     def write_on(self, record: bytes, done: int) -> int:
-        """Write what follows the first `done` bytes; return how many are done then.
+        """Write a record from byte `done` on; return the number of bytes then written.
 
-        They are fewer than all where the disk is full.
+        It is less than the length of the record if the disk is full.
         """
         try:
             if done and not self._ends_with(record[:done]):
@@ -177,12 +177,12 @@ class EventFile:
                     done = 0
         except BaseException as error:
             if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
-                self._spoil()  # how much of the record is in the file is not known
+                self._spoil()  # an unknown part of the record is in the file
                 raise
         return done
 
     def _begin(self) -> None:
-        """Open the file, a new one if there is none, and complete its first record."""
+        """Open the file, creating it if necessary, and complete its first record."""
         if self._descriptor == _NONE:
             if self.path == self._directory:
                 self.path, self._descriptor = _create(self._directory)
@@ -206,7 +206,7 @@ class EventFile:
             return False
 
     def _spoil(self) -> None:
-        """End this file: the next record goes to a new one, from its first byte."""
+        """Give up this file: the next record goes to a new one, from its first byte."""
         self._release()
         self._set_out()
 

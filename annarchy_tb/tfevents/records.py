@@ -1,4 +1,4 @@
-"""Events as bytes: how TensorBoard's event files are laid out. Knows no files.
+"""Byte layout of TensorBoard's event files; no file is opened here.
 
 A file is a sequence of records, and a record holds one serialized ``Event``
 (both little endian)::
@@ -12,9 +12,8 @@ An event is a protocol buffer, encoded here by hand because that is much faster 
 building message objects. The numbers in this module are the field
 numbers of TensorFlow's ``event.proto``, ``summary.proto``, ``tensor.proto`` and
 ``histogram.proto`` (https://github.com/tensorflow/tensorboard,
-``tensorboard/compat/proto``). Fields may stand in any order; here the summary comes
-first, then the wall time, then the step, so that what is constant for a tag comes
-first.
+``tensorboard/compat/proto``). Fields may come in any order; here the order is summary,
+wall time, step, so that the constant bytes of a tag come first.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def double_field(field: int, number: float) -> bytes:
 
 
 def nested(field: int, *parts: bytes) -> Parts:
-    """Return a field that holds all `parts`, still in parts: pixels are copied once."""
+    """Return a field of all `parts`, not yet joined, so that pixels are copied once."""
     key = varint(field << 3 | BYTES) + varint(sum(map(len, parts)))
     return (key, *parts)
 
@@ -102,12 +101,12 @@ def record(*parts: bytes) -> bytes:
 
 
 def file_version(wall_time: float) -> bytes:
-    """The record that every event file begins with."""
+    """Return the record that every event file begins with."""
     return record(double_field(1, wall_time) + text_field(3, "brain.Event:2"))
 
 
 def summary(values: Iterable[Parts], wall_time: float, step: int = 0) -> bytes:
-    """The record of one event that holds `values`, each made by a ``*_value``."""
+    """Return the record of one event with `values`, each made by a ``*_value``."""
     when = double_field(1, wall_time) + varint_field(2, step)
     return record(*nested(5, *(part for value in values for part in value)), when)
 

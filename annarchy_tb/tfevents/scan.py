@@ -1,7 +1,7 @@
-"""Whole event files to columns, a block of records at a time.
+"""Reading of event files into columns, one block of records at a time.
 
-Most records of a file are scalars, and decoded all at once; only the others are parsed
-one by one.
+Most records hold scalars and are decoded many at once; only the others are parsed one
+by one.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, mask
 from annarchy_tb.tfevents.schema import Kind
 
-BLOCK = 1 << 20  # bytes that are read at a time
-FEW = 16  # records of one length that are parsed one by one
-STREAK = 16  # records of one length, after which more are looked for at once
-LONGEST = 1 << 14  # bytes of an event that may be scalars laid out alike
+BLOCK = 1 << 20  # bytes read at a time
+FEW = 16  # up to this many records of one length are parsed one by one
+STREAK = 16  # after this many records of one length, more are searched for at once
+LONGEST = 1 << 14  # bytes; longer events are parsed one by one
 
 
 class Damage(NamedTuple):
-    """Where an event file can't be read.
+    """A place where an event file can't be read.
 
     Attributes
     ----------
     path : Path
         The file.
     offset : int
-        Where the damaged record begins, in bytes.
+        Start of the damaged record, in bytes.
     reason : str
-        What is wrong with it.
+        A description of the damage.
     """
 
     path: Path
@@ -45,36 +45,36 @@ class Damage(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some records of a file: columns of scalars, and other events by their places."""
+    """Some records of a file: scalars as columns, other events with their places."""
 
     columns: list[Columns]
     others: list[tuple[int, Event]]
 
 
 class Scan:
-    """Read event files of any writer, whole or torn or while they are written.
+    """Reader of event files by any writer, complete, torn or still being written.
 
-    A file that is read again is read on from where it ended.
+    Reading a file again continues from its previous end.
 
     Attributes
     ----------
     damage : list of Damage
-        What could not be read so far. A record whose checksum is wrong is passed over;
-        where it is not even known how long a record is, a file is given up.
+        The damage found so far. A record with a wrong checksum is skipped; if the
+        length of a record is unknown, the rest of the file is given up.
     """
 
     def __init__(self) -> None:
         self.damage: list[Damage] = []
-        self._ends: dict[Path, int] = {}  # up to where files were read
-        self._kinds: dict[str, str] = {}  # of tensors, whose first event says it
+        self._ends: dict[Path, int] = {}  # the bytes read so far
+        self._kinds: dict[str, str] = {}  # of tensors, given by their first event
         self._layouts = Layouts(self._kinds)
 
     def files(self, paths: Iterable[Path]) -> Iterator[Block]:
-        """Yield the blocks of files in their order."""
+        """Yield the blocks of the files in order."""
         for path in paths:
             try:
                 stream = path.open("rb")
-            except FileNotFoundError:  # a resume took it away meanwhile
+            except FileNotFoundError:  # moved away by a resume meanwhile
                 continue
             with stream:
                 yield from self._file(path, stream)
@@ -101,7 +101,7 @@ class Scan:
     def _block(
         self, path: Path, offset: int, data: bytes, starts: list[int], behind: int
     ) -> Block:
-        """Return what records hold that stand one behind the other."""
+        """Return the contents of consecutive records."""
         block = Block([], [])
         begins = np.array(starts, np.intp)
         sizes = np.diff(begins, append=behind) - HEAD - TAIL
@@ -134,7 +134,7 @@ class Scan:
         return block
 
     def _known(self, event: Event) -> Event:
-        """Return an event whose values have the kinds that earlier ones said."""
+        """Return the event with missing kinds filled in from earlier events."""
         for number, value in enumerate(event.values):
             if value.kind:
                 self._kinds.setdefault(value.tag, value.kind)
@@ -163,9 +163,9 @@ def rows(
 
 
 def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
-    """Return where whole records begin, where the last one ends, and what is wrong.
+    """Return the starts of whole records, the end of the last one, and any damage.
 
-    `sizes` takes the length of the events by the heads of their records.
+    Lengths of events are entered in `sizes`, by the heads of their records.
     """
     starts: list[int] = []
     at, end = 0, len(data)
@@ -192,7 +192,7 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
 
 
 def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
-    """Return how many bytes the whole records take that follow with the same head."""
+    """Return the length of all whole records that follow with the same head."""
     words = np.frombuffer(head, "<u4")
     number = min((len(data) - at) // step, 64 * STREAK)
     heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))

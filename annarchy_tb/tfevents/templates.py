@@ -8,7 +8,7 @@ An event of scalars is laid out so that the variable part follows the constant o
      +4  byte    9, the key of the wall time
      +5  double  the wall time, in seconds since 1970
     +13  byte    16, the key of the step
-    +14  varint  the step, 1 to 10 bytes, seven bits a byte and the lowest first
+    +14  varint  the step, 1 to 10 bytes, seven bits per byte, lowest first
          uint32  masked CRC-32C of the event
 
 The checksum of the constant part is known, and is extended over the rest.
