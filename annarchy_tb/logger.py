@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from time import time as now
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from annarchy_tb import progress, windows
 from annarchy_tb.inputs.clock import Clock, whole_step
@@ -279,7 +279,9 @@ class Logger:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def save_checkpoint(self, state: object, step: int, *, keep: int = 2) -> None:
+    def save_checkpoint(
+        self, state: object, step: SupportsFloat, *, keep: int = 2
+    ) -> None:
         """Save the state of the simulation, to go on from if the run is interrupted.
 
         With it goes how far the run is: ``Logger(experiment=..., resume=True)`` takes

@@ -98,7 +98,7 @@ class Window:
     _number: int  # of values held
     _weight: float
     _held: list[Any]  # of each tag: its values combined so far, or a list of them
-    _when: tuple[float | None, float | None]
+    _when: tuple[SupportsFloat | None, SupportsFloat | None]
 
     def __init__(
         self,
@@ -130,7 +130,9 @@ class Window:
         self._process = os.getpid()
         self._hold_nothing()
 
-    def _entry(self, method: str, step: float | None, time: float | None) -> Entry:
+    def _entry(
+        self, method: str, step: SupportsFloat | None, time: SupportsFloat | None
+    ) -> Entry:
         """Check that a point could be logged now."""
         places = [(self._run.directory, self._tags)]
         return Entry(self._run, method, self._label, SCALAR, step, time, places=places)
@@ -149,9 +151,9 @@ class Window:
     def add(
         self,
         value: SupportsFloat | Mapping[str, SupportsFloat],
-        weight: float = 1.0,
-        step: float | None = None,
-        time: float | None = None,
+        weight: SupportsFloat = 1.0,
+        step: SupportsFloat | None = None,
+        time: SupportsFloat | None = None,
     ) -> None:
         """Take a value, and log a point if it completes one.
 
@@ -172,11 +174,11 @@ class Window:
         """
         entry = self._entry(METHOD, step, time)
         numbers = self._numbers(entry, value)
-        weight = entry.number(weight, f"{self._label}: weight")
+        counted = entry.number(weight, f"{self._label}: weight")
         with naming(METHOD, self._label):
-            if not (isfinite(weight) and weight >= 0):
+            if not (isfinite(counted) and counted >= 0):
                 raise ValueError(f"weight must be 0 or more, got {describe(weight)}")
-            if weight != 1.0 and self._reduce != "mean":
+            if counted != 1.0 and self._reduce != "mean":
                 raise ValueError("only a mean has weights")
         entry.write_nothing()
         if self._number and self._process != os.getpid():
@@ -185,9 +187,9 @@ class Window:
             self._process = os.getpid()
             self._run.pending[self] = None
         before = (self._weight, self._held, self._when)
-        self._held = self._combined(numbers, weight)
+        self._held = self._combined(numbers, counted)
         self._number += 1
-        self._weight += weight
+        self._weight += counted
         self._when = (step, time)
         if self._every is not None and self._number >= self._every:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,10 +42,10 @@ def add_audio(
     self: Logger,
     tag: str,
     sound: ArrayLike,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     rate: int = 44100,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log a sound, shown with a player in the AUDIO tab.
 

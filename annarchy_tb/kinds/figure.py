@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
@@ -78,10 +78,10 @@ def add_figure(
     self: Logger,
     tag: str,
     figure: Figure,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     close: bool = True,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log a matplotlib figure as an image, and close it.
 
@@ -108,7 +108,11 @@ def add_figure(
 
 @contextmanager
 def figures(
-    self: Logger, tag: str, step: float | None = None, *, time: float | None = None
+    self: Logger,
+    tag: str,
+    step: SupportsFloat | None = None,
+    *,
+    time: SupportsFloat | None = None,
 ) -> Iterator[None]:
     """Log and close the pyplot figures that are opened in a ``with`` block.
 
@@ -144,7 +148,11 @@ def figures(
 
 
 def add_open_figures(
-    self: Logger, tag: str, step: float | None = None, *, time: float | None = None
+    self: Logger,
+    tag: str,
+    step: SupportsFloat | None = None,
+    *,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log and close all figures of pyplot that are open.
 
@@ -165,8 +173,8 @@ def _entries(
     method: str,
     tag: str,
     opened: Sequence[Figure],
-    step: float | None,
-    time: float | None,
+    step: SupportsFloat | None,
+    time: SupportsFloat | None,
 ) -> list[tuple[Entry, str, Figure]]:
     return [
         (Entry(self._run, method, name, IMAGE, step, time), name, figure)

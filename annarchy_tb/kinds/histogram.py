@@ -7,7 +7,7 @@ import struct
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,9 @@ def add_histogram(
     self: Logger,
     tag: str,
     hist: object,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log how values are distributed, in 64 buckets of equal width.
 

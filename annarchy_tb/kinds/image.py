@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,10 +39,10 @@ def add_image(
     self: Logger,
     tag: str,
     img: ArrayLike,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     equalize: bool = False,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log one image.
 
@@ -69,11 +69,11 @@ def add_images(
     self: Logger,
     tag: str,
     img: ArrayLike,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     equalize: bool = False,
     equalize_per_image: bool = False,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log several images side by side as one, such as receptive fields.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ def add_matrix(
     self: Logger,
     tag: str,
     matrix: object,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log a matrix of weights as an image in colours.
 

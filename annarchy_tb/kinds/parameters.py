@@ -105,7 +105,7 @@ def add_hparams(
     self: Logger,
     params: Mapping[str, Parameter],
     metrics: Mapping[str, SupportsFloat],
-    step: float | None,
+    step: SupportsFloat | None,
 ) -> None:
     """Log parameters and metrics that come through the SummaryWriter."""
     if self._has_parameters:
@@ -118,7 +118,7 @@ def _log_parameters(
     method: str,
     params: Mapping[str, Parameter],
     metrics: Mapping[str, SupportsFloat],
-    step: float | None,
+    step: SupportsFloat | None,
     group: str | None,
 ) -> None:
     run, info = self._run, self._info
@@ -188,7 +188,7 @@ def _metrics(
     method: str,
     label: str | None,
     metrics: Mapping[str, SupportsFloat],
-    step: float | None = None,
+    step: SupportsFloat | None = None,
 ) -> tuple[Entry, dict[str, float]]:
     """Check metrics, and return the entry that takes them, and the floats."""
     run.check_open()
@@ -218,7 +218,7 @@ def write_row(
     method: str,
     params: Mapping[str, Parameter],
     metrics: Mapping[str, SupportsFloat],
-    step: float | None,
+    step: SupportsFloat | None,
 ) -> None:
     """Write a whole row: parameters, metrics, and the status SUCCESS."""
     entry, results = _metrics(run, method, None, metrics, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,12 @@ def add_raster(
     self: Logger,
     tag: str,
     spikes: object,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
     start: float | None = None,
     duration: float | None = None,
     bins: int | None = None,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log when which neurons fired, as an image: white on black.
 

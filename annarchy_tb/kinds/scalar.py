@@ -41,9 +41,9 @@ def add_scalar(
     self: Logger,
     tag: str,
     value: SupportsFloat,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log one number.
 
@@ -73,7 +73,11 @@ def add_scalar(
 
 
 def _add_scalar_checked(
-    self: Logger, tag: str, value: object, step: float | None, time: float | None
+    self: Logger,
+    tag: str,
+    value: object,
+    step: SupportsFloat | None,
+    time: SupportsFloat | None,
 ) -> None:
     with Entry(self._run, "add_scalar", tag, SCALAR, step, time) as entry:
         entry.write(scalar_value(tag, entry.number(value)))
@@ -85,9 +89,9 @@ def add_scalars(
     self: Logger,
     tag: str,
     value: Mapping[str, SupportsFloat],
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log several numbers that are drawn as curves on one plot.
 
@@ -128,8 +132,8 @@ def _add_scalars_checked(
     self: Logger,
     tag: str,
     value: Mapping[str, object],
-    step: float | None,
-    time: float | None,
+    step: SupportsFloat | None,
+    time: SupportsFloat | None,
 ) -> None:
     method, run = "add_scalars", self._run
     run.check_open()
@@ -149,9 +153,9 @@ def _add_scalars_checked(
 def log(
     self: Logger,
     metrics: Mapping[str, SupportsFloat],
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log several numbers, each under its own tag, in one record.
 
@@ -174,8 +178,8 @@ def log_for(
     method: str,
     label: str | None,
     metrics: Mapping[str, SupportsFloat],
-    step: float | None,
-    time: float | None,
+    step: SupportsFloat | None,
+    time: SupportsFloat | None,
 ) -> None:
     """Log several numbers as `log` does, for a method that messages name."""
     try:
@@ -203,8 +207,8 @@ def _log_checked(
     method: str,
     label: str | None,
     metrics: Mapping[str, object],
-    step: float | None,
-    time: float | None,
+    step: SupportsFloat | None,
+    time: SupportsFloat | None,
 ) -> None:
     run = self._run
     run.check_open()

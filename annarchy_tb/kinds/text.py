@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,9 @@ def add_text(
     self: Logger,
     tag: str,
     text: str,
-    step: float | None = None,
+    step: SupportsFloat | None = None,
     *,
-    time: float | None = None,
+    time: SupportsFloat | None = None,
 ) -> None:
     """Log a text.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
+from typing import SupportsFloat
 
 from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
@@ -82,8 +83,8 @@ class Entry:
         method: str,
         tag: str | None,
         kind: Kind,
-        step: float | None = None,
-        time: float | None = None,
+        step: SupportsFloat | None = None,
+        time: SupportsFloat | None = None,
         *,
         places: Sequence[Place] | None = None,
         apart: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time as now
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, SupportsFloat
 
 from annarchy_tb.inputs.clock import DRAWN, MAX_STEP, MIN_STEP, Clock, whole_step
 from annarchy_tb.run.directory import RunDirectory
@@ -82,7 +82,9 @@ class RunState:
         if self.directory.file.closed:
             raise ValueError(f"Logger is closed: {self.directory.path}")
 
-    def when(self, step: float | None, time: float | None) -> tuple[int | None, float]:
+    def when(
+        self, step: SupportsFloat | None, time: SupportsFloat | None
+    ) -> tuple[int | None, float]:
         """Return a step, None if it is to be counted, and the wall time.
 
         Raises
@@ -103,7 +105,11 @@ class RunState:
         return whole, self.clock.wall_time(time, self.started)
 
     def next(
-        self, last: int, last_time: float, step: float | None, time: float | None
+        self,
+        last: int,
+        last_time: float,
+        step: SupportsFloat | None,
+        time: SupportsFloat | None,
     ) -> tuple[int, float]:
         """Return the step and the wall time of a point that comes after the last one.
 
