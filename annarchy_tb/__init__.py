@@ -1,7 +1,7 @@
-"""Log a simulation, look at it in TensorBoard.
+"""A TensorBoard logger for simulations.
 
-A simulation says what happened; when the call returns, what it said is in the operating
-system's hands: there is no thread and no queue in between.
+When a call that logs data returns, the data has been handed to the operating system:
+there is no thread and no queue in between.
 
 .. code-block:: python
 
@@ -14,8 +14,8 @@ system's hands: there is no thread and no queue in between.
             logger.add_scalar("Accuracy", accuracy, trial)
             logger.add_image("Population/Rate", pop.r, trial, equalize=True)
 
-and then, in a terminal: ``tensorboard --logdir runs``. What was logged can be read
-back, and ``annarchy-tb ls`` lists the runs.
+and then, in a terminal: ``tensorboard --logdir runs``. All data can be read back, and
+``annarchy-tb ls`` lists the runs.
 
 .. code-block:: python
 
@@ -40,8 +40,8 @@ __version__ = "0.1.0"
 
 __all__ = ["Logger", "Run", "SummaryWriter", "figure_style", "find_runs"]
 
-# The module of each name. None is imported before it is used: many need only one, and
-# some are slow (tensorboardX and protobuf, and torch where it is installed).
+# The module of each name. None is imported before it is used: most scripts need only
+# one, and some are slow (tensorboardX and protobuf, and torch if it is installed).
 _MODULES = {
     "Logger": "logger",
     "Run": "reading.run",

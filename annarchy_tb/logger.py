@@ -1,4 +1,4 @@
-"""The Logger: how a run begins and ends, and the list of all that it can log."""
+"""The Logger: the start and end of a run, and all methods that log to it."""
 
 from __future__ import annotations
 
@@ -43,77 +43,78 @@ if TYPE_CHECKING:
 
 
 class Logger:
-    """Write what a simulation does to TensorBoard's event files.
+    """A run of a simulation, logged to TensorBoard's event files.
 
     Parameters
     ----------
     logdir : str or path, default "runs/"
-        The directory of all runs: what ``tensorboard --logdir`` is given. It is made
-        where it is missing.
+        The directory of all runs, to be passed to ``tensorboard --logdir``. It is
+        created if it does not exist.
     experiment : str, optional
-        The name of this run, a directory below `logdir`. If it exists, the run is
-        appended to: nothing is lost, and steps go on from what is there. By default
-        ``<month><day>_<time>_<host>``, and always a new directory.
+        The name of this run, a directory below `logdir`. If the run exists, data is
+        appended and automatic steps continue from the last one. The default name is
+        ``<month><day>_<time>_<host>``; such a run always gets a new directory.
     resume : bool, default False
-        Go on in the run `experiment` from its last checkpoint (see `save_checkpoint`):
-        what was logged since is cut off, and kept in ``<run>/checkpoints``. Where there
-        is no checkpoint, that is everything, and where there is no run, it begins. A
-        TensorBoard that is already running has to be started again, to forget what was
-        cut off.
+        Resume the run `experiment` from its last checkpoint (see `save_checkpoint`).
+        Data logged since the checkpoint is cut off, and kept in ``<run>/checkpoints``;
+        without a checkpoint, this is all of the run's data. If the run does not exist,
+        it is started. Restart a running TensorBoard afterwards: until then, it still
+        shows the data cut off.
     dt : float, optional
-        The solver's step in `time_unit`. With it, a step left out is counted from
-        ``time=``, as the nearest whole number of solver steps.
+        The solver's time step in `time_unit`. If it is given, a step that is left out
+        is computed from ``time=``, as the nearest whole number of solver steps.
     time_unit : {"ms", "s", "us", "min", "h", "d", "ns", "ps", "fs"}, default "ms"
         The unit of ``time=`` and of `dt`.
 
     Raises
     ------
     OSError
-        If the run's directory or its event file can't be made; the error names it.
+        If the run's directory or its event file can't be created; the error names it.
     RuntimeError
-        If the run to resume is still being written, as far as that is known: by a
-        process of this host.
+        If the run to resume is still being written by a process of this host; processes
+        of other hosts can't be detected.
 
     Notes
     -----
-    These arguments are common to `log` and all ``add_*`` methods that take them.
+    These arguments have the same meaning in `log` and all ``add_*`` methods.
 
     tag : str
-        The name of the plot, kept as it is given. ``"Group/Name"`` is shown in the
-        section *Group*. A tag holds one kind of data.
+        The name of the plot, used unchanged. ``"Group/Name"`` is shown in the section
+        *Group*. A tag holds one kind of data.
     step : int, optional
-        The place on the horizontal axis: the trial, say. A whole number of 64 bits; a
-        float within 1e-6 of one will do. Left out, it is one more than the tag's last
-        step, from 0. The steps of a tag should increase: where one does not,
-        TensorBoard hides the tag's points from there on, and a warning says so.
+        The position on the horizontal axis, for example the trial: a whole number of 64
+        bits, or a float within 1e-6 of one. If left out, it is one more than the tag's
+        last step, starting at 0. The steps of a tag should increase: if one does not, a
+        warning is given, and TensorBoard hides the tag's earlier points from that step
+        on.
     time : float, optional
         Simulated time in `time_unit`. TensorBoard's RELATIVE axis then shows simulated
-        time (and its WALL axis simulated dates). A unit shorter than a microsecond is
-        drawn as a second.
+        time (and its WALL axis simulated dates). Units shorter than a microsecond are
+        drawn as if they were seconds.
 
-    Where an argument is not what it must be, they raise TypeError or ValueError, and
-    once the Logger is closed, ValueError. Nothing is written then, and what was logged
-    before stays whole.
+    Invalid arguments raise TypeError or ValueError, and calls on a closed Logger raise
+    ValueError. Nothing is then written, and earlier data is unaffected.
 
-    When one of them returns, the data is the operating system's: it reaches the file
-    however the process dies. What came after the last `flush` may be lost when the
-    power fails. While the disk is full, what is logged waits in memory, up to 64 MiB a
-    run, and the simulation goes on; warnings say so. That somebody deleted the run's
-    files is noticed by `flush` and `close`.
+    When one of these methods returns, the data has been handed to the operating system,
+    and reaches the file however the process ends. Data logged after the last `flush`
+    may be lost in a power failure. While the disk is full, records wait in memory and
+    the simulation continues, with warnings; they are lost if the process is killed, and
+    above 64 MiB per run the oldest are dropped. Deleted files of the run are detected
+    by `flush` and `close`.
 
-    Threads may share a Logger if each logs tags of its own. A forked process may go on
-    with the Logger it inherited: it writes to a file of its own, and the status of the
-    run stays with the process that made the Logger.
+    Threads may share a Logger if each logs different tags. A forked process may keep
+    using the Logger it inherited: it writes to a separate event file, and only the
+    process that made the Logger sets the status of the run.
     """
 
     _run: RunState
     _info: InfoFile
-    _process: int | None  # that made the Logger, and decides how the run ends
+    _process: int | None  # the one that made the Logger; it sets the final status
     _has_parameters: bool
     _last: Last | None
     _writer: SummaryWriter | None
 
-    # What the fastest methods need, at hand.
+    # References for the fastest methods.
     _file: EventFile
     _groups: dict[tuple[str, ...], Group]
     _scalar_records: dict[str, tuple[TagState, ScalarRecords]]
@@ -128,7 +129,7 @@ class Logger:
         dt: float | None = None,
         time_unit: str = "ms",
     ) -> None:
-        # Not needed before there is a run, and slow to import.
+        # Slow to import, and not needed before there is a run.
         from annarchy_tb.run.info_file import InfoFile
 
         clock = Clock(time_unit, dt)
@@ -138,7 +139,7 @@ class Logger:
                 path = inside(parent, experiment)
             path.mkdir(parents=True, exist_ok=True)
         elif resume:
-            raise ValueError("Logger: resume needs the name of the run, as experiment")
+            raise ValueError("Logger: resume needs the name of the run: experiment=")
         else:
             path = claim(parent, names.default_run())
         self._info = InfoFile(path)
@@ -149,7 +150,7 @@ class Logger:
             directory = RunDirectory(path)
             directory.file.open()
         except BaseException:
-            self._info.release()  # nobody writes the run
+            self._info.release()  # no Logger writes the run
             raise
         self._run = RunState(directory, clock, self._info.started)
         self._has_parameters = False
@@ -161,7 +162,7 @@ class Logger:
         logging.getLogger("annarchy_tb").info("logging to %s", path)
 
     def _go_back(self, path: Path, existed: bool) -> None:
-        """Take the run back to its last checkpoint."""
+        """Rewind the run to its last checkpoint."""
         from annarchy_tb.run import checkpoints
 
         restarts = (self._info.info.restarts or 0) + 1
@@ -174,7 +175,7 @@ class Logger:
         )
 
     def _look_up(self) -> None:
-        """Keep at hand what the fastest methods need."""
+        """Set the references for the fastest methods."""
         self._file = self._run.directory.file
         self._groups = self._run.directory.ledger.groups
         self._scalar_records = self._run.scalar_records
@@ -194,13 +195,13 @@ class Logger:
 
     @property
     def time_unit(self) -> str:
-        """The unit of ``time=``, as it was given."""
+        """The unit of ``time=``, as given."""
         return self._run.clock.unit
 
     def __repr__(self) -> str:
         return f"<Logger {self.run_dir}{' (closed)' if self.closed else ''}>"
 
-    # -- all that can be logged --------------------------------------------------------
+    # -- logging -----------------------------------------------------------------------
 
     add_scalar, add_scalars, log = scalar.add_scalar, scalar.add_scalars, scalar.log
     add_series = series.add_series
@@ -222,8 +223,8 @@ class Logger:
     def last(self) -> Last:
         """The last value of each tag of numbers, such as ``logger.last["Accuracy"]``.
 
-        It is read from the run's files when it is asked for, in single precision, and
-        logging does nothing for it; see `annarchy_tb.reading.Last`.
+        The values are read from the run's files on demand, in single precision, and
+        cost nothing while logging; see `annarchy_tb.reading.Last`.
         """
         from annarchy_tb.reading.last import Last
 
@@ -233,7 +234,7 @@ class Logger:
 
     @property
     def writer(self) -> SummaryWriter:
-        """tensorboardX's whole SummaryWriter on this run's file, for all other kinds.
+        """tensorboardX's full SummaryWriter on this run's file, for all other kinds.
 
         ``logger.writer.add_mesh(...)``, ``add_pr_curve``, ``add_embedding``,
         ``add_custom_scalars`` and so on, as in https://tensorboardx.readthedocs.io.
@@ -252,29 +253,29 @@ class Logger:
     # -- files, checkpoints ------------------------------------------------------------
 
     def path(self, name: str | os.PathLike[str]) -> Path:
-        """Return a path inside the run's directory, for a file of your own.
+        """Return a path inside the run's directory, for one of your own files.
 
         Parameters
         ----------
         name : str or path
-            A relative path, such as ``"net.npz"`` or ``"weights/trial3.npy"``. Its
-            directory is made where it is missing.
+            A relative path, such as ``"net.npz"`` or ``"weights/trial3.npy"``. Missing
+            directories are created.
 
         Raises
         ------
         ValueError
-            If it leads out of the run, or has a name that the run itself needs.
+            If the path leads out of the run, or has a name reserved for the run itself.
         """
         relative = Path(os.path.normpath(name))
         first = relative.parts[0] if relative.parts else ""
         if relative.is_absolute() or first in ("", ".."):
-            raise ValueError(f"path: name must lead into the run, got {describe(name)}")
+            raise ValueError(f"path: name must be inside the run, got {describe(name)}")
         if (
             first == names.CHECKPOINTS
             or names.RUN_JSON in relative.parts
             or harmless(str(relative)) != str(relative)
         ):
-            raise ValueError(f"path: the run itself needs this name: {describe(name)}")
+            raise ValueError(f"path: this name is reserved: {describe(name)}")
         path = self.run_dir / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -282,38 +283,39 @@ class Logger:
     def save_checkpoint(
         self, state: object, step: SupportsFloat, *, keep: int = 2
     ) -> None:
-        """Save the state of the simulation, to go on from if the run is interrupted.
+        """Save the state of the simulation, to resume from if the run is interrupted.
 
-        With it goes how far the run is: ``Logger(experiment=..., resume=True)`` takes
-        the event files back to here. When it returns, all is on the disk itself; if the
-        process dies before, the checkpoint before this one stands.
+        The checkpoint includes the progress of the run:
+        ``Logger(experiment=..., resume=True)`` takes the event files back to this
+        point. When the call returns, everything is on the disk itself; if the process
+        dies earlier, the previous checkpoint remains valid.
 
         Parameters
         ----------
         state : object
-            Anything that pickle takes, but not the Logger itself. A network that saves
-            itself can be given `path`: ``net.save(str(logger.path("net.npz")))``.
+            Any object that can be pickled, except the Logger itself. A network that
+            saves itself can write to `path`: ``net.save(str(logger.path("net.npz")))``.
         step : int
-            The place in the simulation, given back by `load_checkpoint`: the trial,
-            say.
+            The position in the simulation, for example the trial; `load_checkpoint`
+            returns it.
         keep : int, default 2
-            How many checkpoints are kept, this one among them; older ones are removed.
+            How many checkpoints to keep, including this one; older ones are removed.
 
         Raises
         ------
         OSError
-            If the disk does not take it, or records still wait for room on it.
+            If it can't be written, or records still wait for room on a full disk.
         RuntimeError
-            In a process that only has a copy of the Logger, or a forked one.
+            In a forked process, or if this Logger is a copy.
         Exception
-            Whatever pickle raises for a state that can't be pickled.
+            Any exception that pickle raises for a state that can't be pickled.
         """
         from annarchy_tb.run import checkpoints
 
         self._run.check_open()
         if os.getpid() != self._process:
             raise RuntimeError(
-                "save_checkpoint: only the process that made the Logger saves its run"
+                "save_checkpoint: only the process that made the Logger may save it"
             )
         with naming("save_checkpoint", None):
             whole, keep = whole_step(step), as_count("keep", keep)
@@ -326,23 +328,23 @@ class Logger:
         self._info.update(checkpoint=whole)
 
     def load_checkpoint(self, default: Any = None) -> Any:
-        """Return what was saved last.
+        """Return the state and the step of the last checkpoint.
 
         Parameters
         ----------
         default : object, optional
-            What to return where there is no checkpoint.
+            The value to return if there is no checkpoint.
 
         Returns
         -------
         state, step
-            As they were given to `save_checkpoint`; or `default`.
+            The arguments of the last `save_checkpoint`; or `default`.
 
         Notes
         -----
-        Unpickling runs code that the file tells it to. Only the run's own
-        ``checkpoints`` are looked into, so resume only runs whose directories nobody
-        else could write to.
+        Unpickling can run arbitrary code from the file. Only the run's own
+        ``checkpoints`` are read, so resume only runs whose directories nobody else
+        could write to.
         """
         from annarchy_tb.run import checkpoints
 
@@ -355,24 +357,25 @@ class Logger:
     def flush(self) -> None:
         """Wait until everything logged is on the disk itself.
 
-        Only a power failure makes this necessary: what was logged is the operating
-        system's already.
+        This protects against power failures only: the data was already handed to the
+        operating system when it was logged.
 
         Raises
         ------
         OSError
-            If records wait for room on a full disk, or somebody deleted the files.
+            If records wait for room on a full disk, or the files were deleted.
         """
         self._run.check_open()
         self._run.directory.flush()
 
     def close(self) -> None:
-        """Close the run as a success. A second call does nothing.
+        """Close the run as finished. A second call does nothing.
 
         Raises
         ------
         OSError
-            If records could not be written, for the disk is full: it counts them.
+            If records could not be written because the disk is full; the error gives
+            their number.
         """
         self._close(None)
 
@@ -391,8 +394,8 @@ class Logger:
         self._close(None if left else error)
 
     def __getstate__(self) -> dict[str, object]:
-        # In another process, or as a copy, it continues the same run with a file of its
-        # own, and leaves the status to the process that made the Logger.
+        # In another process, or as a copy, it continues the same run with a separate
+        # file, and leaves the status to the process that made the Logger.
         kept = ("_run", "_has_parameters", "_info")
         return {**{name: self.__dict__[name] for name in kept}, "_process": None}
 
@@ -420,13 +423,13 @@ class Logger:
     def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
             return
-        # A forked process that ends does not end the run.
+        # The end of a forked process is not the end of the run.
         own = os.getpid() == self._process
         failed: Exception | None = None
         for window in list(self._run.pending):
             try:
                 window.flush()
-            except Exception as problem:  # the others are logged all the same
+            except Exception as problem:  # still log the others
                 failed = failed or problem
         self._close_files(own, error or failed)
         if failed is not None and error is None:
@@ -445,17 +448,17 @@ class Logger:
             message = f"{lost} records of {self.run_dir} could not be written"
             if error is None:
                 raise OSError(errno.ENOSPC, f"{message}: the disk is full")
-            warn(f"{message}: the disk is full")  # the error itself says more
+            warn(f"{message}: the disk is full")  # `error` propagates instead
 
     def _write_end(self, error: BaseException | None) -> None:
-        """Write to the event file how the run ended."""
+        """Write the final status and table of the run to its event file."""
         if parameters.START_TAG in self._run.directory.ledger:
             status = parameters.SUCCESS if error is None else parameters.FAILURE
             self._run.append(parameters.end_value(status, now()))
         parameters.write_table(self)
 
 
-# The methods of other modules are the Logger's, also to pickle and to introspection.
+# Methods from other modules belong to the Logger, also for pickle and introspection.
 for _name, _method in list(vars(Logger).items()):
     if isinstance(_method, FunctionType):
         _method.__module__ = __name__

@@ -29,12 +29,12 @@ def track(
     Parameters
     ----------
     items : iterable
-        What the loop iterates over.
+        The items of the loop.
     show : str, or sequence of str
         Tags whose last values are shown after the bar.
     visible : bool, optional
-        Whether there is a bar. By default there is one on a terminal and in
-        notebooks, and none in the files of a batch job.
+        Whether to show the bar. By default it is shown on a terminal and in notebooks,
+        but not in the output files of batch jobs.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def _bar(
     show: tuple[str, ...],
     visible: bool | None,
 ) -> tqdm[Item]:
-    """Return a progress bar over `items`, with some of the last values after it."""
+    """Return a progress bar over `items`, followed by some of the last values."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]
@@ -76,7 +76,7 @@ def _bar(
 
         @property
         def format_dict(self) -> dict[str, Any]:
-            """What a bar consists of; it is asked whenever the bar is drawn."""
+            """The parts of the bar; read whenever it is drawn."""
             parts: dict[str, Any] = super().format_dict
             found = last.read() if show else {}
             shown = ", ".join(

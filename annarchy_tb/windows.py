@@ -1,4 +1,4 @@
-"""Windows: several values, one point. Averages over epochs, trials, or N values."""
+"""Windows that log one point for several values: means over epochs, or N values."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ METHOD = "window.add"
 Reduce = Literal["mean", "last", "min", "max", "sum"]
 Reducer = Callable[[list[float]], SupportsFloat]
 
-# How the next value is combined with those before; NaN stays, as in NumPy.
+# How the next value is combined with earlier ones; NaN propagates, as in NumPy.
 FOLDS: dict[str, Callable[[Any, float], Any]] = {
-    "mean": operator.add,  # of values times weights
+    "mean": operator.add,  # of the values times their weights
     "sum": operator.add,
     "last": lambda _, value: value,
     "min": lambda least, value: least if least <= value or least != least else value,
@@ -39,32 +39,32 @@ def window(
     every: int | None = None,
     reduce: Reduce | Reducer = "mean",
 ) -> Window:
-    """Return a window, which logs a single point for several values.
+    """Return a window, which logs one point for several values.
 
     Parameters
     ----------
     tag : str, or sequence of str
-        See `Logger`. With several, ``window.add`` takes a dict with a value for
+        See `Logger`. With several tags, ``window.add`` takes a dict with a value for
         each, and each point is one record.
     every : int, optional
-        How many values make a point. By default, all that are added in the ``with``
-        block of the window, or until ``window.flush()``.
+        The number of values per point. By default, a point is logged for all values
+        added in the window's ``with`` block, or until ``window.flush()``.
     reduce : {"mean", "last", "min", "max", "sum"} or callable, default "mean"
-        How one value is made of them; the mean is weighted. A callable takes the list
-        of the values, so they are all kept until then.
+        How the values are combined; the mean is weighted. A callable takes the list of
+        values, so all of them are kept until the point is logged.
 
     Returns
     -------
     Window
-        ``window.add(value, weight=1.0, step=None, time=None)`` takes a value; see
-        `annarchy_tb.windows.Window`. The values that it still holds when the Logger is
-        closed are logged then.
+        Add values by ``window.add(value, weight=1.0, step=None, time=None)``; see
+        `annarchy_tb.windows.Window`. Values still held when the Logger is closed are
+        then logged.
 
     Notes
     -----
-    Until its point is logged, a value is in the memory of this process: ``kill -9``
-    loses the values that windows hold, `flush` leaves them where they are, and no other
-    process gets them.
+    Until its point is logged, a value is kept in the memory of this process:
+    ``kill -9`` loses the values held by windows, `Logger.flush` does not write them,
+    and they are not passed on to other processes.
 
     Examples
     --------
@@ -81,10 +81,10 @@ def window(
 
 
 class Window:
-    """Takes values one by one, and logs a single point for several of them.
+    """A collector of values that logs one point for several of them.
 
-    `annarchy_tb.Logger.window` makes it. As a context manager, it logs the values that
-    it holds when the block ends, also if the block raises. It may be used again.
+    It is made by `annarchy_tb.Logger.window`. As a context manager, it logs the values
+    it holds when the block ends, even if the block raises. It can be reused.
     """
 
     _logger: Logger
@@ -94,7 +94,7 @@ class Window:
     _label: str
     _every: int | None
     _reduce: Reduce | Reducer
-    _process: int  # whose values are held
+    _process: int  # the one that added the values
     _number: int  # of values held
     _weight: float
     _held: list[Any]  # of each tag: its values combined so far, or a list of them
@@ -145,7 +145,7 @@ class Window:
         self._run.pending.pop(self, None)
 
     def __len__(self) -> int:
-        """Return how many values are held that are not logged yet."""
+        """Return the number of values held, that is, not logged yet."""
         return self._number
 
     def add(
@@ -155,22 +155,22 @@ class Window:
         step: SupportsFloat | None = None,
         time: SupportsFloat | None = None,
     ) -> None:
-        """Take a value, and log a point if it completes one.
+        """Add a value, and log a point if it completes one.
 
         Parameters
         ----------
         value : float, or dict of str to float
-            As in `annarchy_tb.Logger.add_scalar`. If the window has several tags, a
+            As in `annarchy_tb.Logger.add_scalar`; if the window has several tags, a
             dict with a value for each of them.
         weight : float, default 1.0
             Its weight in a mean, for example the size of a batch. Not negative.
         step, time
-            See `annarchy_tb.Logger`. The point has those of its last value.
+            See `annarchy_tb.Logger`. A point has the step and time of its last value.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not what it must be. The value does not count then.
+            If an argument is invalid. The value is then not added.
         """
         entry = self._entry(METHOD, step, time)
         numbers = self._numbers(entry, value)
@@ -182,7 +182,7 @@ class Window:
                 raise ValueError("only a mean has weights")
         entry.write_nothing()
         if self._number and self._process != os.getpid():
-            self._hold_nothing()  # the parent of a fork logs its own values
+            self._hold_nothing()  # values inherited by a fork are left to its parent
         if not self._number:
             self._process = os.getpid()
             self._run.pending[self] = None
@@ -195,7 +195,7 @@ class Window:
             try:
                 self.flush()
             except BaseException:
-                if self._number:  # the log was refused, and so the value is
+                if self._number:  # the point was refused, so the value is, too
                     self._number -= 1
                     self._weight, self._held, self._when = before
                     if callable(self._reduce):
@@ -204,7 +204,7 @@ class Window:
                 raise
 
     def _combined(self, numbers: list[float], weight: float) -> list[Any]:
-        """Return what is held once these numbers are, too."""
+        """Return the values held, combined with these numbers."""
         if callable(self._reduce):
             held = self._held or [[] for _ in numbers]
             for values, number in zip(held, numbers, strict=True):
@@ -216,9 +216,9 @@ class Window:
         return list(map(fold, self._held, numbers)) if self._held else numbers
 
     def flush(self) -> None:
-        """Log a point for the values that are held, if there are any.
+        """Log a point for the values held, if there are any.
 
-        Exceptions raised by a callable `reduce` propagate, and its values are dropped.
+        Exceptions raised by a callable `reduce` propagate, and the values are dropped.
         If the point is refused for another reason, the values are kept.
         """
         if not self._number or self._process != os.getpid():
@@ -240,7 +240,7 @@ class Window:
         self._hold_nothing()
 
     def _numbers(self, entry: Entry, value: Any) -> list[float]:
-        """Return the values of the tags, in their order."""
+        """Return the values in the order of the tags."""
         if isinstance(self._tag, str):
             return [entry.number(value)]
         with naming(METHOD, None):

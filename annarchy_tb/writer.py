@@ -1,10 +1,10 @@
-"""tensorboardX's whole SummaryWriter, on our event file.
+"""tensorboardX's full SummaryWriter, on our event files.
 
-tensorboardX sends everything that its ``add_*`` methods make through the file writer
-that ``SummaryWriter._get_file_writer()`` returns, and that one through its
-``event_writer``. Here the method returns a file writer whose ``event_writer`` is an
-event file of this package: no queue, no thread, no buffer. Two methods go round it,
-``add_scalars`` and ``add_hparams``, and are written anew.
+All events from tensorboardX's ``add_*`` methods pass through the file writer that
+``SummaryWriter._get_file_writer()`` returns, and through its ``event_writer``. Here,
+that method returns a file writer whose ``event_writer`` writes to an event file of this
+package: no queue, no thread, no buffer. Two methods bypass it, ``add_scalars`` and
+``add_hparams``, and are reimplemented.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ METHOD = "logger.writer"
 
 
 class _EventWriter:
-    """What tensorboardX calls an event writer: protobuf events into a run directory.
+    """tensorboardX's event writer: writes protobuf events into a run directory.
 
-    As part of a Logger, it refuses a value of another kind than its tag holds, and
+    As part of a Logger, it refuses a value if its tag holds another kind of data, and
     closing it leaves the Logger's files open.
     """
 
     def __init__(self, directory: RunDirectory, logged: RunState | None) -> None:
         self._directory = directory
-        self._logged = logged  # the run, if a Logger has it
+        self._logged = logged  # the run, if it has a Logger
 
     def get_logdir(self) -> str:
         return str(self._directory.path)
@@ -88,30 +88,30 @@ class _NoFileWriter(tbx.DummyFileWriter):  # type: ignore[misc]
 
 
 class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
-    """A drop-in for ``tensorboardX.SummaryWriter`` that can't lose what it was given.
+    """A drop-in for ``tensorboardX.SummaryWriter`` that loses no data if it is killed.
 
-    All methods and arguments are tensorboardX's
-    (https://tensorboardx.readthedocs.io). When a method returns, the data is the
-    kernel's. What differs:
+    All methods and arguments are those of tensorboardX
+    (https://tensorboardx.readthedocs.io). When a method returns, the data has been
+    handed to the operating system. Differences:
 
     - A second writer in a directory never truncates the file of the first.
     - `add_scalars` writes the curve ``key`` to ``<logdir>/<key>``, not to
       ``<logdir>/<tag>/<key>``: one run and one colour for all curves of that name.
-    - `add_hparams` writes the first, unnamed set into the run itself, later ones to
-      ``<logdir>/hparams``, ``<logdir>/hparams_1`` and so on, named ones to
-      ``<logdir>/<name>``, made a safe name for a directory. NumPy values, lists and
+    - `add_hparams` writes the first unnamed set to the run itself, and later ones to
+      ``<logdir>/hparams``, ``<logdir>/hparams_1`` and so on. Named sets are written to
+      ``<logdir>/<name>``, with unsafe characters replaced. NumPy values, lists and
       dicts are kept.
     - `max_queue`, `flush_secs` and `filename_suffix` have no effect.
 
     Parameters
     ----------
     logdir
-        The run's directory; left out, ``runs/<datetime>_<host>`` plus `comment`.
+        The run's directory; by default ``runs/<datetime>_<host>`` plus `comment`.
     comment, purge_step, write_to_disk, log_dir, comet_config
         As in tensorboardX.
     """
 
-    file_writer: Any  # what add_* write to; None after a close
+    file_writer: Any  # for the add_* methods; None after a close
     all_writers: Any
     _run: RunState
 
@@ -156,7 +156,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         return writer
 
     def _get_file_writer(self) -> tbx.FileWriter | tbx.DummyFileWriter:
-        """Return the file writer, and make a new one after a close."""
+        """Return the file writer; make a new one after a close."""
         if self.all_writers is None:
             self.file_writer = self._open()
             self.all_writers = {self.file_writer.get_logdir(): self.file_writer}
@@ -209,7 +209,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         name
             The sub-run to write to.
         global_step
-            The step of the metrics; left out, 1 + the tag's last one.
+            The step of the metrics; by default, one more than the tag's last step.
         """
         self._get_file_writer()
         params = parameters.flatten(hparam_dict)
@@ -262,7 +262,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
 class LoggerWriter(SummaryWriter):
     """The SummaryWriter of a Logger: the same files, and the same rules for tags.
 
-    The Logger decides about the run's own parameters, because it writes their status.
+    The run's own parameters are left to the Logger, since it writes their status.
     """
 
     def __init__(
@@ -297,5 +297,5 @@ class LoggerWriter(SummaryWriter):
 
 
 def _standalone(path: Path) -> RunState:
-    """Return the state of a run that has no Logger."""
+    """Return the state of a run without a Logger."""
     return RunState(RunDirectory(path), Clock("ms", None), now())
