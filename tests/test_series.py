@@ -203,7 +203,7 @@ def test_steps_that_do_not_increase_warn_once(
         ((["a", "b"], [1, 2]), ValueError, r"shape \(N, 2\), got \(2,\)"),
         ((["a", "b"], [[1, 2, 3]]), ValueError, r"shape \(N, 2\), got \(1, 3\)"),
         ((["a", "a"], [[1, 2]]), ValueError, "distinct"),
-        (("a", [1, 2], [1]), ValueError, "steps must be as many as values, 2, got 1"),
+        (("a", [1, 2], [1]), ValueError, "must have the length of values, 2, got 1"),
         (("a", [1, 2], [1, 2.5]), ValueError, "steps? must be .*whole.*got"),
         (("a", [1, 2], [1, 1e30]), ValueError, "64 bits"),
         (("a", [1, 2], ["x", "y"]), TypeError, "steps must be an array of numbers"),
@@ -230,7 +230,7 @@ def test_what_is_no_series_is_refused(
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        ([1.0], "times must be as many as values"),
+        ([1.0], "times must have the length of values"),
         ([1.0, np.inf], "times must be finite"),
     ],
 )

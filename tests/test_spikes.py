@@ -168,7 +168,7 @@ def test_arrays_with_a_unit_are_plain_numbers() -> None:
 @pytest.mark.parametrize(
     ("spikes", "message"),
     [
-        (([1.0, 2.0], [0]), "must be equally many, got 2 and 1"),
+        (([1.0, 2.0], [0]), "must have the same length, got 2 and 1"),
         (([1.0], [-1]), "ranks must be whole numbers from 0, got -1"),
         (([1.0], [0.5]), "ranks must be whole numbers"),
         (([1.0], [np.nan]), "ranks must be whole numbers from 0, got nan"),
@@ -180,7 +180,7 @@ def test_arrays_with_a_unit_are_plain_numbers() -> None:
         ((1.0, 2, 3), r"must be \(times, ranks\), got tuple of length 3"),
         (
             {"spike": {0: [1]}},
-            r"got \['spike'\]; pass what is in it: spikes\['spike'\]",
+            r"got \['spike'\]; pass an item of the dict: spikes\['spike'\]",
         ),
         ({-1: [1]}, "keys of spikes must be whole numbers from 0, got -1"),
         ({0: [-1]}, "must be at 0 or later"),
@@ -188,9 +188,9 @@ def test_arrays_with_a_unit_are_plain_numbers() -> None:
         ({0: [1, [2]]}, "steps of neuron 0 must be a list of numbers, got list"),
         ({0: [None]}, "steps of spikes must be finite"),
         ({0: ["a"]}, "steps of spikes must be an array of numbers"),
-        (np.full((2, 2), 0.5), "other numbers than 0 and 1"),
-        (np.array([[np.nan, 1.0]]), "other numbers than 0 and 1"),
-        (np.array([[0, 2]]), "other numbers than 0 and 1"),
+        (np.full((2, 2), 0.5), "numbers other than 0 and 1"),
+        (np.array([[np.nan, 1.0]]), "numbers other than 0 and 1"),
+        (np.array([[0, 2]]), "numbers other than 0 and 1"),
         (np.zeros(5, bool), r"\(times, ranks\), or a bool array of shape \(T, N\)"),
         ([1.0, 2.0], "got list of length 2"),
         ([[1.0], [2, 3]], "got list of length 2"),

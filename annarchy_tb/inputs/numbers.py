@@ -1,4 +1,4 @@
-"""Convert numbers, and dicts of numbers, to Python's floats."""
+"""Conversion of numbers, and dicts of numbers, to Python floats."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from annarchy_tb.inputs.arrays import unmasked
 from annarchy_tb.inputs.messages import describe
 
-LARGEST = (2 - 2**-24) * 2.0**127  # from here on, single precision has only infinity
+LARGEST = (2 - 2**-24) * 2.0**127  # from this on, single precision is infinite
 
-Warn = Callable[[str, str], None]  # takes a subject, to warn of once, and a message
+Warn = Callable[[str, str], None]  # takes a subject, warned of once, and a message
 
 
 def as_number(value: object, warn: Warn) -> float:
@@ -53,7 +53,7 @@ def as_names(values: object) -> tuple[str, ...]:
     Raises
     ------
     TypeError
-        If it is no mapping, or a name is not a str.
+        If it is not a mapping, or a name is not a str.
     """
     if not isinstance(values, Mapping):
         raise TypeError(
@@ -66,7 +66,7 @@ def as_names(values: object) -> tuple[str, ...]:
 
 
 def as_count(name: str, given: Any, most: int | None = None) -> int:
-    """Return a whole number of at least 1, of any integer type but bool.
+    """Return a whole number of at least 1 as an int; bools are not whole numbers.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def as_count(name: str, given: Any, most: int | None = None) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is not one.
+        If it is not such a number.
     """
     bounds = "from 1" if most is None else f"from 1 to {most}"
     whole = isinstance(given, Integral) and not isinstance(given, bool)

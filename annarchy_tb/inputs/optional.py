@@ -1,4 +1,4 @@
-"""Import packages that are optional, or too heavy to import before they are needed."""
+"""Imports of packages that are optional, or slow to import."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def optional(module: str, caller: str, install: str) -> Any:
     Raises
     ------
     ImportError
-        If it is missing; the error names what to install.
+        If it is missing; the error says how to install it.
     """
     try:
         return import_module(module)
     except ImportError as error:
         if error.name is None or not module.startswith(error.name):
-            raise  # the module is there, and something that it needs is not
+            raise  # the module exists, but something it needs is missing
         name = module.partition(".")[0]
         raise ImportError(f"{caller} needs {name}: pip install {install}") from None

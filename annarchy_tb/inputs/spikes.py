@@ -1,4 +1,4 @@
-"""Spikes: convert all the forms that they come in to one."""
+"""Conversion of spikes from all supported forms to one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LIMIT = 2**62  # of ranks
 
 
 class Spikes(NamedTuple):
-    """When which neuron fired, one entry a spike.
+    """Spikes, with one entry for each.
 
-    `times` (K,) float64 and `ranks` (K,) int64, in any order; how many `neurons` there
-    are; and the `duration` where it is known, in the unit of the times.
+    `times` (K,) float64 and `ranks` (K,) int64, in any order; the number of `neurons`;
+    and the `duration` if it is known, in the unit of the times.
     """
 
     times: NDArray[np.float64]
@@ -29,7 +29,7 @@ class Spikes(NamedTuple):
 
 
 def collect(spikes: object) -> Spikes:
-    """Bring all forms that spikes come in to one."""
+    """Convert spikes of any supported form."""
     if isinstance(spikes, Mapping):
         return _from_dict(spikes)
     if isinstance(spikes, tuple):
@@ -45,7 +45,7 @@ def _from_dict(spikes: Mapping[Any, Any]) -> Spikes:
         key = "spike" if "spike" in names else names[0]
         raise TypeError(
             f"the keys of spikes must be ranks of neurons, got {names}; "
-            f"pass what is in it: spikes[{key!r}]"
+            f"pass an item of the dict: spikes[{key!r}]"
         )
     keys = as_ranks("the keys of spikes", list(spikes), LIMIT)
     steps = [_flat(key, given) for key, given in spikes.items()]
@@ -70,14 +70,15 @@ def _from_pair(first: object, second: object) -> Spikes:
     times, ranks = _times("times", first), as_ranks("ranks", second, LIMIT)
     if len(times) != len(ranks):
         raise ValueError(
-            f"times and ranks must be equally many, got {len(times)} and {len(ranks)}"
+            f"times and ranks must have the same length, "
+            f"got {len(times)} and {len(ranks)}"
         )
     return Spikes(times, ranks, int(ranks.max(initial=-1)) + 1, None)
 
 
 def _from_array(spikes: object) -> Spikes:
     rule = (
-        "spikes must be {rank: [steps]}, as of monitor.get('spike'), a tuple "
+        "spikes must be {rank: [steps]}, as from monitor.get('spike'), a tuple "
         "(times, ranks), or a bool array of shape (T, N)"
     )
     try:
@@ -90,7 +91,7 @@ def _from_array(spikes: object) -> Spikes:
         fired = array != 0
         if not (array[fired] == 1).all():
             raise ValueError(
-                f"{rule}, got {describe(spikes)} with other numbers than 0 and 1"
+                f"{rule}, got {describe(spikes)} with numbers other than 0 and 1"
             )
         array = fired
     steps, neurons = array.shape

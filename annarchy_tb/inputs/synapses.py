@@ -1,4 +1,4 @@
-"""Synapses: convert all the forms that weight matrices come in to two."""
+"""Conversion of weight matrices from all supported forms to two."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Synapses(NamedTuple):
 
 
 def collect(matrix: Any) -> NDArray[Any] | Synapses:
-    """Bring all forms that matrices come in to two: dense with NaN, or sparse.
+    """Convert a matrix of any supported form to a dense one with NaN, or a sparse one.
 
     Parameters
     ----------
     matrix
         An array of shape ``(H, W)``; a projection of ANNarchy; an object with
-        ``tocsr()``, as the matrices and arrays of scipy.sparse have; a tuple
-        ``(weights, pre_ranks)`` of lists, one a row; or a tuple ``(pre, post,
-        weights)`` of three arrays of shape ``(K,)``.
+        ``tocsr()``, like the matrices and arrays of scipy.sparse; a tuple ``(weights,
+        pre_ranks)`` of lists, one per row; or a tuple ``(pre, post, weights)`` of three
+        arrays of shape ``(K,)``.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def collect(matrix: Any) -> NDArray[Any] | Synapses:
     else:
         found = _from_array(matrix)
     if 0 in found.shape:
-        raise ValueError(f"{RULE}, got one without entries, {found.shape}")
+        raise ValueError(f"{RULE}, got an empty one, {found.shape}")
     return found
 
 
@@ -71,7 +71,7 @@ def _from_array(matrix: object) -> NDArray[Any]:
         raise TypeError(f"{RULE}, got {describe(matrix)}{hint}") from None
     if array.ndim != 2:
         hints = (
-            "where all weights are one number, pass proj instead of proj.w",
+            "if all weights are one number, pass proj instead of proj.w",
             "reshape it, as in w.reshape(10, 10)",
             "add_images takes several at once",
         )
@@ -85,7 +85,7 @@ def _from_sparse(matrix: Any) -> Synapses:
         raise ValueError(f"{RULE}, got {describe(matrix)}")
     rows = matrix.tocsr()
     if not rows.has_canonical_format:
-        rows = rows.copy()  # the user's stays as it is
+        rows = rows.copy()  # don't change the user's
         rows.sum_duplicates()
     found = rows.tocoo()
     values = numbers("the values of matrix", found.data)
@@ -98,7 +98,7 @@ def _from_projection(projection: Any) -> Synapses:
     found = _from_lists(projection.w, projection.pre_ranks)
     rows = as_ranks("post_ranks", projection.post_ranks, LIMIT)[found.rows]
     height, width = (
-        int(getattr(side, "population", side).size)  # of a view, the whole
+        int(getattr(side, "population", side).size)  # for views
         for side in (projection.post, projection.pre)
     )
     return found._replace(rows=rows, shape=(height, width))
@@ -107,7 +107,7 @@ def _from_projection(projection: Any) -> Synapses:
 def _from_lists(weights: Any, lists: Any) -> Synapses:
     if not _are_lists(lists):
         raise TypeError(
-            f"pre_ranks must be lists, one a row, got {describe(lists)}; "
+            f"pre_ranks must be lists, one per row, got {describe(lists)}; "
             f"pass (proj.w, proj.pre_ranks)"
         )
     lengths = [len(row) for row in lists]
@@ -118,7 +118,7 @@ def _from_lists(weights: Any, lists: Any) -> Synapses:
         values = numbers("weights", _joined(weights))
     else:
         raise ValueError(
-            "weights must be one number, or lists of the lengths of pre_ranks, "
+            "weights must be one number, or lists as long as those of pre_ranks, "
             f"got {describe(weights)}; pass (proj.w, proj.pre_ranks)"
         )
     rows = np.repeat(np.arange(len(lengths)), lengths)
@@ -142,7 +142,7 @@ def _from_triple(pre: object, post: object, weights: object) -> Synapses:
 
 
 def _are_lists(given: object) -> bool:
-    """Return whether something is ragged lists, or an array of them."""
+    """Return whether an object is a sequence of lists, or an array of them."""
     if isinstance(given, np.ndarray):
         given = list(given) if given.ndim and given.dtype.kind == "O" else None
     return isinstance(given, list | tuple) and all(

@@ -1,4 +1,4 @@
-"""Check tags: the names under which data is logged."""
+"""Checks of tags, the names under which data is logged."""
 
 from __future__ import annotations
 

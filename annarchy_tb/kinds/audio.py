@@ -1,4 +1,4 @@
-"""Sounds: samples to WAV, and back."""
+"""Sounds: samples stored as WAV, and read back."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from annarchy_tb.tfevents.schema import AUDIO
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
-CHANNELS = 8  # at most: more are mistaken for samples
-STORED = ("uint8", "int16", "int32")  # what WAV holds as it is
+CHANNELS = 8  # at most; more are probably samples
+STORED = ("uint8", "int16", "int32")  # types that WAV stores unchanged
 
 # -- logging ---------------------------------------------------------------------------
 
@@ -55,9 +55,9 @@ def add_audio(
         See `Logger`.
     sound : array-like
         Shape ``(T,)``, or ``(T, C)`` for C channels, at most 8. Floats from -1 to 1,
-        stored in 16 bits; or int16, int32, or uint8 (silence is 128), stored as they
-        are. Floats outside of this range are clipped, and NaN is silent, with a
-        warning. The array is not changed.
+        stored in 16 bits; or int16, int32 or uint8 (silence is 128), stored unchanged.
+        With a warning, floats outside this range are clipped, and NaN is silent. The
+        array is not changed.
     rate : int, default 44100
         Samples per second and channel, in Hz.
     """
@@ -66,15 +66,15 @@ def add_audio(
         samples = as_samples(sound)
         if samples.dtype.kind == "f":
             if not np.isfinite(samples).all():
-                entry.warn("finite", "NaN is silent, and infinity as loud as can be")
+                entry.warn("finite", "NaN is silent, and infinity has full volume")
             if np.fmax.reduce(np.abs(samples), axis=None) > 1:
-                entry.warn("range", "samples outside of -1..1 are clipped")
+                entry.warn("range", "samples outside -1..1 are clipped")
             samples = to_int16(samples)
         entry.write(encode(tag, samples, rate))
 
 
 def as_samples(sound: ArrayLike) -> NDArray[Any]:
-    """Return `sound` with shape ``(T, C)``, of a float type or one that WAV holds."""
+    """Return `sound` with shape ``(T, C)``, of a float type or one that WAV stores."""
     array = numbers("sound", sound)
     full = array[:, np.newaxis] if array.ndim == 1 else array
     if full.ndim != 2 or 0 in full.shape or full.shape[1] > CHANNELS:
@@ -85,21 +85,21 @@ def as_samples(sound: ArrayLike) -> NDArray[Any]:
         )
     if full.dtype.kind != "f" and full.dtype not in STORED:
         raise TypeError(
-            f"sound must hold floats from -1 to 1, or be int16, int32 or uint8, "
+            f"sound must have floats from -1 to 1, or be int16, int32 or uint8, "
             f"got {describe(array)}; convert it, as in sound.astype(np.int16)"
         )
     return full
 
 
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
-    """Turn floats from -1 to 1 into 16 bits; NaN becomes 0."""
+    """Convert floats from -1 to 1 to 16 bits; NaN becomes 0."""
     levels = np.clip(np.where(np.isnan(samples), 0, samples), -1, 1) * 32767
     found: NDArray[np.int16] = np.rint(levels).astype(np.int16)
     return found
 
 
 def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
-    """Encode samples of shape ``(T, C)``, in uint8, int16 or int32, as WAV."""
+    """Encode samples of shape ``(T, C)``, of type uint8, int16 or int32, as WAV."""
     length, channels = samples.shape
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
@@ -128,7 +128,7 @@ class Sounds(NamedTuple):
     ----------
     steps : array, shape ``(N,)``, int64
     sounds : list of N arrays, shape ``(T, C)``, uint8, int16 or int32
-        The samples of C channels, as they are stored.
+        The samples of C channels, as stored.
     rates : list of N int
         Samples per second and channel, in Hz.
     times : array, shape ``(N,)``, float64
@@ -149,14 +149,14 @@ def read(blocks: Iterable[Block], tag: str) -> Sounds:
 
 
 def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
-    """Yield the sounds that a value holds, with their rates: one, or those of a tensor.
+    """Yield the sounds in a value with their rates: one, or those of a tensor.
 
     Raises
     ------
     ValueError
-        If a sound is not WAV in whole numbers, as another writer may have stored it.
+        If a sound from another writer is not WAV with whole numbers.
     """
-    # A tensor holds each sound and a label for it.
+    # A tensor holds each sound, followed by its label.
     single = value.field == AUDIO.field
     for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[::2]:
         try:
@@ -165,7 +165,7 @@ def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
                 raw = np.frombuffer(file.readframes(length), np.uint8)
         except (wave.Error, EOFError) as error:
             raise ValueError(
-                f"the sound is not WAV in whole numbers: {error}"
+                f"the sound is not WAV with whole numbers: {error}"
             ) from None
         if width == 3:  # the upper bytes of 32 bits
             raw = np.pad(raw.reshape(-1, 3), ((0, 0), (1, 0))).reshape(-1)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
 
-# A card of TensorBoard is about 358 x 215 CSS pixels inside. Twice as many are sharp on
-# any screen: TensorBoard shrinks without smoothing, and by two that does no harm.
+# TensorBoard's cards are about 358 x 215 CSS pixels inside. Twice as many are sharp on
+# any screen: TensorBoard shrinks without smoothing, which is harmless by a factor of 2.
 STYLE: dict[Any, Any] = {
-    "figure.figsize": (3.6, 2.16),  # inches, so that a point is 1.4 CSS pixels
+    "figure.figsize": (3.6, 2.16),  # inches; a point is then 1.4 CSS pixels
     "figure.dpi": 200,
     "figure.constrained_layout.use": True,
     "font.size": 8,
@@ -39,17 +39,17 @@ STYLE: dict[Any, Any] = {
 
 
 def figure_style() -> AbstractContextManager[None]:
-    """Return a context in which new figures read well on TensorBoard's cards.
+    """Return a context in which new figures are readable on TensorBoard's cards.
 
-    They are as wide as a card (3.6 x 2.16 inches, 720 x 432 pixels), with small type
-    that does not overlap. Make and draw the figure inside: matplotlib reads the sizes
-    of titles, lines, legends and colour bars when they are drawn. After the block, its
-    settings are what they were.
+    The figures are as wide as a card (3.6 x 2.16 inches, 720 x 432 pixels), with small
+    type that does not overlap. Create and draw the figure inside the block: matplotlib
+    reads the sizes of titles, lines, legends and colour bars when they are drawn. After
+    the block, its settings are restored.
 
     Returns
     -------
     context manager
-        ``matplotlib.rc_context`` with these settings; a decorator, too.
+        ``matplotlib.rc_context`` with these settings; it can be used as a decorator.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def add_figure(
         It is drawn once, at its own size and dpi; there is no need to show it.
     close : bool, default True
         Close the figure, even if drawing it fails; if the call is refused because of
-        its arguments, the figure stays open. With False it stays as it was, with its
-        window.
+        its arguments, the figure stays open. With False, the figure and its window are
+        left as they were.
 
     Raises
     ------
@@ -122,9 +122,10 @@ def figures(
     Parameters
     ----------
     tag, step, time
-        See `Logger`. Several figures get a tag each, ``<tag>/<label>``: their label, as
-        in ``plt.figure("label")``, or else their number, counted from 1; a single one
-        has the tag itself.
+        See `Logger`. A single figure gets the tag itself. Several get the tags
+        ``<tag>/<label>``, with the label given in ``plt.figure("label")`` or, without
+        one, the figure's number, counted from 1. If two labels are equal, all figures
+        get numbers.
 
     Examples
     --------
@@ -134,7 +135,7 @@ def figures(
     ...     with logger.figures("Activity", 0):
     ...         _ = plt.plot([1, 2, 3])
     """
-    Entry(self._run, "figures", tag, IMAGE, step, time)  # refused before the block
+    Entry(self._run, "figures", tag, IMAGE, step, time)  # raise before the block runs
     before, current = _managers(), _current()
     try:
         yield
@@ -159,11 +160,11 @@ def add_open_figures(
     Parameters
     ----------
     tag, step, time
-        See `Logger`, and `figures` for the tags of several. If none is open, nothing is
-        written.
+        See `Logger`, and `figures` for the tags of several figures. If no figure is
+        open, nothing is written.
     """
     method = "add_open_figures"
-    Entry(self._run, method, tag, IMAGE, step, time)  # refused also if none is open
+    Entry(self._run, method, tag, IMAGE, step, time)  # raise even if none is open
     opened = _figures()
     _write(_entries(self, method, tag, opened, step, time), opened)
 
@@ -197,7 +198,7 @@ def _write(
 
 
 def check(figure: object) -> None:
-    """Raise TypeError if `figure` is not one of matplotlib's."""
+    """Raise TypeError if `figure` is not a matplotlib figure."""
     expected = optional("matplotlib.figure", "add_figure", "matplotlib").Figure
     if not isinstance(figure, expected):
         hint = "; pass its .figure" if hasattr(figure, "figure") else ""
@@ -212,15 +213,15 @@ def draw(figure: Figure) -> Pixels:
     Returns
     -------
     Pixels
-        Shape ``(H, W, 4)``, uint8; they hold until the figure is drawn again. The
-        figure keeps the canvas that it had.
+        Shape ``(H, W, 4)``, uint8; they are valid until the figure is drawn again. The
+        figure keeps its canvas.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas, stale = figure.canvas, figure.stale
     try:
-        # The canvas of a window is mostly an Agg canvas too. Drawn as the plain one,
-        # its window does not notice.
+        # The canvas of a window is usually an Agg canvas, too. Calling Agg's own draw
+        # leaves the window unaffected.
         agg = canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
         FigureCanvasAgg.draw(agg)  # type: ignore[no-untyped-call]
         return np.asarray(agg.buffer_rgba())  # type: ignore[no-untyped-call]
@@ -231,12 +232,12 @@ def draw(figure: Figure) -> Pixels:
 
 
 def _helpers() -> Any:
-    """Return the module that holds pyplot's figures, None while pyplot is unused."""
+    """Return the module that holds pyplot's figures, None if it is not loaded."""
     return sys.modules.get("matplotlib._pylab_helpers")
 
 
 def _managers() -> list[Any]:
-    """Return pyplot's managers of its figures, in the order of their numbers."""
+    """Return pyplot's figure managers, in the order of their numbers."""
     found = _helpers().Gcf.get_all_fig_managers() if _helpers() else []
     return sorted(found, key=lambda manager: manager.num)
 
@@ -246,13 +247,13 @@ def _current() -> Any:
 
 
 def _figures(before: Collection[Any] = ()) -> list[Figure]:
-    """Return pyplot's figures without those that these managers have."""
+    """Return pyplot's figures, except those of the managers in `before`."""
     kept = set(before)
     return [manager.canvas.figure for manager in _managers() if manager not in kept]
 
 
 def named(tag: str, found: Sequence[Figure]) -> list[tuple[str, Figure]]:
-    """Return figures with tags of their own: `tag` itself, if there is only one."""
+    """Pair each figure with its tag: `tag` itself if there is only one."""
     if len(found) == 1:
         return [(tag, found[0])]
     labels = [str(f.get_label()) or str(n) for n, f in enumerate(found, 1)]

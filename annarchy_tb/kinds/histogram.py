@@ -1,4 +1,4 @@
-"""Histograms: values to buckets, and back."""
+"""Histograms: values counted in buckets, and read back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BUCKETS = 64
 PARTS = np.arange(1, BUCKETS + 1) / BUCKETS
-BLOCK = 65536  # values at a time, so that the work stays in the processor's cache
+BLOCK = 65536  # values at a time, to stay within the processor's cache
 MOMENTS = struct.Struct("<" + "Bd" * 5)  # fields 1 to 5, each after its key
 
 # -- logging ---------------------------------------------------------------------------
@@ -40,24 +40,24 @@ def add_histogram(
     *,
     time: SupportsFloat | None = None,
 ) -> None:
-    """Log how values are distributed, in 64 buckets of equal width.
+    """Log the distribution of values, in 64 buckets of equal width.
 
     Parameters
     ----------
     tag, step, time
         See `Logger`.
     hist : array-like
-        Numbers in any shape and nesting: an array, ragged lists (as the weights of a
-        sparse projection are), object arrays, a single number, or a dict, of which the
-        values are taken. NaN and infinity are dropped with a warning. If nothing is
-        left, nothing is written.
+        Numbers in any shape and nesting: an array, ragged lists (such as the weights of
+        a sparse projection), object arrays, a single number, or a dict, whose values
+        are used. NaN and infinity are dropped with a warning. If no values remain,
+        nothing is written.
     """
     with Entry(self._run, "add_histogram", tag, HISTOGRAM, step, time) as entry:
         buckets, dropped = count(as_values(hist))
         if dropped:
             entry.warn("finite", "NaN and infinity are dropped")
         if buckets is None:
-            entry.warn("empty", "there are no finite values, and nothing is written")
+            entry.warn("empty", "there are no finite values, so nothing is written")
             entry.write_nothing()
         else:
             entry.write(encode(tag, buckets))
@@ -81,10 +81,11 @@ def encode(tag: str, buckets: Buckets) -> Parts:
 
 
 class Buckets(NamedTuple):
-    """A histogram as TensorFlow's ``HistogramProto`` has it.
+    """A histogram in the form of TensorFlow's ``HistogramProto``.
 
-    `limits` (K,) are the right edges, `counts` (K,) the values below each, both
-    float64. The first bucket begins at `min`, the last one ends at `max`.
+    `limits` (K,) are the right edges of the buckets, `counts` (K,) the numbers of
+    values in them, both float64. The first bucket begins at `min`, the last one ends at
+    `max`.
     """
 
     min: float
@@ -97,15 +98,15 @@ class Buckets(NamedTuple):
 
 
 def as_values(hist: object) -> NDArray[Any]:
-    """Return all numbers of any nesting as one array of shape ``(N,)``.
+    """Return all numbers in any nesting as one array of shape ``(N,)``.
 
     Takes arrays, lists of any depth (ragged too), object arrays, iterables, a single
-    number, and of a mapping its values.
+    number, and the values of a mapping.
 
     Raises
     ------
     TypeError
-        If there is something in it that is no number.
+        If it contains anything other than numbers.
     """
     if isinstance(hist, Mapping):
         hist = list(hist.values())
@@ -145,9 +146,10 @@ def _number(item: Any) -> float:
 def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
     """Count values into at most 64 buckets of equal width.
 
-    The buckets reach from the minimum to the maximum. Each inner run of empty buckets
-    is merged into one. A constant c fills one bucket of half a percent to each side.
-    The counts are exact; a value within rounding of an edge may fall to either side.
+    The buckets reach from the minimum to the maximum. Adjacent empty buckets are merged
+    into one. A constant c fills one bucket, from half a percent below to half a percent
+    above it. The counts are exact, except that a value within rounding error of an edge
+    may be counted on either side.
 
     Parameters
     ----------
@@ -159,7 +161,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
     buckets
         None if there is no finite value.
     dropped
-        How many values are NaN or infinite, and not counted.
+        The number of values that are NaN or infinite, and not counted.
     """
     number = len(values)
     if not number:
@@ -174,7 +176,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
     if low == high:
         return _constant(low, len(values)), dropped
 
-    # Neither the span nor its inverse nor a square may leave the range of the type.
+    # Neither the span, nor its inverse, nor a square may overflow or underflow.
     is_single = values.dtype == np.float32
     if not (is_single and high - low > 1e-30 and max(-low, high) < 1e18):
         values = values.astype(np.float64, copy=False)
@@ -188,7 +190,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
 
     counts = np.zeros(BUCKETS + 1, np.intp)
     total = squares = 0.0
-    # Only the sums of huge numbers overflow, and errstate takes time.
+    # Only sums of huge numbers can overflow, and errstate takes time.
     huge = max(-low, high) > 1e15
     with np.errstate(over="ignore", invalid="ignore") if huge else nullcontext():
         for start in range(0, len(values), BLOCK):
@@ -200,7 +202,7 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
     counts[-2] += counts[-1]  # the maximum belongs to the last bucket
     limits = low * (1 - PARTS) + high * PARTS
     filled = counts[:-1] > 0
-    filled[:-1] |= filled[1:]  # of a run of empty buckets, the one before a filled one
+    filled[:-1] |= filled[1:]  # keep the last of adjacent empty buckets
     limits, kept = limits[filled], counts[:-1][filled].astype(np.float64)
     return Buckets(low, high, len(values), total, squares, limits, kept), dropped
 
@@ -224,7 +226,7 @@ class Histograms(NamedTuple):
     ----------
     steps : array, shape ``(N,)``, int64
     histograms : list of N arrays, shape ``(K, 3)``, float64
-        A row for each bucket: its left edge, its right edge, and the number of values.
+        One row per bucket: its left edge, its right edge, and the number of values.
     times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """

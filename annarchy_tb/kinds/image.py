@@ -1,4 +1,4 @@
-"""Images: arrays to pixels, with equalizing and mosaics, and back."""
+"""Images: arrays drawn as pixels, rescaled or as a mosaic, and read back."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def add_image(
         See `Logger`.
     img : array-like
         Shape ``(H, W)`` or ``(H, W, 1)``: grey; ``(H, W, 3)``: RGB; ``(H, W, 4)``:
-        RGBA. Floats from 0 to 1, integers from 0 to 255, or bool. Values outside of
-        this range are clipped, and NaN and infinity are drawn black, with a warning.
-        The array is not changed.
+        RGBA. Floats from 0 to 1, integers from 0 to 255, or bool. With a warning,
+        values outside this range are clipped, and NaN and infinity are drawn black. The
+        array is not changed.
     equalize : bool, default False
         Rescale the image so that its minimum is black and its maximum white. A constant
         image is black.
@@ -83,12 +83,13 @@ def add_images(
         See `Logger`.
     img : array-like
         Shape ``(N, H, W)``, ``(N, H, W, 1)``, ``(N, H, W, 3)`` or ``(N, H, W, 4)``;
-        values as in `add_image`. They are laid out in ``ceil(sqrt(N))`` columns, with
-        grey lines between them.
+        values as in `add_image`. The images are laid out in ``ceil(sqrt(N))`` columns,
+        with grey lines between them.
     equalize : bool, default False
-        Rescale all images alike, by the minimum and the maximum of them all.
+        Rescale all images alike, by the minimum and maximum over all of them.
     equalize_per_image : bool, default False
-        Rescale each image by its own minimum and maximum.
+        Rescale each image by its own minimum and maximum, whether or not `equalize` is
+        set.
     """
     with Entry(self._run, "add_images", tag, IMAGE, step, time) as entry:
         array = as_images(img)
@@ -142,27 +143,27 @@ def as_images(img: ArrayLike) -> NDArray[Any]:
 
 
 def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[Remark]]:
-    """Turn numbers into grey or colour levels from 0 to 255.
+    """Convert numbers to grey or colour levels from 0 to 255.
 
     Floats are levels from 0 to 1, integers from 0 to 255, and booleans black or white.
-    What lies outside is clipped; NaN and infinity become black.
+    Values outside this range are clipped; NaN and infinity become black.
 
     Parameters
     ----------
     array
         Shape ``(..., H, W, C)``; it is not changed.
     equalize
-        Rescale what is finite to the full range of levels: ``"all"`` by the minimum and
-        the maximum of the whole array, ``"each"`` image by its own. A constant image
-        becomes black. Of four channels the last, alpha, stays as it is.
+        Rescale finite values to the full range of levels: ``"all"`` by the minimum and
+        maximum of the whole array, ``"each"`` image by its own. A constant image
+        becomes black. The last of four channels, alpha, is not rescaled.
 
     Returns
     -------
     pixels
         The same shape, uint8.
     remarks
-        The subject and the text of warnings about values that can't be drawn as they
-        are.
+        Warnings about values that can't be drawn as they are: the subject and the text
+        of each.
     """
     if equalize and array.shape[-1] == 4:
         colours, remarks = to_pixels(array[..., :3], equalize)
@@ -190,7 +191,7 @@ def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[R
     if equalize:
         with np.errstate(over="ignore"):
             span = high - low
-        if not np.isfinite(span).all():  # the widest range that there is
+        if not np.isfinite(span).all():  # wider than the range of floats
             levels, low, span = levels / 4, low / 4, high / 4 - low / 4
         levels = (levels - low) / np.where(span > 0, span, 1)
         top = 1.0
@@ -260,7 +261,7 @@ def read(blocks: Iterable[Block], tag: str) -> Images:
 
 
 def decode(value: Value) -> Iterator[NDArray[Any]]:
-    """Yield the images that a value holds: one, or those of a tensor."""
+    """Yield the images in a value: one, or those of a tensor."""
     from PIL import Image
 
     # A tensor holds width and height, then the images.

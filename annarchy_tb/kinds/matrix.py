@@ -1,4 +1,4 @@
-"""Matrices: weights drawn as an image, a colour for each synapse."""
+"""Matrices: weights drawn as an image, with a colour for each synapse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from annarchy_tb.tfevents.schema import IMAGE
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
-SIDE = 350  # pixels: a card of the IMAGES tab shows as many columns (TensorBoard 2.21)
+SIDE = 350  # pixels: the columns that a card of IMAGES shows (TensorBoard 2.21)
 
 
 def add_matrix(
@@ -28,35 +28,36 @@ def add_matrix(
     *,
     time: SupportsFloat | None = None,
 ) -> None:
-    """Log a matrix of weights as an image in colours.
+    """Log a matrix of weights as a colour image.
 
-    Row 0 is at the top and column 0 at the left: in ANNarchy, a row is a neuron
-    that receives, a column one that sends. The colours are evenly spaced to the
-    eye. They go from the smallest value to the largest, dark violet over red and
-    orange to light yellow; or, if there are both negative and positive values, from
-    light blue over dark grey, which is 0, to light red, the same range on both
-    sides. NaN, and synapses that do not exist, are black. The image has no scale:
-    `add_histogram` of the same weights shows their range, which may be another one
-    at each step.
+    Row 0 is at the top and column 0 at the left: in ANNarchy, rows are postsynaptic
+    neurons and columns presynaptic ones. The colours are evenly spaced to the eye.
+    They range from the smallest value to the largest, from dark violet through red
+    and orange to light yellow; or, if there are both negative and positive values,
+    from light blue through dark grey, which is 0, to light red, with the same range
+    on both sides. NaN and missing synapses are black. The image has no colour bar:
+    `add_histogram` of the same weights shows their range, which may differ from
+    step to step.
 
-    A side longer than 350 is drawn in fewer pixels, at most 350: each then shows,
-    of the values it stands for, the one farthest from 0, so that single synapses
-    are seen. (IMAGES shows that many; TIME SERIES makes pictures 215 pixels high,
-    and leaves out rows and columns of taller ones, unless they are at actual size.)
+    A side longer than 350 is reduced to at most 350 pixels: each pixel then shows
+    the value farthest from 0 among those it covers, so that single synapses are
+    visible. (IMAGES shows all 350 pixels; TIME SERIES draws images 215 pixels high
+    and leaves out rows and columns of taller ones, except at actual size.)
 
     Parameters
     ----------
     tag, step, time
         See `Logger`.
     matrix : array-like or object
-        An array of shape ``(H, W)``, masked or not, of any real type; a projection
-        of ANNarchy itself; a matrix or an array of scipy.sparse; a tuple
-        ``(weights, pre_ranks)`` of lists, one for each row, with the columns of its
-        synapses, as ``(proj.w, proj.pre_ranks)``; or a tuple ``(pre, post,
-        weights)`` of arrays of shape ``(K,)``, as Brian2's ``(S.i, S.j, S.w)``: the
-        row is ``post``, the column ``pre``; of several synapses between the same
-        two neurons, the one farthest from 0 is drawn. In both tuples, one number
-        stands for equal weights. Nothing is made dense, so it may be large.
+        An array of shape ``(H, W)``, masked or not, of any real type; an ANNarchy
+        projection; a matrix or array of scipy.sparse; a tuple ``(weights,
+        pre_ranks)`` of lists with one item per row, the weights and the columns of
+        its synapses, such as ``(proj.w, proj.pre_ranks)``; or a tuple ``(pre, post,
+        weights)`` of arrays of shape ``(K,)``, such as Brian2's ``(S.i, S.j,
+        S.w)``: the row is ``post``, the column ``pre``; of several synapses between
+        the same two neurons, the one farthest from 0 is drawn. In both tuples,
+        equal weights can be given as one number. Sparse matrices are not converted
+        to dense ones, so they may be large.
     """
     with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
         pixels, remarks = draw(collect(matrix))
@@ -64,28 +65,28 @@ def add_matrix(
 
 
 def draw(matrix: NDArray[Any] | Synapses) -> tuple[Pixels, list[Remark]]:
-    """Draw a matrix, a pixel an entry: row 0 at the top, column 0 at the left.
+    """Draw a matrix, one pixel per entry: row 0 at the top, column 0 at the left.
 
-    Where one side is longer than 350, a pixel stands for several entries in a row (or
-    column), and shows the one that is farthest from 0: no synapse is lost.
+    If a side is longer than 350, each pixel covers several adjacent entries, and shows
+    the one farthest from 0: no synapse is lost.
 
-    If some of what is drawn is negative and some positive, the colours diverge from 0,
-    which is dark grey, and are the same on both sides; else they go from the smallest
-    value to the largest, or, if there is one value only, from 0 to it.
+    If there are negative and positive values, the colours diverge from 0, which is dark
+    grey, with the same range on both sides. Otherwise they range from the smallest
+    value to the largest, or from 0 to the value if there is only one.
 
     Returns
     -------
     pixels
-        Shape ``(H, W, 3)`` with H, W <= 350, uint8. NaN, and what is not stored in a
-        sparse matrix, is black.
+        Shape ``(H, W, 3)`` with H, W <= 350, uint8. NaN, and entries that a sparse
+        matrix does not store, are black.
     remarks
-        What the user should know about values that could not be drawn as they are.
+        Warnings about values that can't be drawn as they are.
     """
     cells = _cells(matrix)
     finite = cells[np.isfinite(cells)]
     remarks: list[Remark] = []
     if np.isinf(cells).any():
-        message = "infinite values have the colour of the largest or smallest other"
+        message = "infinite values are drawn as the largest or smallest finite one"
         remarks.append(("finite", message))
     most = float(abs(finite).max(initial=0)) or 1.0
     # From -1 to 1, so that no difference overflows.
@@ -106,7 +107,7 @@ def draw(matrix: NDArray[Any] | Synapses) -> tuple[Pixels, list[Remark]]:
 
 
 def _cells(matrix: NDArray[Any] | Synapses) -> NDArray[np.float64]:
-    """Return what the pixels show: of several entries, the one farthest from 0."""
+    """Return the values of the pixels: of several entries, the one farthest from 0."""
     height, width = matrix.shape
     tall, wide = math.ceil(height / SIDE), math.ceil(width / SIDE)
     if isinstance(matrix, Synapses):

@@ -1,8 +1,8 @@
-"""Parameters and results: one row of TensorBoard's HPARAMS tab a run.
+"""Parameters and results: one row per run in TensorBoard's HPARAMS tab.
 
 The records go into the run's own file, so that a run is one row and no sub-run is
-needed. There is no ``_hparams_/experiment`` record: where it differs between runs it
-hides the columns of the others, and without it TensorBoard shows the union of all.
+needed. There is no ``_hparams_/experiment`` record: if it differs between runs, it
+hides columns of other runs; without it, TensorBoard shows the union of all columns.
 
 The field numbers are those of ``plugin_data.proto`` and ``api.proto`` in
 https://github.com/tensorflow/tensorboard, ``tensorboard/plugins/hparams``, and of
@@ -59,38 +59,38 @@ def add_parameters(
     *,
     group: str | None = None,
 ) -> None:
-    """Log the parameters of the run, once: its row in the HPARAMS tab.
+    """Log the parameters of the run, which make its row in the HPARAMS tab.
 
-    Call it at the start, so that a run that fails has its row too. The row's status is
-    SUCCESS or FAILURE once the Logger is closed, FAILURE if the ``with`` block was left
-    by an exception; the status of a run that was killed stays unknown.
+    Call it once, at the start, so that failed runs get a row, too. The row's status is
+    set when the Logger is closed: FAILURE if an exception ended the ``with`` block,
+    otherwise SUCCESS. The status of a killed run remains unknown.
 
     Parameters
     ----------
     params : dict
-        Numbers, bools and texts by their names. A dict inside is flattened with ``/``;
-        lists, functions and all else are shown as text. None, NaN and infinity leave
-        their cell empty.
+        Numbers, bools and texts by their names. Nested dicts are flattened with ``/``;
+        lists, functions and all other objects are shown as text. None, NaN and infinity
+        leave their cell empty.
     metrics : dict of str to float, optional
-        The results, if they are known already: see `add_metrics`. In the table, every
-        scalar of the run is a metric, with its last value.
+        The results, if already known: see `add_metrics`. In the table, every scalar of
+        the run is a metric, with its last value.
     group : str, optional
-        Runs of one group share a row, with the averages of their metrics and the
+        Runs of the same group share a row, with the averages of their metrics and the
         parameters of one of them: repetitions with other seeds, for example.
-        TensorBoard looks for a group's runs in all it shows, so the name must be unique
+        TensorBoard groups runs across everything it shows, so the name must be unique
         there.
 
     Raises
     ------
     RuntimeError
-        If the run's parameters were logged before.
+        If this Logger has already logged the run's parameters.
     """
     method, run = "add_parameters", self._run
     run.check_open()
     if self._has_parameters:
         raise RuntimeError(
-            f"{method}: the parameters of this run are logged already; a run has one "
-            f"set of them, so make one Logger per trial"
+            f"{method}: the parameters of this run have already been logged; a run has "
+            f"only one set of them, so make one Logger per trial"
         )
     with naming(method, "params"):
         plain = flatten(params)
@@ -107,9 +107,9 @@ def add_hparams(
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
 ) -> None:
-    """Log parameters and metrics that come through the SummaryWriter."""
+    """Log parameters and metrics passed to the SummaryWriter."""
     if self._has_parameters:
-        raise RuntimeError("add_hparams: the Logger has logged its parameters already")
+        raise RuntimeError("add_hparams: the Logger has already logged its parameters")
     _log_parameters(self, "add_hparams", params, metrics, step, None)
 
 
@@ -129,8 +129,8 @@ def _log_parameters(
     if other:
         entry.warn(
             "again",
-            "an earlier Logger gave this run its parameters, and they stay: "
-            "TensorBoard shows those",
+            "an earlier Logger has logged the parameters of this run; TensorBoard "
+            "shows those, and these are ignored",
             "params",
         )
     _write_metrics(entry, results)
@@ -139,7 +139,7 @@ def _log_parameters(
     if new:
         write_start(run, params, run.started, group)
         changes = {"params": dict(params), "group": group}
-    elif info.info.params is None:  # somebody took run.json away
+    elif info.info.params is None:  # run.json was deleted
         changes = {"params": dict(params)}
     if changes or results:
         info.update(results, **changes)
@@ -152,9 +152,9 @@ def add_metrics(self: Logger, metrics: Mapping[str, SupportsFloat]) -> None:
     Parameters
     ----------
     metrics : dict of str to float
-        The results by their names. Each is also a scalar of that tag, at the step after
-        the tag's last one: ``"Result/Accuracy"`` keeps it apart from a curve
-        ``"Accuracy"``.
+        The results by their names. Each is also logged as a scalar with that tag, one
+        step after the tag's last one: a name such as ``"Result/Accuracy"`` keeps it
+        apart from a curve ``"Accuracy"``.
     """
     entry, results = _metrics(self._run, "add_metrics", None, metrics)
     _write_metrics(entry, results)
@@ -167,7 +167,7 @@ def log_trial(
     group: str | None,
     about: Mapping[str, Any] | None,
 ) -> None:
-    """Log the parameters of a trial, and enter in run.json what it is."""
+    """Log the parameters of a trial, and enter `about` in run.json."""
     if about is not None:
         self._info.enter_later(trial=dict(about))
     add_parameters(self, params, group=group)
@@ -176,7 +176,7 @@ def log_trial(
 def log_trial_results(
     self: Logger, metrics: Mapping[str, SupportsFloat]
 ) -> dict[str, float]:
-    """Log the results of a trial that ends now, and return them as floats."""
+    """Log the results of a trial at its end, and return them as floats."""
     entry, results = _metrics(self._run, "add_metrics", None, metrics)
     _write_metrics(entry, results)
     self._info.enter_later(results)  # so that run.json is written once, at the end
@@ -190,7 +190,7 @@ def _metrics(
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None = None,
 ) -> tuple[Entry, dict[str, float]]:
-    """Check metrics, and return the entry that takes them, and the floats."""
+    """Check metrics; return the entry to write them, and their floats."""
     run.check_open()
     with naming(method, label):
         names = as_names(metrics)
@@ -206,9 +206,9 @@ def _write_metrics(entry: Entry, results: Mapping[str, float]) -> None:
 
 
 def write_table(self: Logger) -> None:
-    """Write run.json as a table. At step 0 again, it replaces the earlier one.
+    """Write run.json as a table, at step 0, where it replaces the earlier one.
 
-    (In the data server; the slow loader shows all of them.)
+    (In TensorBoard's fast loader; the slow one shows all of them.)
     """
     self._run.append(text.encode(RUN_TABLE, as_table(self._info.current())))
 
@@ -220,7 +220,7 @@ def write_row(
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
 ) -> None:
-    """Write a whole row: parameters, metrics, and the status SUCCESS."""
+    """Write a complete row: parameters, metrics, and the status SUCCESS."""
     entry, results = _metrics(run, method, None, metrics, step)
     _write_metrics(entry, results)
     write_start(run, params, now())
@@ -233,7 +233,7 @@ def write_start(
     start: float,
     group: str | None = None,
 ) -> None:
-    """Write the parameters of a run that began at `start`."""
+    """Write the parameters of a run started at `start`."""
     run.append(start_value(params, start, group))
     run.directory.ledger.note(START_TAG, PLUGIN, 0)
 
@@ -244,13 +244,13 @@ def write_start(
 def flatten(params: object) -> dict[str, Parameter]:
     """Return parameters as plain Python values under flat names.
 
-    A dict inside a dict is flattened with ``/``. NumPy scalars become Python's. What
-    is neither number, bool, str nor None becomes a short text.
+    Nested dicts are flattened with ``/``, and NumPy scalars converted to Python's.
+    Anything other than a number, bool, str or None becomes a short text.
 
     Raises
     ------
     TypeError
-        If `params` is no mapping.
+        If `params` is not a mapping.
     ValueError
         If two parameters get the same name.
     """
@@ -290,7 +290,7 @@ def _plain(given: object) -> Parameter:
 
 
 def _text(given: object) -> str:
-    """Return a short text for what is neither a number nor a text."""
+    """Return a short text for an object that is neither a number nor a text."""
     if isinstance(given, (list, tuple, set, frozenset)):
         items = [str(_plain(item)) for item in given]
         if isinstance(given, list):
@@ -311,10 +311,10 @@ def _text(given: object) -> str:
 def start_value(
     params: Mapping[str, Parameter], start: float, group: str | None = None
 ) -> Parts:
-    """Return the summary value that gives the run its row and its parameters.
+    """Return the summary value that makes the run's row, with its parameters.
 
-    What is None or not finite is left out: one such value would turn the column of
-    every run into text, or break its interval. Runs of one group share a row.
+    None and values that are not finite are left out: a single one would turn the
+    column of all runs into text, or break its interval. Runs of a group share a row.
     """
     message = double_field(5, start) + (text_field(4, group) if group else b"")
     for name, parameter in params.items():
@@ -331,7 +331,7 @@ def start_value(
 
 
 def end_value(status: int, end: float) -> Parts:
-    """Return the summary value that says how the run ended."""
+    """Return the summary value with the final status of the run."""
     message = varint_field(1, status) + double_field(2, end)
     return _hparams_value(END_TAG, bytes_field(4, message))
 

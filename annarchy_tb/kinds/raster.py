@@ -1,4 +1,4 @@
-"""Rasters: spikes drawn as an image, time to the right and neuron 0 at the bottom."""
+"""Rasters: spikes drawn as an image, with neuron 0 at the bottom."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
 # The narrowest card of the TIME SERIES tab is 326 x 215 pixels, that of IMAGES 350 wide
-# (TensorBoard 2.21). Of what is larger, they leave out whole rows and columns.
+# (TensorBoard 2.21). From larger images, they leave out whole rows and columns.
 WIDTH, HEIGHT = 320, 200
-MOST = 10_000  # columns that somebody may want
-LARGEST = 1e300  # of a limit, so that no difference overflows
-GAP = 4  # of so many pixels of a row, one stays black: neighbours are told apart
-DIMMEST = 0.5  # of white: a single spike, however many there are elsewhere
-RANGE = 8  # a pixel with an eighth of the most spikes, or less, is the dimmest
+MOST = 10_000  # columns, on request
+LARGEST = 1e300  # for `start` and `duration`, so that no difference overflows
+GAP = 4  # one in 4 pixels of a row stays black, to separate neighbours
+DIMMEST = 0.5  # of white: the lowest level of a pixel with spikes
+RANGE = 8  # pixels with at most an eighth of the most spikes are the dimmest
 
 
 def add_raster(
@@ -42,37 +42,38 @@ def add_raster(
     bins: int | None = None,
     time: SupportsFloat | None = None,
 ) -> None:
-    """Log when which neurons fired, as an image: white on black.
+    """Log spikes as a raster plot: an image, white on black.
 
     Time runs to the right, and neuron 0 is at the bottom. The image is at most 320
-    by 200 pixels, as many as the smallest card of TensorBoard shows; of larger
-    ones, it leaves out rows and columns. Where several spikes share a pixel, the
-    most are white, and each halving is darker, down to half of white: every spike
-    is seen.
+    by 200 pixels, the size of TensorBoard's smallest card; from larger images,
+    TensorBoard leaves out rows and columns. The pixels with the most spikes are
+    white, and each halving is darker, down to half of white: every spike is
+    visible.
 
     Parameters
     ----------
     tag, step, time
         See `Logger`.
     spikes : dict, tuple or array-like
-        A dict of the steps of its spikes for each neuron's rank, as ANNarchy's
-        ``monitor.get("spike")`` is; a tuple ``(times, ranks)``, both of shape
-        ``(K,)``, as ``monitor.raster_plot()`` is, or Brian2's ``(M.t, M.i)``, whose
-        times are in seconds then; or an array of shape ``(T, N)``, bool or 0 and 1,
-        of N neurons in T steps. The largest rank tells how many neurons there are;
-        silent ones are black. Where there are no spikes, all is black.
+        A dict from each neuron's rank to the steps of its spikes, like ANNarchy's
+        ``monitor.get("spike")``; a tuple ``(times, ranks)``, both of shape
+        ``(K,)``, like ``monitor.raster_plot()``, or Brian2's ``(M.t, M.i)``, with
+        times in seconds; or an array of shape ``(T, N)``, bool or 0 and 1, of N
+        neurons in T steps. In a dict or tuple, the largest rank determines the
+        number of neurons. Silent neurons are black, and without spikes, so is the
+        whole image.
     start : float, optional
         The time at the left edge, in the unit of the spikes' times: steps for the
-        dict and the array. By default 0. ANNarchy's steps go on from trial to
-        trial: ``start=trial * 1000, duration=1000``.
+        dict and the array. By default 0. ANNarchy's steps continue from trial to
+        trial: use ``start=trial * 1000, duration=1000``.
     duration : float, optional
-        The time from the left edge to the right one. By default up to the last
-        spike, and of an array all its steps. Spikes outside are not drawn, with a
-        warning.
+        The time from the left edge to the right one. By default the axis ends at
+        the last spike or, for an array, after all its steps. Spikes outside are not
+        drawn, with a warning.
     bins : int, optional
-        Into how many columns the time is divided, 1 to 10,000. By default 320 at
-        most; whole numbers are taken for steps, and a column holds some whole
-        number of them. With more, TensorBoard shows all only at actual size.
+        The number of columns, from 1 to 10,000. By default at most 320; times that
+        are whole numbers are then steps, and each column holds the same whole
+        number of them. TensorBoard shows all of more columns only at actual size.
     """
     with Entry(self._run, "add_raster", tag, IMAGE, step, time) as entry:
         pixels, remarks = raster(spikes, start, duration, bins)
@@ -87,10 +88,10 @@ def raster(
 ) -> tuple[Pixels, list[Remark]]:
     """Draw spikes as white on black.
 
-    Where the times, `start` and `duration` are whole numbers, they count steps: the
-    last spike takes a step of its own, and each column holds equally many, but for the
-    last one. Each row holds equally many neurons, but for the top one. A spike at the
-    very end is in the last column.
+    If the times, `start` and `duration` are whole numbers, they are steps: the axis
+    ends after the step of the last spike, and each column holds the same number of
+    steps, except the last one. Each row holds the same number of neurons, except the
+    top one. A spike at the very end is in the last column.
 
     Parameters
     ----------
@@ -100,24 +101,24 @@ def raster(
     start
         The time at the left edge; None for 0.
     duration
-        From there to the right edge; None for up to the last spike, or the last step of
-        an array.
+        The time from the left edge to the right one; None for up to the last spike, or
+        the last step of an array.
     bins
-        The number of columns, 1 to 10,000; None for 320 at most.
+        The number of columns, from 1 to 10,000; None for at most 320.
 
     Returns
     -------
     pixels
-        Shape ``(H, W, 1)``, uint8. Where there are few rows, or columns, each is
-        several pixels wide: H is from 101 to 200, and W from 161 to 320, or `bins`.
+        Shape ``(H, W, 1)``, uint8. Few rows or columns are drawn several pixels wide: H
+        is from 101 to 200, and W from 161 to 320, or `bins` if that is more.
     remarks
-        What the user should know about spikes that are not drawn.
+        A warning if spikes are not drawn.
 
     Raises
     ------
     TypeError, ValueError
-        If `spikes` is none of these, a time is before 0 and before `start`, or a limit
-        is not what it must be.
+        If `spikes` is none of these, a time is before 0 and before `start`, or another
+        argument is invalid.
     """
     left = 0.0 if start is None else _limit("start", start)
     span = None if duration is None else _limit("duration", duration)
@@ -135,7 +136,7 @@ def raster(
     span, width, columns = _axis(found, left, span, bins)
     inside, remarks = _inside(found, left, left + span)
 
-    share = math.ceil(max(found.neurons, 1) / HEIGHT)  # neurons a row
+    share = math.ceil(max(found.neurons, 1) / HEIGHT)  # neurons per row
     rows = math.ceil(max(found.neurons, 1) / share)
     column = ((inside.times - left) / width).astype(np.intp)
     np.minimum(column, columns - 1, out=column)
@@ -148,13 +149,13 @@ def raster(
 def _axis(
     found: Spikes, left: float, span: float | None, bins: int | None
 ) -> tuple[float, float, int]:
-    """Return how long the time axis is, how long a column of it, and their number."""
+    """Return the length of the time axis and of a column, and the number of columns."""
     whole = left % 1 == 0 and bool((found.times == np.floor(found.times)).all())
     if span is None:
-        # A step lasts for 1, a time is a point.
+        # A step has length 1, a time has none.
         end = found.times.max(initial=-math.inf) + whole
         span = (end if found.duration is None else found.duration) - left
-        span = span if span > 0 else 1.0  # there is nothing to draw
+        span = span if span > 0 else 1.0  # nothing to draw
     if bins is None and whole and span % 1 == 0:
         width = math.ceil(span / WIDTH)
         return span, width, math.ceil(span / width)
@@ -163,25 +164,25 @@ def _axis(
 
 
 def _inside(found: Spikes, left: float, right: float) -> tuple[Spikes, list[Remark]]:
-    """Return the spikes from `left` to `right`, and a word on the others."""
+    """Return the spikes from `left` to `right`, and a warning about any others."""
     times, ranks, neurons, duration = found
     inside = (times >= left) & (times <= right)
     outside = len(times) - int(np.count_nonzero(inside))
     if not outside:
         return found, []
     remark = (
-        f"{outside} of {len(times)} spikes are outside of the time axis, {left:g} to "
-        f"{right:g}, and not drawn; start= and duration= set it"
+        f"{outside} of {len(times)} spikes are outside the time axis, {left:g} to "
+        f"{right:g}, and not drawn; start= and duration= set the axis"
     )
     kept = Spikes(times[inside], ranks[inside], neurons, duration)
     return kept, [("outside", remark)]
 
 
 def _levels(counts: NDArray[np.intp]) -> Pixels:
-    """Turn numbers of spikes into levels of grey, which look evenly spaced.
+    """Convert numbers of spikes to levels of grey that look evenly spaced.
 
-    The most spikes are white. Each halving makes it darker by the same amount, down to
-    half of white: the eye sees ratios, and one spike must be seen.
+    The largest number is white. Each halving is darker by the same amount, down to half
+    of white: the eye perceives ratios, and a single spike must be visible.
     """
     levels = np.zeros(counts.shape)
     fired = counts > 0
@@ -191,7 +192,7 @@ def _levels(counts: NDArray[np.intp]) -> Pixels:
 
 
 def _enlarged(levels: Pixels, height: int, width: int) -> Pixels:
-    """Make each level a tick of so many pixels."""
+    """Draw each level as a tick of `height` by `width` pixels."""
     rows, columns = levels.shape
     ticks = np.zeros((rows, height, columns, width), np.uint8)
     ticks[:, height // GAP :] = levels[:, np.newaxis, :, np.newaxis]

@@ -1,8 +1,8 @@
 """Scalars: single numbers, several curves on one plot, and several tags in one record.
 
-The methods keep the templates of known tags at hand, which makes them fast. Whatever
-is new or unusual about a call (a tag, a warning, an error) takes the way of all other
-kinds, through an Entry.
+The methods keep templates of known tags, which makes them fast. Calls with anything new
+or unusual (a tag, a warning, an error) go through an Entry, as those of all other kinds
+do.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def add_scalars(
 ) -> None:
     """Log several numbers that are drawn as curves on one plot.
 
-    TensorBoard shows each curve as a run named ``<run>/<key>``: on every plot, a key
-    has one name and one colour.
+    TensorBoard shows each curve as a run named ``<run>/<key>``: a key has the same name
+    and colour on every plot.
 
     Parameters
     ----------
     tag, step, time
-        See `Logger`. A step left out is one more than the largest last step of these
-        curves.
+        See `Logger`. If the step is left out, it is one more than the largest last step
+        of these curves.
     value : dict of str to float
         The value of each curve, by the curve's name.
     """
@@ -159,16 +159,15 @@ def log(
 ) -> None:
     """Log several numbers, each under its own tag, in one record.
 
-    The record is smaller than those of `add_scalar` for each number, and written
-    faster.
+    This is smaller and faster than calling `add_scalar` for each number.
 
     Parameters
     ----------
     metrics : dict of str to float
         The values by their tags.
     step, time
-        See `Logger`. A step left out is one more than the largest last step of these
-        tags.
+        See `Logger`. If the step is left out, it is one more than the largest last step
+        of these tags.
     """
     log_for(self, "log", None, metrics, step, time)
 
@@ -181,7 +180,7 @@ def log_for(
     step: SupportsFloat | None,
     time: SupportsFloat | None,
 ) -> None:
-    """Log several numbers as `log` does, for a method that messages name."""
+    """Log several numbers as `log` does; messages name `method`."""
     try:
         tags = tuple(metrics)
         group = self._groups[tags]
@@ -234,8 +233,8 @@ class Scalars(NamedTuple):
     steps : array, shape ``(N,)``, int64
     values : array, shape ``(N,)``, float64
     times : array, shape ``(N,)``, float64
-        Wall times in seconds since 1970: when a point was written, or, where it was
-        logged with ``time=``, the start of the run plus the simulated time.
+        Wall times in seconds since 1970: the time of writing or, for points logged with
+        ``time=``, the start of the run plus the simulated time.
     """
 
     steps: NDArray[np.int64]
@@ -250,7 +249,7 @@ class Scalars(NamedTuple):
         return table
 
 
-Piece = tuple[NDArray[np.intp], Scalars]  # the places in the block, and the points
+Piece = tuple[NDArray[np.intp], Scalars]  # positions in the block, and the points
 
 
 def read(blocks: Iterable[Block], tag: str) -> Scalars:
@@ -260,7 +259,7 @@ def read(blocks: Iterable[Block], tag: str) -> Scalars:
 
 
 def points(blocks: Iterable[Block], tags: Iterable[str]) -> dict[str, Scalars]:
-    """Return the points of some tags, or of all if `tags` is empty."""
+    """Return the points of these tags, or of all tags if `tags` is empty."""
     found: dict[str, list[Scalars]] = {}
     wanted = frozenset(tags)
     for block in blocks:
@@ -271,7 +270,7 @@ def points(blocks: Iterable[Block], tags: Iterable[str]) -> dict[str, Scalars]:
 
 
 def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
-    """Return the scalars of a block by tag; of all tags, if none is wanted."""
+    """Return the scalars of a block by tag; of all tags if `wanted` is empty."""
     found: dict[str, list[Piece]] = {}
     for columns in block.columns:
         for tag, values in zip(columns.tags, columns.values, strict=True):
@@ -294,7 +293,7 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
 
 
 def decode(value: Value) -> float | None:
-    """Return the number that a value holds, None if it holds none or several."""
+    """Return the number in a value, None if it holds none or several."""
     if value.field == SCALAR.field:
         return float(FLOAT.unpack(value.raw)[0])
     array = tensors.array(value)

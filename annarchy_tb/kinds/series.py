@@ -1,4 +1,4 @@
-"""Whole recorded time series: many scalars in one call."""
+"""Recorded time series: many scalars in one call."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def add_series(
 ) -> None:
     """Log a whole recorded time series: many points in one call.
 
-    The event file holds the same as after `add_scalar` (or, for several tags, `log`)
-    point by point, but is written some ten times faster.
+    The event file is the same as if each point were logged by `add_scalar` (or, for
+    several tags, by `log`), but it is written about ten times faster.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ def add_series(
         Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type. NaN and infinity are
         kept. N may be 0.
     steps : array-like, optional
-        Shape ``(N,)``: whole numbers. Left out, they are counted from `times` if the
-        Logger has a `dt`; otherwise they continue from the last step.
+        Shape ``(N,)``: whole numbers. If left out, they are computed from `times` if
+        the Logger has a `dt`; otherwise they continue from the last step.
     times : array-like, optional
-        Shape ``(N,)``: simulated times in the Logger's `time_unit`. Left out, all
+        Shape ``(N,)``: simulated times in the Logger's `time_unit`. If left out, all
         points have the time of the call.
     """
     method, run = "add_series", self._run
@@ -86,7 +86,7 @@ def add_series(
             warn_range(entry.warn, beyond)
     blocks: Iterable[bytes | memoryview]
     blocks = record_blocks(tags, table, wall_times, whole)
-    if entry.describes():  # in the first event
+    if entry.describes():  # they go into the first event
         row = table[0].astype(np.float32).tolist()
         values_of_row = map(scalar_value, tags, row)
         head = entry.event(place, values_of_row, float(wall_times[0]), int(whole[0]))
@@ -99,7 +99,7 @@ def add_series(
 def _places(
     run: RunState, steps: ArrayLike | None, times: ArrayLike | None
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
-    """Return the steps, None if they are to be counted, and the wall times."""
+    """Return the steps, None if they are automatic, and the wall times."""
     whole = None if steps is None else whole_steps(steps)
     if times is None:
         return whole, np.array([now()])
@@ -110,7 +110,7 @@ def _places(
 def _check_number(name: str, given: NDArray[Any] | None, number: int) -> None:
     if given is not None and len(given) != number:
         raise ValueError(
-            f"{name} must be as many as values, {number}, got {len(given)}"
+            f"{name} must have the length of values, {number}, got {len(given)}"
         )
 
 
@@ -120,7 +120,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If they are no real numbers.
+        If they are not real numbers.
     ValueError
         If they have another shape.
     """
@@ -139,7 +139,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
 
 
 def beyond_single(table: NDArray[Any]) -> float | None:
-    """Return a finite number that single precision can't hold, if there is one."""
+    """Return a finite number too large for single precision, if there is one."""
     if table.dtype != np.float64:
         return None
     high, low = np.fmax.reduce(table, axis=None), np.fmin.reduce(table, axis=None)

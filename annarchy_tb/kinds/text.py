@@ -1,4 +1,4 @@
-"""Texts, and the texts that describe plots."""
+"""Texts, and descriptions of plots."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_text(
     tag, step, time
         See `Logger`.
     text : str
-        Markdown, with tables and a safe part of HTML.
+        Markdown, including tables and a safe subset of HTML.
     """
     with Entry(self._run, "add_text", tag, TEXT, step, time) as entry:
         entry.write(encode(tag, as_text("text", text)))
@@ -50,37 +50,37 @@ def add_text(
 def encode(tag: str, text: str) -> Parts:
     """Encode a text.
 
-    It is a tensor of shape ``()``: TensorBoard draws a box around any other shape.
-    Every event carries its metadata, because the tag's first event may be in another
-    file (of a parent process, or of an earlier Logger), and that file may be gone.
+    It is stored as a tensor of shape ``()``: TensorBoard draws a box around any other
+    shape. Every event includes the metadata, since the tag's first event may be in
+    another file (of a parent process or an earlier Logger), which may be gone.
     """
     tensor = bytes_field(TEXT.field, tensors.of_text(text))
     return value(tag, tensor, PLUGIN)
 
 
 def describe(self: Logger, tag: str, text: str) -> None:
-    """Describe a plot: TensorBoard shows the text above it.
+    """Describe a plot: TensorBoard shows the text above it, except in TIME SERIES.
 
     TensorBoard takes the text from the tag's first value, so call this before logging
-    any. (TIME SERIES does not show descriptions.)
+    any.
 
     Parameters
     ----------
     tag
-        See `Logger`; of any kind, including one of `add_scalars`.
+        See `Logger`. It may be of any kind, including a tag of `add_scalars`.
     text : str
-        Markdown: what is measured, for example, and in which unit.
+        Markdown, for example the quantity and its unit.
 
     Raises
     ------
     ValueError
-        If this Logger has logged the tag already, with another text or none (and the
-        tag was not in the run before).
+        If this Logger has already logged the tag, with another description or none (and
+        the run did not have the tag before).
 
     Notes
     -----
-    In a run that is appended to, a tag that was logged before keeps the text that it
-    had then, or none. Tags logged through `writer` are not described.
+    In a run that is appended to, a tag logged before keeps its description, or has
+    none. Tags logged through `writer` are not described.
     """
     method, run = "describe", self._run
     run.check_open()
@@ -89,13 +89,13 @@ def describe(self: Logger, tag: str, text: str) -> None:
         plain = as_text("text", text)
     if not run.directory.describe(tag, plain):
         raise ValueError(
-            f"{where(method, tag)}: the tag has values already, and TensorBoard takes "
-            f"its description from the first one; call describe before it"
+            f"{where(method, tag)}: the tag already has values, and TensorBoard takes "
+            f"the description from the first one; call describe before logging it"
         )
 
 
 def say_unit(self: Logger, method: str, tag: str, unit: str) -> None:
-    """Give the unit of a tag as its description, unless it has one by the user.
+    """Set the unit of a tag as its description, unless the user described it.
 
     Raises
     ------
@@ -105,12 +105,12 @@ def say_unit(self: Logger, method: str, tag: str, unit: str) -> None:
     known = self._run.units.setdefault(tag, unit)
     if known != unit:
         raise ValueError(
-            f"{where(method, tag)}: its values are in {known}, and these would be in "
-            f"{unit}; give the unit, or take another tag"
+            f"{where(method, tag)}: its values are in {known}, but these would be in "
+            f"{unit}; give the unit, or use another tag"
         )
     directory = self._run.directory
     if tag not in directory.descriptions:
-        directory.describe(tag, f"in {unit}")  # where it is too late, it has none
+        directory.describe(tag, f"in {unit}")  # if it is too late, there is none
 
 
 # -- reading back ----------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Texts(NamedTuple):
     ----------
     steps : array, shape ``(N,)``, int64
     texts : list of N str
-        A tensor of several texts is joined by line breaks.
+        The texts of a tensor are joined by line breaks.
     times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
@@ -139,6 +139,6 @@ def read(blocks: Iterable[Block], tag: str) -> Texts:
 
 
 def decode(value: Value) -> str:
-    """Return the text that a value holds."""
+    """Return the text in a value."""
     strings = tensors.strings(value)
     return "\n".join(string.decode(errors="replace") for string in strings)
