@@ -193,7 +193,7 @@ def test_what_raises_is_a_failure_and_the_search_goes_on(logdir: Path) -> None:
         (exits, "with '3'"),
         (lossless, "no 'loss'"),
         (unspeakable, "can't be shown"),
-        (says_so, "says that it failed"),
+        (says_so, "returned the status 'fail'"),
         (cancelled, "failed"),
     ],
 )
@@ -369,7 +369,7 @@ def test_two_sweeps_at_once_are_refused(logdir: Path) -> None:
         one = pool.submit(sweep, held, SPACE, 9, logdir, workers=1, progress=False)
         while not (logdir / "trial0008").exists():
             time.sleep(0.01)
-        with pytest.raises(RuntimeError, match="another sweep goes on in"):
+        with pytest.raises(RuntimeError, match="another sweep is running in"):
             sweep(held, SPACE, 4, logdir, progress=False)
         (logdir.parent / "go_on").touch()
         assert len(one.result().runs) == 9

@@ -1,6 +1,6 @@
 """Sample a running simulation with its framework's own mechanism.
 
-One module a framework, and in each a function `sample`::
+There is one module per framework, each with a function `sample`::
 
     from annarchy_tb import Logger
     from annarchy_tb.hooks import annarchy

@@ -1,4 +1,4 @@
-"""ANNarchy 5 and 4: samples by ``@every`` while ``simulate()`` runs.
+"""ANNarchy 5 and 4: samples taken by ``@every`` during ``simulate()``.
 
 ::
 
@@ -31,7 +31,7 @@ from annarchy_tb.logger import Logger
 from annarchy_tb.run import names
 from annarchy_tb.run.paths import absolute, claim
 
-NEVER = 1e15  # ms before ANNarchy calls again
+NEVER = 1e15  # ms until the next call by ANNarchy
 
 
 def sample(
@@ -45,33 +45,35 @@ def sample(
     Parameters
     ----------
     logger : Logger
-        Once it is closed, the sampling ends.
+        Sampling ends when it is closed.
     net : ANNarchy.Network or None
-        The network; None is the global one, and the only one of ANNarchy 4.
+        The network; None for the global network, the only one in ANNarchy 4.
     sources : dict
-        By its tag, what is read at each sample: a callable without arguments, or the
-        simulator's own variable as a pair, ``(pop, "r")`` or ``(proj, "w")``. One
-        number is a scalar, a dict of numbers several curves on one plot, a matplotlib
-        Figure an image (it is closed), and anything with several values a histogram.
-        What a source gives first decides.
+        The source to read at each sample, by its tag: a callable without arguments, or
+        a variable of the simulator as a pair, ``(pop, "r")`` or ``(proj, "w")``. One
+        number is logged as a scalar, a dict of numbers as several curves on one plot, a
+        matplotlib Figure as an image (it is then closed), and anything with several
+        values as a histogram; ``(proj, "w")`` is a scalar if all weights are one
+        number. The type of a source's first value decides how it is logged.
     every : float, default 10.0
         The time between two samples in ms, rounded to whole steps of the solver.
 
     Notes
     -----
-    The step of a sample is the solver's own, which goes on from one ``simulate()`` to
-    the next, and its time is that of the network. ANNarchy counts `every` anew from the
-    beginning of each ``simulate()``, so samples are evenly spaced where its duration is
-    a multiple of `every`, or the other way round. Otherwise they still come once in
-    each `every` of simulated time, if not evenly: with 10 ms, and calls of 15 ms, at 0,
-    10, 25 and 30 ms. ``step()`` and ``simulate_until()`` of ANNarchy call nothing back.
+    The step of a sample is that of the solver, which continues from one ``simulate()``
+    to the next, and its time is that of the network. ANNarchy counts `every` from the
+    start of each ``simulate()``, so samples are evenly spaced if the duration is a
+    multiple of `every`, or the other way round. Otherwise there is still one sample in
+    each interval of `every`, but not evenly spaced: with 10 ms, and calls of 15 ms, at
+    0, 10, 25 and 30 ms. ``step()`` and ``simulate_until()`` take no samples, since
+    ANNarchy makes no callbacks in them.
 
-    What a source raises comes out of ``simulate()``.
+    Exceptions raised by a source propagate out of ``simulate()``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     reads = checked(
         logger,
@@ -83,7 +85,7 @@ def sample(
     between = positive(every, "a positive number of ms")
     import ANNarchy as ann  # noqa: N813
 
-    if net is None and hasattr(ann, "magic_network"):  # the global one of ANNarchy 5
+    if net is None and hasattr(ann, "magic_network"):  # ANNarchy 5's global network
         net = ann.magic_network()
     if net is not None and not hasattr(net, "current_step"):
         raise TypeError(
@@ -93,17 +95,17 @@ def sample(
     sampler: Sampler | None = Sampler(logger, reads, "ms")
     dt = ann.dt() if net is None else net.dt
     steps = max(1, round(between / dt))
-    # ANNarchy cuts period / dt to a whole number, which for 0.3 / 0.1 would be 2.
+    # ANNarchy truncates period / dt to a whole number, which for 0.3 / 0.1 is 2.
     period = (steps + 1e-6) * dt
     last = -1
     call = ann.every(period=period, **({} if net is None else {"network": net}))
 
     def log(_: int) -> None:
-        # Each simulate() begins with a call, which may come too early: only one call
-        # counts in `steps`. (A step that does not come after the last: a reset.)
+        # Each simulate() starts with a call, which may be too early: only one call per
+        # `steps` is a sample. (A step that is not larger than the last: a reset.)
         nonlocal last, sampler
         if sampler is None or sampler.ended:
-            sampler = None  # the network outlives the Logger, and what it sampled
+            sampler = None  # the network outlives the Logger and the sources
             call.wait = NEVER
             return
         step = ann.get_current_step() if net is None else net.current_step
@@ -120,9 +122,9 @@ def experiments(
     logdir: str | os.PathLike[str] = "runs/",
     name: str | None = None,
 ) -> list[str]:
-    """Return a run for each network of ``parallel_run``, as names for the Logger.
+    """Return a run name for each network of ``parallel_run``, to pass to the Logger.
 
-    They lie in one new directory below `logdir`, which is nobody else's::
+    The runs are in one directory below `logdir`, which is newly created by each call::
 
         def simulation(net, experiment):
             with Logger("runs/", experiment, dt=net.dt) as logger:
@@ -135,17 +137,17 @@ def experiments(
     Parameters
     ----------
     number : int
-        How many networks there are.
+        The number of networks.
     logdir : str or path, default "runs/"
-        The directory of all runs, the same as the Logger gets.
+        The directory of all runs, the same as passed to the Logger.
     name : str, optional
-        The name of the new directory; one that exists gets a number behind it. By
-        default ``<month><day>_<time>_<host>``.
+        The name of the new directory; a number is appended if it exists. By default
+        ``<month><day>_<time>_<host>``.
 
     Returns
     -------
     list of str
-        Such as ``["Nov20_14-11-22_myhost/net0", ".../net1"]``.
+        For example ``["Nov20_14-11-22_myhost/net0", ".../net1"]``.
     """
     if not isinstance(number, int) or number < 1:
         raise ValueError(
@@ -155,7 +157,7 @@ def experiments(
         not name or name in (".", "..") or os.path.basename(name) != name
     ):
         raise ValueError(
-            f"experiments: name must be that of one directory, got {describe(name)}"
+            f"experiments: name must be a single directory, got {describe(name)}"
         )
     directory = claim(absolute(logdir), names.default_run() if name is None else name)
     width = len(str(number - 1))

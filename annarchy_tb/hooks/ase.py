@@ -1,4 +1,4 @@
-"""ASE: samples by ``attach()`` while a dynamics or an optimizer runs.
+"""ASE: samples taken by ``attach()`` while a dynamics or an optimizer runs.
 
 ::
 
@@ -24,35 +24,36 @@ from annarchy_tb.logger import Logger
 def sample(
     logger: Logger, dyn: Any, sources: Mapping[str, Any], every: int = 1
 ) -> None:
-    """Log sources while ASE moves atoms.
+    """Log sources while an ASE dynamics or optimizer runs.
 
     Parameters
     ----------
     logger : Logger
-        For molecular dynamics of ``time_unit="fs"`` or ``"ps"``. Once it is closed, the
-        sampling ends.
+        For molecular dynamics, with ``time_unit="fs"`` or ``"ps"``. Sampling ends when
+        it is closed.
     dyn : ase.md or ase.optimize object
-        Whatever has ``attach()`` and ``nsteps``.
+        Any object with ``attach()`` and ``nsteps``.
     sources : dict
-        By its tag, what is called at each sample: a callable without arguments, such as
-        ``atoms.get_potential_energy``. One number is a scalar, a dict of numbers
-        several curves on one plot, a matplotlib Figure an image (it is closed), and
-        anything with several values a histogram. What a source gives first decides.
+        The source to read at each sample, by its tag: a callable without arguments,
+        such as ``atoms.get_potential_energy``. One number is logged as a scalar, a dict
+        of numbers as several curves on one plot, a matplotlib Figure as an image (it is
+        then closed), and anything with several values as a histogram. The type of a
+        source's first value decides how it is logged.
     every : int, default 1
-        Steps between two samples.
+        The number of steps between two samples.
 
     Notes
     -----
-    The first sample is that of step 0, before the first step; ``run()`` called again
-    goes on. The step is ``dyn.nsteps``, the time that of ``dyn.get_time()``. An
-    optimizer has no time: its samples have that of the clock on the wall.
+    The first sample is taken at step 0, before the first step; further calls of
+    ``run()`` continue. The step is ``dyn.nsteps``, and the time ``dyn.get_time()``.
+    Optimizers have no simulated time, so their samples have the wall-clock time.
 
-    What a source raises comes out of ``run()``.
+    Exceptions raised by a source propagate out of ``run()``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     reads = checked(
         logger,
@@ -70,7 +71,7 @@ def sample(
 
     if hasattr(dyn, "get_time"):
         timed = Sampler(logger, reads, "fs")
-        # ASE's own unit of time is neither a fs nor a whole part of one.
+        # ASE's internal unit of time is not a simple fraction of a fs.
         dyn.attach(lambda: timed(dyn.nsteps, dyn.get_time() / units.fs), interval)
     else:
         sampler = Sampler(logger, reads)

@@ -1,4 +1,4 @@
-"""Brian2: samples by a ``NetworkOperation`` while ``run()`` runs.
+"""Brian2: samples taken by a ``NetworkOperation`` during ``run()``.
 
 ::
 
@@ -38,39 +38,40 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
     Parameters
     ----------
     logger : Logger
-        Once it is closed, the sampling ends.
+        Sampling ends when it is closed.
     sources : dict
-        By its tag, what is read at each sample: a callable without arguments, the
-        variable of a group, such as ``G.v``, or ``(G, "v")``. One number is a scalar, a
-        dict of numbers several curves on one plot, a matplotlib Figure an image (it is
-        closed), and anything with several values a histogram. What a source gives first
-        decides.
+        The source to read at each sample, by its tag: a callable without arguments, or
+        a variable of a group, such as ``G.v`` or ``(G, "v")``. One number is logged as
+        a scalar, a dict of numbers as several curves on one plot, a matplotlib Figure
+        as an image (it is then closed), and anything with several values as a
+        histogram. The type of a source's first value decides how it is logged.
 
         A quantity is logged in the unit that suits its first value (mV for -70 mV), and
-        the unit stands at the head of its plot. Where the first value is 0, or the unit
-        must be a certain one, give it: ``(G.v, mV)``, ``(G, "v", mV)``,
-        ``(lambda: G.v[0], mV)``.
+        the unit is shown above its plot, except in TIME SERIES. If the first value is
+        0, or to choose the unit, give it with the source: ``(G.v, mV)``, ``(G, "v",
+        mV)``, ``(lambda: G.v[0], mV)``.
     every : Quantity, optional
-        The time between two samples, a whole number of time steps; 10 ms by default.
+        The time between two samples, rounded to whole time steps; 10 ms by default.
 
     Returns
     -------
     brian2.NetworkOperation
-        Keep it in a variable next to your groups, so that ``run()`` finds it; or add it
+        Keep it in a variable next to your groups, so that ``run()`` finds it, or add it
         to your ``Network``.
 
     Notes
     -----
-    Samples are taken at the start of a time step, as those of a ``StateMonitor``. Their
-    step counts the steps of ``defaultclock``, and several calls of ``run()`` go on.
-    ``run()`` in C++ standalone mode can't call Python, and refuses the operation.
+    Samples are taken at the start of a time step, like those of a ``StateMonitor``. The
+    step of a sample is that of ``defaultclock``, and continues over several calls of
+    ``run()``. In C++ standalone mode, ``run()`` can't call Python and refuses the
+    operation.
 
-    What a source raises comes out of ``run()``.
+    Exceptions raised by a source propagate out of ``run()``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     import brian2 as b2
 
@@ -91,14 +92,14 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
     sampler = Sampler(logger, reads, "s")
 
     def log(t: Any) -> None:
-        seconds = float(t[:])  # it is a view of the clock's
+        seconds = float(t[:])  # t is a view of the clock's variable
         sampler(round(seconds / float(b2.defaultclock.dt)), seconds)
 
     return b2.NetworkOperation(log, dt=every, when="start", name="annarchy_tb_sample*")
 
 
 def _read(b2: Any, logger: Logger, tag: str, source: Any) -> Read | None:
-    """Return what reads a source without its unit; None if it is no source."""
+    """Return a function that reads a source without its unit; None if it is invalid."""
     unit: Any = None
     if isinstance(source, tuple) and source and isinstance(source[-1], b2.Quantity):
         *rest, unit = source
@@ -116,7 +117,7 @@ def _read(b2: Any, logger: Logger, tag: str, source: Any) -> Read | None:
 
 
 class _Plain:
-    """Reads one source as plain numbers, in a unit that the first value decides."""
+    """A reader of one source as plain numbers, in the unit of its first value."""
 
     def __init__(
         self, b2: Any, logger: Logger, tag: str, read: Read, unit: Any
@@ -144,7 +145,7 @@ class _Plain:
         return np.asarray(value) / self._factor
 
     def _settle(self, value: Any) -> None:
-        """Find the unit, and say it at the head of the plot."""
+        """Choose the unit, and set it as the description of the plot."""
         if self._unit is None:
             self._unit = value.get_best_unit()
         self._b2.units.fundamentalunits.fail_for_dimension_mismatch(

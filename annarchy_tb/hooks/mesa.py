@@ -1,4 +1,4 @@
-"""Mesa: samples what a data collector collects, when it has collected.
+"""Mesa: samples taken whenever a data collector collects.
 
 ::
 
@@ -39,34 +39,36 @@ def sample(
     Parameters
     ----------
     logger : Logger
-        Once it is closed, the sampling ends.
+        Sampling ends when it is closed.
     model : mesa.Model
-        It calls ``self.datacollector.collect(self)``, in its ``step()`` say.
+        A model that calls ``self.datacollector.collect(self)``, for example in its
+        ``step()``.
     sources : dict, optional
-        By its tag, the name of a model reporter, or a callable that takes the model.
-        Left out, all model reporters under their own names. One number is a scalar, a
-        dict of numbers several curves on one plot, a matplotlib Figure an image (it is
-        closed), and anything with several values a histogram. What a source gives first
-        decides.
+        The source of each sample, by its tag: the name of a model reporter, or a
+        callable that takes the model. By default all model reporters, under their own
+        names. One number is logged as a scalar, a dict of numbers as several curves on
+        one plot, a matplotlib Figure as an image (it is then closed), and anything with
+        several values as a histogram. The type of a source's first value decides how it
+        is logged.
     every : int, default 1
-        Every how many-th collection is a sample.
+        The number of collections per sample.
 
     Notes
     -----
-    From this call on, ``collect`` of this model's data collector also logs. A
-    collection in the model's ``__init__`` came before; as long as the model has not
-    made a step, it is logged at once.
+    After this call, ``collect`` of this model's data collector also logs. If the model
+    has already collected in its ``__init__``, and has not made a step yet, that
+    collection is logged at once.
 
     The step of a sample is ``model.steps``. Its time is ``model.time``, in the Logger's
-    own unit, where Mesa or the model has one; else that of the clock on the wall.
+    unit, if Mesa or the model has one, else the wall-clock time.
 
-    What a source raises comes out of ``collect()``. A copy of the model collects
-    without logging; a model that is sampled can't be pickled.
+    Exceptions raised by a source propagate out of ``collect()``. A copy of the model
+    collects without logging; a model that is sampled can't be pickled.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     collector: Any = getattr(model, "datacollector", None)
     reporters = getattr(collector, "model_vars", None)
@@ -96,11 +98,11 @@ def sample(
     )
     interval = whole(every, "a whole number of collections, 1 or more")
     sampler = Sampler(logger, reads)
-    earlier = vars(collector).get("collect")  # of another `sample`
+    earlier = vars(collector).get("collect")  # set by another `sample`
     collections = 0
 
     def collect_and_log(collected: Any) -> None:
-        # A copy of the model has this function too, and a collector of its own.
+        # A copy of the model has this function, too, but another collector.
         if earlier is None:
             type(collector).collect(collected.datacollector, collected)
         else:

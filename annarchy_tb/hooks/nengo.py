@@ -1,4 +1,4 @@
-"""Nengo: samples by a Node while a Simulator runs, or logs whole recordings.
+"""Nengo: samples taken by a Node while a Simulator runs, and whole recordings.
 
 ::
 
@@ -32,7 +32,7 @@ from annarchy_tb.inputs.clock import in_unit
 from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.logger import Logger
 
-CURVES = 16  # on one plot: each of them is a run to TensorBoard
+CURVES = 16  # on one plot, at most: TensorBoard shows each as a run
 
 
 def sample(
@@ -47,39 +47,40 @@ def sample(
     Parameters
     ----------
     logger : Logger
-        Once it is closed, the sampling ends.
+        Sampling ends when it is closed.
     sources : dict
-        By its tag, what is sampled: an Ensemble, a Node, the ``neurons`` of an
-        ensemble, or a part of one, such as ``ensemble[0]``. One dimension is a scalar;
-        of D dimensions there are the curves "0" to "D-1" on one plot, and of more than
-        16 there is a histogram.
+        The source to sample, by its tag: an Ensemble, a Node, the ``neurons`` of an
+        ensemble, or a part of one, such as ``ensemble[0]``. One dimension is logged as
+        a scalar, D dimensions as the curves "0" to "D-1" on one plot, and more than 16
+        dimensions as a histogram.
 
-        Or a callable without arguments, called at each sample: one number is a scalar,
-        a dict of numbers several curves, a matplotlib Figure an image (it is closed),
-        and anything with several values a histogram. What it gives first decides.
+        Or a callable without arguments, called at each sample. One number is logged as
+        a scalar, a dict of numbers as several curves, a matplotlib Figure as an image
+        (it is then closed), and anything with several values as a histogram. The type
+        of its first value decides how it is logged.
     every : float, default 0.01
         The simulated time between two samples in seconds, rounded to whole time steps.
     synapse : float or nengo.synapses.Synapse, optional
-        The filter of what is sampled, as of a ``nengo.Probe``: a time constant in
-        seconds, or None for none.
+        The filter for the sampled signals, as for a ``nengo.Probe``: a time constant in
+        seconds, or None for no filter.
 
     Returns
     -------
     nengo.Node
-        What samples.
+        The Node that takes the samples.
 
     Notes
     -----
-    The first sample is taken after `every` seconds. Its step is that of the Simulator,
-    and several calls of ``run()`` go on. A new Simulator of the same model begins with
-    step 1 again: give it a Logger and a model of its own.
+    The first sample is taken after `every` seconds. The step is that of the Simulator,
+    and continues over several calls of ``run()``. A new Simulator of the same model
+    starts at step 1 again: use a new Logger and a new model for it.
 
-    What a source raises comes out of ``run()``.
+    Exceptions raised by a source propagate out of ``run()``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     import nengo
 
@@ -127,27 +128,27 @@ def sample(
 
 
 def log_probes(logger: Logger, sim: Any, probes: Mapping[str, Any]) -> None:
-    """Log what probes recorded; call it once, after the last ``run()``.
+    """Log the recordings of probes; call it once, after the last ``run()``.
 
     Parameters
     ----------
     logger : Logger
-        Where to.
+        The Logger.
     sim : nengo.Simulator
-        The simulator, also a closed one.
+        The simulator; it may be closed.
     probes : dict
-        The probe of each tag. One of D dimensions has the tags ``<tag>/0`` to
+        The probe of each tag. A probe of D dimensions has the tags ``<tag>/0`` to
         ``<tag>/<D-1>``.
 
     Notes
     -----
-    It logs all that `sim` holds, so to call it after each of several runs, call
+    All data in `sim` is logged, so to call this after each of several runs, call
     ``sim.clear_probes()`` in between. The step of a point is that of the Simulator.
 
     Raises
     ------
     TypeError
-        If `probes` is no dict of probes of this simulator.
+        If `probes` is not a dict of probes of this simulator.
     """
     method = "log_probes"
     if not isinstance(probes, Mapping):
@@ -180,9 +181,9 @@ def log_probes(logger: Logger, sim: Any, probes: Mapping[str, Any]) -> None:
 def _process(
     nengo: Any, log: Callable[[float, int, Any], None], every: float, size: int
 ) -> Any:
-    """Return a process that calls `log` each `every` seconds.
+    """Return a process that calls `log` once every `every` seconds.
 
-    Unlike a Node's function, a process is told the time step.
+    A process is passed the time step, unlike a Node's function.
     """
 
     class Sampling(nengo.Process):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""OpenMM: samples by a reporter, which stands beside StateDataReporter.
+"""OpenMM: samples taken by a reporter, like a StateDataReporter.
 
 ::
 
@@ -44,43 +44,45 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: int = 100) -> Repo
     Parameters
     ----------
     logger : Logger
-        Best of ``time_unit="ps"``. Once it is closed, the sampling ends.
+        Preferably with ``time_unit="ps"``. Sampling ends when it is closed.
     sources : dict
-        By its tag, a quantity that StateDataReporter knows: "potentialEnergy",
-        "kineticEnergy", "totalEnergy" (kJ/mol), "temperature" (K), "volume" (nm^3),
-        "density" (g/mL). The unit stands at the head of its plot.
+        The source of each sample, by its tag: a quantity of StateDataReporter,
+        "potentialEnergy", "kineticEnergy", "totalEnergy" (kJ/mol), "temperature" (K),
+        "volume" (nm^3) or "density" (g/mL). The unit is shown above its plot, except in
+        TIME SERIES.
 
         Or a callable that takes the ``openmm.State``, with positions, velocities,
-        forces and energies, and gives plain numbers: one is a scalar, a dict of them
-        several curves on one plot, a matplotlib Figure an image (it is closed), and
-        anything with several values a histogram. What it gives first decides.
+        forces and energies, and returns plain numbers. One number is logged as a
+        scalar, a dict of numbers as several curves on one plot, a matplotlib Figure as
+        an image (it is then closed), and anything with several values as a histogram.
+        The type of its first value decides how it is logged.
     every : int, default 100
-        Steps between two samples.
+        The number of steps between two samples.
 
     Returns
     -------
     Reporter
-        For ``simulation.reporters``.
+        The reporter, to append to ``simulation.reporters``.
 
     Notes
     -----
-    Samples are taken where ``simulation.currentStep`` is a multiple of `every`, as
-    OpenMM's own reporters do; that is their step, and their time is the State's.
+    Samples are taken when ``simulation.currentStep`` is a multiple of `every`, as by
+    OpenMM's own reporters; that is their step, and their time is that of the State.
 
-    Only a callable makes OpenMM fetch positions, velocities and forces.
+    OpenMM fetches positions, velocities and forces only if there are callables.
 
-    What a source raises comes out of ``simulation.step()``.
+    Exceptions raised by a source propagate out of ``simulation.step()``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     return Reporter(logger, sources, every)
 
 
 class Reporter:
-    """What OpenMM asks when it wants to report next, and calls then; see `sample`."""
+    """A reporter that OpenMM calls for each sample; see `sample`."""
 
     def __init__(
         self, logger: Logger, sources: Mapping[str, Any], every: int = 100
@@ -106,10 +108,10 @@ class Reporter:
     def describeNextReport(  # noqa: N802 -- OpenMM's name
         self, simulation: Any
     ) -> tuple[int, bool, bool, bool, bool, None]:
-        """Return the steps until the next sample, and what it needs.
+        """Return the steps until the next sample, and the data it needs.
 
-        As a tuple, which OpenMM takes in all versions; the dict of its later ones says
-        the same.
+        They are a tuple, which all versions of OpenMM accept; the dict of later
+        versions has the same content.
         """
         steps = self._every - simulation.currentStep % self._every
         needs = self._needs_all
@@ -133,8 +135,8 @@ class Reporter:
             return lambda: self._plain(tag, source(self._state))
         if source not in UNITS:
             raise ValueError(
-                f"{where(METHOD, tag)}: there is no {source!r}; there is "
-                f"{', '.join(map(repr, UNITS))}, or give a callable that takes the "
+                f"{where(METHOD, tag)}: there is no quantity {source!r}; use one of "
+                f"{', '.join(map(repr, UNITS))}, or a callable that takes the "
                 f"State"
             )
         return lambda: getattr(self._system, source)(self._state)
@@ -143,14 +145,14 @@ class Reporter:
     def _plain(tag: str, value: Any) -> object:
         if hasattr(value, "value_in_unit"):
             raise TypeError(
-                f"{where(METHOD, tag)}: the source must give plain numbers, got "
-                f"{describe(value)}; take its .value_in_unit(...)"
+                f"{where(METHOD, tag)}: the source must return plain numbers, got "
+                f"{describe(value)}; use its .value_in_unit(...)"
             )
         return value
 
 
 class _System:
-    """What the quantities are computed from, in the units that `UNITS` says."""
+    """The quantities of a simulation, in the units of `UNITS`."""
 
     def __init__(self, simulation: Any) -> None:
         from openmm import CMMotionRemover, unit
@@ -186,7 +188,7 @@ class _System:
         return self.potentialEnergy(state) + self.kineticEnergy(state)
 
     def temperature(self, state: Any) -> Any:
-        # An integrator with constraints or Drude particles knows it better.
+        # More accurate, for integrators with constraints or Drude particles.
         if hasattr(self._integrator, "computeSystemTemperature"):
             found = self._integrator.computeSystemTemperature()
             return found.value_in_unit(self._unit.kelvin)

@@ -1,7 +1,7 @@
-"""What all hooks share: sources are checked at once, then read and logged at a sample.
+"""The common part of all hooks: sources, checked at first and read at each sample.
 
-The first sample decides what each tag holds. From then on the numbers go into one event
-and there is nothing to decide any more, which is what makes a sample cheap.
+The first sample decides the kind of each tag. Afterwards, all numbers go into one event
+without further decisions, which makes samples cheap.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Read = Callable[[], object]
 
 
 class Sampler:
-    """Reads sources and logs what they give, each time it is called.
+    """A callable that reads sources and logs their values.
 
-    Once the Logger is closed, it does nothing.
+    It does nothing once the Logger is closed.
 
     Parameters
     ----------
     logger
-        Where to.
+        The Logger.
     reads
-        Of each tag, a function without arguments.
+        A function without arguments for each tag.
     time_unit
-        The unit of the times that come; None if it is the Logger's own.
+        The unit of the times passed; None if it is that of the Logger.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Sampler:
             add(tag, value, step, time=time)
 
     def _first(self) -> tuple[dict[str, Any], list[tuple[Any, str, object]]]:
-        """Read all sources and find out how each is logged, by what it gives."""
+        """Read all sources, and choose how each is logged by its first value."""
         values = {tag: read() for tag, read in self._new.items()}
         methods = {tag: self._method(tag, value) for tag, value in values.items()}
         for tag, add in methods.items():
@@ -82,11 +82,12 @@ class Sampler:
         return numbers, [(add, tag, values[tag]) for add, tag, _ in self._others]
 
     def _method(self, tag: str, value: object) -> Callable[..., None] | None:
-        """Return the Logger's method for such a value; None for one number."""
+        """Return the Logger's method for this type of value; None for one number."""
         if value is None or isinstance(value, (str, bytes)):
             raise TypeError(
-                f"{where(METHOD, tag)}: the source must give a number, several, a dict "
-                f"of numbers or a matplotlib Figure, got {describe(value)}"
+                f"{where(METHOD, tag)}: the source must return a number, several "
+                f"numbers, a dict of numbers or a matplotlib Figure, got "
+                f"{describe(value)}"
             )
         if is_number(value):
             return None
@@ -103,7 +104,7 @@ class Sampler:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether this is one number; an array of one element is."""
+    """Return whether a value is one number, which may be an array of one element."""
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         return math.prod(shape) == 1
@@ -111,21 +112,21 @@ def is_number(value: Any) -> bool:
 
 
 def factor(logger: Logger, unit: str) -> float:
-    """Return what times in `unit` are multiplied by, to be in the Logger's unit.
+    """Return the factor that converts times in `unit` to the Logger's unit.
 
-    Warns where the Logger draws such times on top of each other.
+    Warns if the Logger draws such times on top of each other.
     """
     longest = FEMTOSECONDS["ns"]
     if FEMTOSECONDS[unit] <= longest < FEMTOSECONDS[logger.time_unit]:
         warn(
-            f"{METHOD}: the times are some {unit}, and a Logger of time_unit="
-            f"{logger.time_unit!r} draws them all at one place; take "
+            f"{METHOD}: the times are a few {unit}, and a Logger with time_unit="
+            f"{logger.time_unit!r} draws them all in one place; use "
             f'Logger(time_unit="{unit}")'
         )
     return in_unit(unit, logger.time_unit)
 
 
-# -- checked at the user's line --------------------------------------------------------
+# -- checks at the user's line ---------------------------------------------------------
 
 
 def checked(
@@ -134,21 +135,21 @@ def checked(
     as_read: Callable[[str, Any], Read | None],
     allowed: str,
 ) -> dict[str, Read]:
-    """Return the function that reads each source.
+    """Return the functions that read each source.
 
     Parameters
     ----------
     logger, sources
-        As a user gave them.
+        As given by the user.
     as_read
-        Called with tag and source; returns None where it is no source.
+        Called with a tag and a source; returns None if the source is invalid.
     allowed
-        What a source may be, for the error.
+        A description of valid sources, for the error.
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is not what it must be.
+        If one of them is invalid.
     """
     if not isinstance(logger, Logger):
         raise TypeError(f"{METHOD}: a Logger must come first, got {describe(logger)}")
@@ -173,20 +174,20 @@ def checked(
 
 
 def function(source: Any, *arguments: object) -> Read | None:
-    """Return a callable as one without arguments; None if it does not take these."""
+    """Return a callable with these arguments bound, None if it does not take them."""
     if not callable(source):
         return None
     try:
         inspect.signature(source).bind(*arguments)
     except TypeError:
         return None
-    except ValueError:  # it does not say what it takes
+    except ValueError:  # it has no signature
         pass
     return (lambda: source(*arguments)) if arguments else source
 
 
 def attribute(tag: str, pair: Any) -> Read | None:
-    """Return what reads ``pair[0].<pair[1]>`` anew each time; None if it is no pair."""
+    """Return a function that reads ``pair[0].<pair[1]>``; None if it is not a pair."""
     if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)):
         return None
     owner, name = pair
@@ -200,12 +201,12 @@ def attribute(tag: str, pair: Any) -> Read | None:
 
 
 def positive(every: Any, what: str) -> float:
-    """Return the time between two samples, if it is one.
+    """Return the time between two samples as a float.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no number, or not positive and finite.
+        If it is not a number, or not positive and finite.
     """
     try:
         if isinstance(every, (str, bytes)):
@@ -221,7 +222,7 @@ def positive(every: Any, what: str) -> float:
 
 
 def whole(every: Any, what: str) -> int:
-    """Return how many steps lie between two samples, if it is a whole number."""
+    """Return the number of steps between two samples; raise if it is not whole."""
     number = positive(every, what)
     if number != int(number):
         raise ValueError(f"{METHOD}: every must be {what}, got {describe(every)}")

@@ -1,4 +1,4 @@
-"""SimPy: samples by a process of the environment.
+"""SimPy: samples taken by a process of the environment.
 
 ::
 
@@ -31,37 +31,38 @@ def sample(
     Parameters
     ----------
     logger : Logger
-        Its ``time_unit`` is the unit that the environment's times are meant in. Once it
-        is closed, the sampling ends.
+        Its ``time_unit`` must be the unit of the environment's times. Sampling ends
+        when it is closed.
     env : simpy.Environment
         The environment.
     sources : dict
-        By its tag, what is called at each sample: a callable without arguments, such as
-        ``lambda: len(counter.queue)``. One number is a scalar, a dict of numbers
-        several curves on one plot, a matplotlib Figure an image (it is closed), and
-        anything with several values a histogram. What a source gives first decides.
+        The source to read at each sample, by its tag: a callable without arguments,
+        such as ``lambda: len(counter.queue)``. One number is logged as a scalar, a dict
+        of numbers as several curves on one plot, a matplotlib Figure as an image (it is
+        then closed), and anything with several values as a histogram. The type of a
+        source's first value decides how it is logged.
     every : float, default 1.0
         The simulated time between two samples. The first is taken when the environment
-        runs.
+        starts to run.
 
     Returns
     -------
     simpy.Process
-        What samples. It ends when nothing else is scheduled any more, so that
-        ``env.run()`` returns, at most `every` after the last event. What is started
-        after that needs a `sample` of its own.
+        The process that takes the samples. It ends when nothing else is scheduled, so
+        that ``env.run()`` returns, at most `every` after the last event. Call `sample`
+        again for processes started after that.
 
     Notes
     -----
-    The steps are counted by the Logger: they are solver steps if it has a ``dt``, and
-    samples if not. The time is ``env.now``.
+    The Logger counts the steps: they are solver steps if it has a ``dt``, and samples
+    otherwise. The time is ``env.now``.
 
-    What a source raises comes out of ``env.run()``.
+    Exceptions raised by a source propagate out of ``env.run()``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be; the error says which.
+        If an argument is invalid; the error says which.
     """
     reads = checked(
         logger,
@@ -83,10 +84,10 @@ def _sampling(sampler: Sampler, env: Any, every: float) -> Generator[Any, Any, N
     start, number = env.now, 0
     while not sampler.ended:
         sampler(None, env.now)
-        # Two that sample must not keep each other going.
+        # Two sampling processes must not keep each other alive.
         if all(event in _OWN for *_, event in env._queue):
             return
         number += 1
-        tick = env.timeout(start + number * every - env.now)  # no error adds up
+        tick = env.timeout(start + number * every - env.now)  # errors do not add up
         _OWN.add(tick)
         yield tick

@@ -1,4 +1,4 @@
-"""Read runs back: `Run`, `find_runs`, and the types of what they return."""
+"""Reading runs back: `Run`, `find_runs`, and the types of their results."""
 
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms

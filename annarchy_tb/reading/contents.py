@@ -1,4 +1,4 @@
-"""The tags of event files, with their kinds, and the way to read each kind."""
+"""The tags in event files: their kinds, and reading their data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annarchy_tb.tfevents.schema import BY_NAME, SCALAR
 
 
 def kinds(blocks: Iterable[Block]) -> dict[str, str]:
-    """Return the kind of each tag, in the order of their first appearance."""
+    """Return the kind of each tag, in the order of first appearance."""
     found: dict[str, str] = {}
     for block in blocks:
         new: list[tuple[int, str, str]] = [
@@ -30,12 +30,12 @@ def kinds(blocks: Iterable[Block]) -> dict[str, str]:
 
 
 def read(blocks: Iterable[Block], kind: str, tag: str) -> Any:
-    """Return the data of a tag, as the module of its kind does; there may be none.
+    """Return the data of a tag, read by the module of its kind; there may be none.
 
     Raises
     ------
     KeyError
-        If the kind is one that only TensorBoard's plugins can read.
+        If only TensorBoard's plugins can read this kind.
     """
     module = import_module(f"annarchy_tb.kinds.{BY_NAME[kind].name}")
     return module.read(blocks, tag)

@@ -1,4 +1,4 @@
-"""All runs below a directory, and one table of them."""
+"""All runs below a directory, and a table of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Runs(list[Run]):
     Attributes
     ----------
     logdir : Path
-        Where they were looked for.
+        The directory that was searched.
     """
 
     def __init__(self, logdir: Path, runs: Collection[Run]) -> None:
@@ -33,23 +33,23 @@ class Runs(list[Run]):
         self.logdir = logdir
 
     def __getitem__(self, place: Any) -> Any:
-        """Return a run, or of a slice the Runs in it."""
+        """Return a run, or Runs for a slice."""
         found = super().__getitem__(place)
         return Runs(self.logdir, found) if isinstance(place, slice) else found
 
     def to_pandas(self) -> DataFrame:
-        """Return one table over all runs, a row a run. It needs pandas.
+        """Return a table of all runs, with one row per run. It needs pandas.
 
         The index is the run's path below `logdir`. The columns are ``status``,
         ``started``, ``duration`` (in s), ``params.<name>`` for each parameter of any
-        run, and ``metrics.<name>`` for each of the results.
+        run, and ``metrics.<name>`` for each result.
         """
         pd = optional("pandas", "Runs.to_pandas", "'annarchy-tb[pandas]'")
         rows = []
         for run in self:
             try:
                 info, duration = RunInfo.read(run.path), run.duration
-            except FileNotFoundError:  # removed by now
+            except FileNotFoundError:  # deleted meanwhile
                 continue
             row: dict[str, Any] = {
                 "run": str(run.path.relative_to(self.logdir)),
@@ -78,15 +78,15 @@ def find_runs(
 ) -> Runs:
     """Return all runs below a directory, newest first.
 
-    No event file is read, so it takes milliseconds for hundreds of runs. The runs of
-    other writers (directories with event files and no ``run.json``) are found too.
+    No event file is read, so this takes milliseconds for hundreds of runs. Runs of
+    other writers (directories with event files but no ``run.json``) are included.
 
     Parameters
     ----------
     logdir : str or path, default "runs/"
         The directory; it may be a run itself.
     status : str or collection of str, optional
-        Only runs of this status, or one of these: see `Run.status`.
+        Only runs with this status, or one of these: see `Run.status`.
     params : dict, optional
         Only runs with these values of these parameters.
 
@@ -95,7 +95,7 @@ def find_runs(
     FileNotFoundError
         If there is no such directory.
     ValueError
-        If `status` is none.
+        If `status` is not a valid one.
 
     Examples
     --------
@@ -124,16 +124,16 @@ def find_runs(
         if (wanted is None or info.state() in wanted) and all(
             name in its and its[name] == value for name, value in values.items()
         ):
-            with contextlib.suppress(FileNotFoundError):  # removed by now
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                 begun, run = began(path, info), Run(path)
                 found.append((begun.timestamp() if begun else 0.0, str(path), run))
     return Runs(root, [run for *_, run in sorted(found, reverse=True)])
 
 
 def _directories(directory: Path) -> Iterator[Path]:
-    """Yield the directories of all runs; the curves of a run are none.
+    """Yield the directories of all runs, without those of their curves.
 
-    Links are followed last, so that what can be found twice is found by its own name.
+    Links are followed last, so that runs are found by their real path if possible.
     """
     waiting: list[tuple[str, bool]] = [(os.fspath(directory), False)]
     links: list[tuple[str, bool]] = []
@@ -144,7 +144,7 @@ def _directories(directory: Path) -> Iterator[Path]:
             found = os.stat(path)
             with os.scandir(path) as entries:
                 there = list(entries)
-        except OSError:  # somebody else's, or gone, or a link to itself
+        except OSError:  # not readable, or gone, or a link to itself
             continue
         if (found.st_dev, found.st_ino) in seen:
             continue

@@ -16,18 +16,18 @@ from annarchy_tb.tfevents.scan import Scan
 
 
 class Last(Mapping[str, Any]):
-    """The last value of each tag of numbers, as it is in the files.
+    """The last value of each tag of numbers, read from the files.
 
-    Logging does nothing for it: each look reads what was written since the one before,
-    which takes about a third of a microsecond a point. (The first look reads all.) Data
-    that waits for room on a full disk is not seen yet.
+    This costs nothing while logging: each access reads the data written since the
+    previous one, which takes about a third of a microsecond per point. (The first
+    access reads all data.) Data waiting for room on a full disk is not included.
 
-    ``last["Rate"]`` is a float, in single precision, as TensorBoard shows it; or, of
-    the curves of `annarchy_tb.Logger.add_scalars`, a dict of them by their keys.
+    ``last["Rate"]`` is a float, in single precision, as TensorBoard shows it, or, for
+    curves of `annarchy_tb.Logger.add_scalars`, a dict of floats by their keys.
     """
 
     _directory: RunDirectory
-    _earlier: list[Path]  # the directories of curves that were there before
+    _earlier: list[Path]  # directories of curves that existed before
     _seen: dict[Path, tuple[Scan, dict[str, float]]]
     _sizes: dict[Path, int]
 
@@ -69,13 +69,13 @@ class Last(Mapping[str, Any]):
         if path.exists():
             for block in scan.files(self._grown(path)):
                 for tag, points in scalar.points([block], ()).items():
-                    # 0.1 is 0.1, and not its digits in single precision
+                    # 0.1 stays 0.1, without the extra digits of single precision
                     values[tag] = float(str(np.float32(points.values[-1])))
             scan.damage.clear()
         return values
 
     def _grown(self, path: Path) -> Iterator[Path]:
-        """Yield event files that grew since the last look, those of others first."""
+        """Yield event files that grew since the last access, our own last."""
         own = {made.file.path for made in self._directory.all()}
         for file in sorted(event_files(path), key=own.__contains__):
             size = file.stat().st_size

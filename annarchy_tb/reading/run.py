@@ -1,4 +1,4 @@
-"""A run, read back: what was logged as NumPy arrays, without TensorBoard."""
+"""Reading a run back: its data as NumPy arrays, without TensorBoard."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ MAX_SECOND = 253402300800  # the year 10000
 
 
 class Run:
-    """A run, as it is on the disk now: finished, torn, or while it is written.
+    """A run on the disk: finished, incomplete, or still being written.
 
-    Each call reads the files anew. Event files of tensorboardX, torch and TensorFlow
-    are read too; what only ``run.json`` says is empty then. What is behind a damaged
-    place of a file may be missing: a UserWarning tells where.
+    Each call reads the files again. Event files of tensorboardX, torch and TensorFlow
+    can be read, too; information from ``run.json`` is then empty. Data after a damaged
+    place in a file may be missing: a UserWarning says where it is.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Run:
     Raises
     ------
     FileNotFoundError
-        If there is no run.
+        If there is no run in `path`.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class Run:
             raise FileNotFoundError(f"there is no directory {self.path}")
         if not (self.path / RUN_JSON).exists() and not event_files(self.path):
             raise FileNotFoundError(
-                f"{self.path} holds neither run.json nor event files; to find the runs "
-                f"below it: annarchy_tb.find_runs({str(path)!r})"
+                f"{self.path} has neither run.json nor event files; to find the runs "
+                f"below it, use annarchy_tb.find_runs({str(path)!r})"
             )
 
     def __repr__(self) -> str:
@@ -80,20 +80,21 @@ class Run:
     def _files(self) -> list[Path]:
         return [p for found in directories(self.path) for p in event_files(found)]
 
-    # -- what the run says of itself -------------------------------------------------
+    # -- the record of the run -------------------------------------------------------
 
     @property
     def info(self) -> dict[str, Any]:
-        """All of ``run.json``; empty where there is none."""
+        """All of ``run.json``; empty if there is none."""
         return load(self.path)
 
     @property
     def status(self) -> str:
-        """How the run stands.
+        """The status of the run.
 
-        ``"running"``, ``"finished"``, ``"failed"``, ``"killed"`` (its process is gone
-        and said nothing; that can be told on its host only, elsewhere the run reads
-        ``"running"``), or ``"unknown"`` without a ``run.json``.
+        ``"running"``, ``"finished"``, ``"failed"``, ``"killed"`` (its process ended
+        without closing the run; this can only be detected on the same host, and on
+        others the status is then ``"running"``), or ``"unknown"`` without a
+        ``run.json``.
         """
         return RunInfo.read(self.path).state()
 
@@ -109,14 +110,15 @@ class Run:
 
     @property
     def started(self) -> datetime | None:
-        """When the run first began, in UTC."""
+        """The first start of the run, in UTC."""
         return began(self.path, RunInfo.read(self.path))
 
     @property
     def duration(self) -> timedelta | None:
-        """How long the run took, or goes on; of a killed one, until its last record.
+        """The duration of the run, so far if it is running.
 
-        A resumed run counts from its first start.
+        It starts at the first start of the run, also if the run was resumed. For a
+        killed run, it ends at the last record.
         """
         info = RunInfo.read(self.path)
         begun, ended = began(self.path, info), date(info.ended)
@@ -132,14 +134,14 @@ class Run:
             ended = datetime.fromtimestamp(last, timezone.utc)
         return max(ended - begun, timedelta(0))
 
-    # -- what was logged -------------------------------------------------------------
+    # -- the data --------------------------------------------------------------------
 
     def tags(self) -> dict[str, str]:
-        """Return the kind of each tag, in the order of their first appearance.
+        """Return the kind of each tag, in the order of first appearance.
 
-        ``"scalar"``, ``"image"``, ``"histogram"``, ``"audio"``, ``"text"``, or the name
-        of another plugin of TensorBoard; ``""`` where the files do not say it. The
-        run's own table and its parameters are left out, and so are the curves of
+        Kinds are ``"scalar"``, ``"image"``, ``"histogram"``, ``"audio"``, ``"text"``,
+        or the name of another TensorBoard plugin; ``""`` if the files do not tell. The
+        run's own table and parameters are left out, and so are the curves of
         `Logger.add_scalars`: see `curves`.
         """
         return {
@@ -149,7 +151,7 @@ class Run:
         }
 
     def data(self, tag: str) -> Any:
-        """Return the data of a tag, whatever its kind is.
+        """Return the data of a tag of any kind.
 
         Parameters
         ----------
@@ -159,13 +161,12 @@ class Run:
         Returns
         -------
         Scalars, Images, Histograms, Texts or Sounds
-            What `scalars`, `images`, `histograms`, `text` or `audio` returns.
+            The result of `scalars`, `images`, `histograms`, `text` or `audio`.
 
         Raises
         ------
         KeyError
-            If the run has no such tag, or one that only a plugin of TensorBoard can
-            read.
+            If the run has no such tag, or only a TensorBoard plugin can read it.
         """
         kind = self.tags().get(tag)
         if kind not in BY_NAME:
@@ -176,7 +177,7 @@ class Run:
         return self._read(BY_NAME[kind], tag)
 
     def scalars(self, tag: str) -> Scalars:
-        """Return all points of a tag, not a sample of them.
+        """Return all points of a tag, not only a sample.
 
         Parameters
         ----------
@@ -186,7 +187,7 @@ class Run:
         Raises
         ------
         KeyError
-            If the run has no scalars of this tag.
+            If the run has no scalars with this tag.
         """
         found: Scalars = self._read(SCALAR, tag)
         return found
@@ -197,12 +198,12 @@ class Run:
         Parameters
         ----------
         *tags : str
-            The tags; by default all. Those that the run does not have are left out.
+            The tags, by default all. Tags that the run does not have are left out.
         """
         return self._scalars(self.path, tags)
 
     def curves(self, tag: str) -> dict[str, Scalars]:
-        """Return the curves of a plot by their names: what `Logger.add_scalars` wrote.
+        """Return the curves that `Logger.add_scalars` wrote to a plot, by their names.
 
         Parameters
         ----------
@@ -212,14 +213,14 @@ class Run:
         Returns
         -------
         dict
-            The points by the names of the curves' directories. That is the key given to
-            `Logger.add_scalars`, unless it could not be the name of a directory. The
-            sub-directories of tensorboardX and torch are read too.
+            The points by the names of the curves' directories. A name is the key given
+            to `Logger.add_scalars`, unless the key is no valid name of a directory. The
+            sub-directories of tensorboardX and torch are included.
 
         Raises
         ------
         KeyError
-            If there are none.
+            If there are no such curves.
         """
         found = {
             _curve_name(path.relative_to(self.path).as_posix(), tag): points[tag]
@@ -253,9 +254,9 @@ class Run:
     def to_pandas(self) -> DataFrame:
         """Return all scalars as one table.
 
-        It has the columns ``tag``, ``curve`` (empty but for `Logger.add_scalars`),
-        ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), and a row a point. It
-        needs pandas.
+        It has the columns ``tag``, ``curve`` (empty except for `Logger.add_scalars`),
+        ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), with one row per
+        point. It needs pandas.
         """
         pd = optional("pandas", "Run.to_pandas", "'annarchy-tb[pandas]'")
         tables = [
@@ -276,7 +277,7 @@ class Run:
                 yield tag, curve, points
 
     def damage(self) -> list[Damage]:
-        """Read all files, and return where they are damaged or torn."""
+        """Read all files; return the places where they are damaged or incomplete."""
         scan = Scan()
         for _ in scan.files(self._files()):
             pass
@@ -312,7 +313,7 @@ class Run:
 def _curve_name(directory: str, tag: str) -> str:
     """Return the name of the curve in a directory of the run.
 
-    tensorboardX makes ``<tag>/<key>``, torch ``<tag>_<key>``.
+    tensorboardX names it ``<tag>/<key>``, torch ``<tag>_<key>``.
     """
     for prefix in (f"{tag}/", f"{tag.replace('/', '_')}_"):
         if directory.startswith(prefix):
@@ -321,7 +322,7 @@ def _curve_name(directory: str, tag: str) -> str:
 
 
 def began(run: Path, info: RunInfo) -> datetime | None:
-    """Return when a run began: what its record says, or the name of its first file."""
+    """Return the start of a run from its record, or from the name of its first file."""
     begun = info.begun()
     if begun is None:
         for path in event_files(run):

@@ -13,23 +13,23 @@ from annarchy_tb.tfevents.event_file import EventFile, event_files
 from annarchy_tb.tfevents.scan import Scan
 from annarchy_tb.tfevents.schema import SCALAR
 
-STAY_OPEN = 31  # curves; the files of further ones are opened for each record
+STAY_OPEN = 31  # curves; the files of any more are opened for each record
 
 
 class RunDirectory:
-    """A directory that TensorBoard shows as one run: its event file and its ledger.
+    """A directory that TensorBoard shows as one run, with its event file and ledger.
 
-    To TensorBoard, each curve of `add_scalars` is a run too, and so it is a
+    TensorBoard shows each curve of `add_scalars` as a run, too, so each is a
     RunDirectory inside this one.
 
     Parameters
     ----------
     path
-        An absolute path; the directory of a curve is made at its first record.
+        An absolute path; the directory of a curve is created for its first record.
     backlog, stay_open
         See `EventFile`.
     descriptions
-        The texts that describe tags, shared with the curves.
+        The descriptions of tags, shared with the curves.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class RunDirectory:
     file: EventFile
     ledger: Ledger
     curves: dict[str, RunDirectory]
-    _earlier: list[Path]  # event files that were there before
+    _earlier: list[Path]  # event files that existed before
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class RunDirectory:
         return curve
 
     def describe(self, tag: str, text: str) -> bool:
-        """Set the text that describes a tag; return whether it is in time."""
+        """Set the description of a tag; return False if it is too late."""
         if self.descriptions.get(tag) == text:
             return True
         if any(directory.ledger.has_begun(tag) for directory in self.all()):
@@ -83,7 +83,7 @@ class RunDirectory:
                     yield value.tag, value.kind, event.step
 
     def all(self) -> list[RunDirectory]:
-        """Return this directory, and those of its curves."""
+        """Return this directory and those of its curves."""
         return [self, *self.curves.values()]
 
     def flush(self) -> None:
@@ -92,7 +92,7 @@ class RunDirectory:
         Raises
         ------
         OSError
-            If the disk is full, or somebody deleted a file.
+            If the disk is full, or a file was deleted.
         """
         for directory in self.all():
             if directory.file.is_lost():
@@ -108,7 +108,7 @@ class RunDirectory:
             )
 
     def close(self) -> int:
-        """Close all files, and return how many records could not be written."""
+        """Close all files; return the number of records that could not be written."""
         self.backlog.drain()
         for directory in self.all():
             if not directory.file.closed and directory.file.is_lost():

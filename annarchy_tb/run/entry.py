@@ -1,4 +1,4 @@
-"""The one way in: every call that logs data goes through an Entry."""
+"""Entries: the common path of all calls that log data."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Place = tuple[
 
 
 class Entry:
-    """One call that logs data of one kind.
+    """A call that logs data of one kind.
 
-    Making it checks everything but the data: that the run is open, the tag, its kind,
-    the step and the time. In its ``with`` block, errors get the method and the tag in
-    front of them, and `warn` collects warnings. `write` gives these, enters the tag in
-    the ledger, and writes the record. Until then, nothing has changed::
+    The constructor checks everything except the data: that the run is open, the tag,
+    its kind, the step and the time. In the ``with`` block, errors are prefixed with the
+    method and the tag, and `warn` collects warnings. `write` gives the warnings, enters
+    the tag in the ledger, and writes the record. Nothing changes before that::
 
         with Entry(self._run, "add_text", tag, TEXT, step, time) as entry:
             entry.write(encode(tag, as_text("text", text)))
@@ -39,26 +39,27 @@ class Entry:
     run
         The run.
     method, tag
-        What errors and warnings name; the tag is None where several are logged.
+        The method and tag named in errors and warnings; the tag is None for several.
     kind
         The kind of data.
     step, time
-        As the user gave them.
+        As given by the user.
     places
-        Where the data goes, an event for each place. By default, that is `tag` in the
+        The places to write to, one event for each. The default is `tag` in the
         directory of the run.
     apart
-        Count on from the last step at each place, and not from the largest of them.
+        Continue automatic steps from the last step at each place, not from the largest
+        of them.
 
     Raises
     ------
     TypeError, ValueError
-        If one of these is not what it must be.
+        If one of these is invalid, or the run is closed.
 
     Attributes
     ----------
     states : list of TagState
-        After writing: the states of the tags, place by place.
+        The states of the tags, place by place; set by writing.
     """
 
     __slots__ = (
@@ -125,11 +126,11 @@ class Entry:
             raise_named(self._method, self._tag, error)
 
     def warn(self, subject: str, message: str, tag: str | None = None) -> None:
-        """Have `write` warn, once a tag and subject."""
+        """Add a warning for `write` to give, once per tag and subject."""
         self._remarks.append(Remark(self._method, tag or self._tag, subject, message))
 
     def number(self, value: object, name: str | None = None) -> float:
-        """Return a value as a float; messages call it `name`, or else by the tag."""
+        """Return a value as a float; messages name it `name`, by default the tag."""
         with naming(self._method, name or self._tag):
             return as_number(value, lambda about, said: self.warn(about, said, name))
 
@@ -141,7 +142,7 @@ class Entry:
     def event(
         self, place: Place, values: Iterable[Parts], wall_time: float, step: int
     ) -> bytes:
-        """Return the record of one event, with the descriptions of new tags."""
+        """Return the record of one event, including the descriptions of new tags."""
         if self._run.directory.descriptions:
             values = [
                 records.described(self._kind, value, text) if text else value
@@ -150,11 +151,11 @@ class Entry:
         return records.summary(values, wall_time, step)
 
     def describes(self) -> bool:
-        """Return whether the next event has descriptions."""
+        """Return whether the next event includes descriptions."""
         return any(text for place in self._places for text in self._texts(place))
 
     def _texts(self, place: Place) -> list[str]:
-        """Return the descriptions of new tags, and ``""`` for all others."""
+        """Return the descriptions of new tags, and ``""`` for other tags."""
         (directory, tags), texts = place, self._run.directory.descriptions
         return [
             "" if directory.ledger.has_begun(tag) else texts.get(tag, "")
@@ -176,16 +177,16 @@ class Entry:
             place[0].file.append(record)
 
     def write_nothing(self) -> None:
-        """Only give the warnings."""
+        """Give the warnings, without writing."""
         self._run.warned.give(self._remarks)
 
     def begin(self, step: int | None, drawn: float | None) -> int:
-        """Return the first step of several, and collect a warning if it goes back.
+        """Return the first of several steps; add a warning if it goes back.
 
         Parameters
         ----------
         step
-            The first step; None to count on.
+            The first step; None for an automatic one.
         drawn
             The wall time at which the first simulated time is drawn, if there is one.
         """
@@ -195,7 +196,7 @@ class Entry:
     def write_blocks(
         self, blocks: Iterable[bytes | memoryview], last: int, drawn: float | None
     ) -> None:
-        """Write whole records that others made, up to the step `last`.
+        """Write complete records, made elsewhere, up to the step `last`.
 
         `drawn` is the wall time at which the last simulated time is drawn, if there is
         one.
@@ -207,7 +208,7 @@ class Entry:
             place[0].file.append(block)
 
     def _steps(self) -> list[int]:
-        """Return the step at each place, and collect warnings of those that go back."""
+        """Return the step at each place; add warnings about those that go back."""
         ends = [directory.ledger.furthest(tags) for directory, tags in self._places]
         if len(ends) > 1 and not self._apart:
             lasts, times = zip(*ends, strict=True)

@@ -17,7 +17,7 @@ from annarchy_tb.run.names import RUN_JSON
 
 RUNNING, FINISHED, FAILED, KILLED, UNKNOWN = STATUSES = (
     *("running", "finished", "failed"),
-    "killed",  # as a reader finds it
+    "killed",  # found by readers, never written
     "unknown",  # without a record
 )
 
@@ -26,11 +26,10 @@ open_sessions: set[str] = set()  # of the Loggers that this process has not clos
 
 @dataclass
 class RunInfo:
-    """What ``run.json`` says. docs/format.rst says what each field means.
+    """The contents of ``run.json``. The fields are explained in docs/format.rst.
 
-    A field is None where the file does not say it, or says something of another type:
-    somebody may have changed it. Fields that this version does not know are kept in
-    `others`.
+    A field is None if the file does not have it, or has a value of another type: the
+    file may have been edited. Fields unknown to this version are kept in `others`.
     """
 
     status: str | None = None
@@ -60,46 +59,46 @@ class RunInfo:
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> RunInfo:
-        """Return the record with these fields, as `load` returns them."""
+        """Return a record with these fields, in the form that `load` returns."""
         known = {name: value for name, value in said.items() if name in _TYPES}
         others = {name: value for name, value in said.items() if name not in _TYPES}
         return cls(**known, others=others)
 
     @classmethod
     def read(cls, run: Path) -> RunInfo:
-        """Return the record of a run; an empty one where there is none."""
+        """Return the record of a run; an empty one if there is none."""
         return cls.of(load(run))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all fields, as ``run.json`` holds them."""
+        """Return all fields in the form stored in ``run.json``."""
         fields = {name: getattr(self, name) for name in _TYPES}
-        if self.lost_records is None:  # as nearly always
+        if self.lost_records is None:  # nearly always
             del fields["lost_records"]
         return {**fields, **self.others}
 
     def changed(
         self, metrics: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> RunInfo:
-        """Return a record with changed fields, and more metrics."""
+        """Return a record with changed fields and additional metrics."""
         both = {**(self.metrics or {}), **metrics}
         return dataclasses.replace(self, **{"metrics": both, **changes})
 
     def begun(self) -> datetime | None:
-        """Return when the run first began."""
+        """Return the first start of the run."""
         return date(self.started)
 
     def state(self) -> str:
-        """Return the status, ``"killed"`` if the run's process ended without a word.
+        """Return the status, ``"killed"`` if the process ended without closing the run.
 
-        That can be told on the host of the process; elsewhere the run reads
-        ``"running"``.
+        This can only be detected on the host of the process; on other hosts, the status
+        is then ``"running"``.
         """
         if self.status == RUNNING and self.is_open() is False:
             return KILLED
         return self.status if self.status in STATUSES else UNKNOWN
 
     def is_open(self) -> bool | None:
-        """Return whether the Logger that wrote the record is open, None if unknown."""
+        """Return whether the record's Logger is still open, None if unknown."""
         if self.status != RUNNING:
             return False
         alive = provenance.process_is_alive(self.host, self.pid, self.process)
@@ -109,7 +108,7 @@ class RunInfo:
 
 
 def _python_type(annotation: str) -> type:
-    """Return the type of ``"dict[str, Any] | None"``, an annotation above."""
+    """Return the type in an annotation such as ``"dict[str, Any] | None"``."""
     named = annotation.partition("[")[0].partition(" ")[0]
     return {"str": str, "int": int, "dict": dict}[named]
 
@@ -122,9 +121,9 @@ _TYPES = {
 
 
 def load(run: Path) -> dict[str, Any]:
-    """Return what the ``run.json`` of a run says; empty where there is none.
+    """Return the contents of a run's ``run.json``; an empty dict if there is none.
 
-    What has another type than it should have is left out.
+    Values of the wrong type are left out.
     """
     try:
         text = (run / RUN_JSON).read_text(encoding="utf-8", errors="replace")
@@ -141,7 +140,7 @@ def load(run: Path) -> dict[str, Any]:
 
 
 def as_json(given: Any) -> Any:
-    """Return what valid JSON can hold: NaN and infinity become None."""
+    """Convert an object for valid JSON: NaN and infinity become None."""
     if isinstance(given, float):
         return given if math.isfinite(given) else None
     if isinstance(given, Mapping):
@@ -157,7 +156,7 @@ def iso(seconds: float) -> str:
 
 
 def date(text: object) -> datetime | None:
-    """Return the date that a text of ISO 8601 says, or None."""
+    """Return the date in an ISO 8601 text, or None if it is invalid."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The file ``run.json``, as the Loggers of a run keep it together."""
+"""Updates of the file ``run.json``, shared by all Loggers of a run."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from annarchy_tb.run.info import (
 from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import first_time
 
-PATIENCE = 5.0  # seconds to wait for others; then it is written all the same
+PATIENCE = 5.0  # seconds to wait for others, before writing without the lock
 LONGEST = 2000  # characters of an error's message
 
 Change = tuple[dict[str, Any], dict[str, Any]]  # more metrics, and changed fields
 
 
 class InfoFile:
-    """The ``run.json`` of one run, as one Logger keeps it.
+    """The ``run.json`` of one run, as updated by one Logger.
 
-    The file holds the state: each change is read, made and written back while all
-    others are locked out, so that threads, forked processes and copies of the Logger
-    can add theirs. A Logger that opens the run later takes the record over; from an
-    earlier one, only metrics are still accepted, and parameters if there are none.
+    The state is in the file: for each change, the file is locked, read and written
+    again, so that threads, forked processes and copies of the Logger can make their
+    own. A Logger that opens the run later takes the record over; from earlier ones,
+    only metrics are then accepted, and parameters if there are none.
 
     Parameters
     ----------
@@ -48,19 +48,19 @@ class InfoFile:
     Attributes
     ----------
     info : RunInfo
-        The record as it was last written.
+        The record as last written.
     started : float
-        When the run first began, in seconds since 1970.
+        The first start of the run in seconds since 1970.
     """
 
     info: RunInfo
     started: float
     _run: Path
     _session: str
-    _waiting: list[Change]  # to be written
-    _busy: tuple[int, int] | None  # the process and the thread that writes
-    _failed: bool  # the last write; a warning was given
-    _end: dict[str, Any]  # how the run ends, once that is known
+    _waiting: list[Change]  # not written yet
+    _busy: tuple[int, int] | None  # the process and thread that is writing
+    _failed: bool  # the last write failed, and a warning was given
+    _end: dict[str, Any]  # the final fields, once they are known
 
     def __init__(self, run: Path) -> None:
         self.info = RunInfo()
@@ -73,12 +73,12 @@ class InfoFile:
         self._end = {}
 
     def begin(self, resume: bool) -> bool:
-        """Write that the run is running, in this process; return whether it existed.
+        """Write that this process is running the run; return whether it existed.
 
         Raises
         ------
         RuntimeError
-            If it is to be resumed, and a process still writes it.
+            If it is resumed while a process is still writing it.
         """
         with exclusive(self._run, PATIENCE):
             before = RunInfo.read(self._run)
@@ -109,10 +109,10 @@ class InfoFile:
             return existed
 
     def update(self, more: Mapping[str, Any] | None = None, /, **changes: Any) -> None:
-        """Change fields, and add `more` metrics."""
+        """Change fields, add `more` metrics, and write the file."""
         self.enter_later(more, **changes)
         here = (os.getpid(), threading.get_ident())
-        if self._busy == here:  # a signal handler that interrupted just this
+        if self._busy == here:  # in a signal handler that interrupted this method
             self._write_waiting()
             return
         with exclusive(self._run, PATIENCE):
@@ -130,7 +130,7 @@ class InfoFile:
     def enter_later(
         self, more: Mapping[str, Any] | None = None, /, **changes: Any
     ) -> None:
-        """Do the same at the next `update`."""
+        """Change fields and add `more` metrics at the next `update`."""
         self._waiting.append((dict(more or {}), changes))
 
     def _write_waiting(self) -> bool:
@@ -144,7 +144,7 @@ class InfoFile:
         return self._write()
 
     def ending(self, error: BaseException | None) -> None:
-        """Note how the run ends; `end` writes it, once the event files are closed."""
+        """Set the final status; `end` writes it after the event files are closed."""
         self._end = {
             "status": FINISHED if error is None else FAILED,
             "ended": iso(now()),
@@ -153,7 +153,7 @@ class InfoFile:
         }
 
     def end(self, lost: int) -> None:
-        """Write how the run ended, and how many of its records were lost."""
+        """Write the final status, and the number of records lost."""
         self.release()
         if lost:
             self._end["lost_records"] = lost
@@ -168,11 +168,11 @@ class InfoFile:
         return bool(as_json(self.info.params) == as_json(params))
 
     def current(self) -> RunInfo:
-        """Return the record, with what is known of the end."""
+        """Return the record, including the final status if it is known."""
         return self.read().changed({}, self._end)
 
     def read(self) -> RunInfo:
-        """Return the record, with what other processes entered."""
+        """Return the record, including changes by other processes."""
         there = RunInfo.read(self._run)
         return self.info if there == RunInfo() else there
 
@@ -181,9 +181,9 @@ class InfoFile:
         text = json.dumps(said, indent=2, ensure_ascii=False)
         try:
             with replacing(self._run / RUN_JSON) as stream:
-                # A lone surrogate is escaped as JSON does it.
+                # Lone surrogates are escaped in JSON's form.
                 stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
-        except OSError as error:  # a full disk, which stops no simulation
+        except OSError as error:  # a full disk, for example, must not stop a simulation
             if not self._failed and self._run.exists():
                 self._failed = True
                 warn(f"{self._run / RUN_JSON} can't be written: {error}")
@@ -196,7 +196,7 @@ class InfoFile:
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return the type, the message and the place of an error, whatever it is."""
+    """Return the type, message and place of an error; this never raises."""
     try:
         message = str(error)
     except BaseException:

@@ -27,7 +27,7 @@ class TagState:
     time : float
         The wall time at which their last simulated time is drawn.
     number : int
-        How many tags share this state.
+        The number of tags that share this state.
     """
 
     __slots__ = ("kind", "last", "number", "time")
@@ -48,8 +48,8 @@ class TagState:
 class Group:
     """Tags that are logged together: their states, and the template of their records.
 
-    There are fewer states than tags: tags that were only ever logged together share
-    one, so that a single look places them all.
+    There may be fewer states than tags: tags always logged together share one, so that
+    a single lookup finds them all.
     """
 
     __slots__ = ("records", "states")
@@ -73,7 +73,7 @@ class Ledger:
     Attributes
     ----------
     groups : dict of tuple of str to Group
-        What `enter` returned, by its tags; emptied when a group is split.
+        The results of `enter` by their tags; cleared when a group is split.
     """
 
     groups: dict[tuple[str, ...], Group]
@@ -109,7 +109,7 @@ class Ledger:
     def enter(self, tags: tuple[str, ...], kind: str) -> Group:
         """Return the group of tags that are logged together, entering new ones.
 
-        The tags were checked.
+        The tags must have been checked.
         """
         group = self.groups.get(tags)
         if group is None:
@@ -120,7 +120,7 @@ class Ledger:
         return group
 
     def note(self, tag: str, kind: str, step: int) -> None:
-        """Enter data that was written without a check."""
+        """Enter the kind and step of data without checks."""
         [state] = self._gather((tag,))
         state.kind = state.kind or kind
         state.last = max(state.last, step)
@@ -152,7 +152,7 @@ class Ledger:
             self._earlier = frozenset(self._states)
 
     def has_begun(self, tag: str) -> bool:
-        """Return whether a tag was entered by more than its history."""
+        """Return whether a tag was entered here, and not in the history."""
         return tag in self._states and tag not in self._earlier
 
     def __contains__(self, tag: str) -> bool:

@@ -13,16 +13,15 @@ LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
 
 
 def default_run() -> str:
-    """Return the name of a run that was given none: ``Nov20_14-11-22_myhost``."""
+    """Return the name for a run without a given one: ``Nov20_14-11-22_myhost``."""
     return f"{time.strftime('%b%d_%H-%M-%S')}_{host()}"
 
 
 def curve(key: str) -> str:
     """Return the directory name of a curve: its key, if that is a safe name.
 
-    Letters, digits, spaces and ``_ - + = , . @ ( )`` are kept. Where any other
-    character had to be replaced, a hash of the key is appended, so that different keys
-    never share a directory.
+    Letters, digits, spaces and ``_ - + = , . @ ( )`` are kept. If the key had to be
+    changed, a hash of it is appended, so that different keys never share a directory.
     """
     name = re.sub(r"[^\w \-+=,.@()]", "_", key)
     name = harmless(name).encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")

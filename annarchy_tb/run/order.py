@@ -1,11 +1,11 @@
-"""The order of a tag's points: which step comes next, and whether it comes after."""
+"""The order of a tag's points: the next step, and warnings if it goes back."""
 
 from __future__ import annotations
 
 from annarchy_tb.inputs.clock import MAX_STEP
 from annarchy_tb.run.ledger import NEVER
 
-Problem = tuple[str, str]  # its subject, "order" or "time", and a message
+Problem = tuple[str, str]  # the subject, "order" or "time", and a message
 
 COUNT_ON = "leave step out to count automatically"
 AFTER_RESET = "let time continue, or make a new Logger"
@@ -14,21 +14,21 @@ AFTER_RESET = "let time continue, or make a new Logger"
 def follow(
     last: int, last_time: float, step: int | None, drawn: float | None
 ) -> tuple[int, Problem | None]:
-    """Return the step of the next point, and what is wrong with its order, if anything.
+    """Return the step of the next point, and the problem with its order, if any.
 
     Parameters
     ----------
     last, last_time
         The last step, and the wall time at which the last simulated time is drawn.
     step
-        The next step; None to count on.
+        The next step; None for an automatic one.
     drawn
         The wall time at which the next simulated time is drawn, if it has one.
 
     Raises
     ------
     ValueError
-        If there is no step after the last one.
+        If there is no larger step than the last one.
     """
     back = drawn is not None and drawn < last_time
     if step is None:
@@ -41,7 +41,7 @@ def follow(
 
 
 def goes_back(step: int, last: int, reset: bool = False) -> Problem:
-    """Say that `step` does not come after `last`, perhaps because of a reset."""
+    """Describe the problem that `step` does not exceed `last`, maybe after a reset."""
     advice = f"after a reset of the network, {AFTER_RESET}" if reset else COUNT_ON
     came = f"comes after step {last}" if step < last else "comes again"
     return (
@@ -52,7 +52,7 @@ def goes_back(step: int, last: int, reset: bool = False) -> Problem:
 
 
 def time_goes_back() -> Problem:
-    """Say that simulated time goes back."""
+    """Describe the problem that simulated time goes back."""
     return (
         "time",
         f"simulated time goes back; on the RELATIVE axis, TensorBoard draws new "

@@ -1,4 +1,4 @@
-"""Paths: claiming the directory of a run, and walking through what is in it."""
+"""Paths: claiming the directory of a run, and walking through its directories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from annarchy_tb.tfevents.scan import Scan
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
-    """Return a local path that holds wherever the process changes its directory to."""
+    """Return a local path that stays valid if the working directory changes."""
     text = os.fspath(path)
     if "://" in text:
         raise ValueError(f"logdir must be a local directory, got {text!r}")
@@ -30,12 +30,12 @@ def inside(parent: Path, name: object) -> Path:
     Raises
     ------
     TypeError, ValueError
-        If the name is not one, or leads out of `parent`.
+        If the name is invalid, or leads out of `parent`.
     """
     if not isinstance(name, str):
         raise TypeError(
-            f"experiment must be a str, the name of the run, or None to be named by "
-            f"time; got {describe(name)}"
+            f"experiment must be a str, the name of the run, or None for a name by "
+            f"time, got {describe(name)}"
         )
     path = Path(name)
     if (
@@ -47,16 +47,16 @@ def inside(parent: Path, name: object) -> Path:
     ):
         raise ValueError(
             f"experiment must be a name below logdir, without '..' and 'tfevents', or "
-            f"None to be named by time; got {name!r}"
+            f"None for a name by time, got {name!r}"
         )
     return parent / path
 
 
 def claim(parent: Path, name: str) -> Path:
-    """Make a directory that is nobody else's: `name`, or ``name_1``, ``name_2``...
+    """Make a directory for this caller alone: `name`, or ``name_1``, ``name_2``...
 
-    One atomic ``mkdir`` decides, so any number of processes may ask for the same name
-    at the same time.
+    An atomic ``mkdir`` decides, so any number of processes may claim the same name at
+    the same time.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for directory in claimable(parent, name):
@@ -67,17 +67,17 @@ def claim(parent: Path, name: str) -> Path:
 
 
 def claimable(parent: Path, name: str) -> Iterator[Path]:
-    """Yield the directories that `claim` makes for a name, without end."""
+    """Yield the directories that `claim` tries for a name, without end."""
     yield parent / name
     for clash in itertools.count(1):
         yield parent / f"{name}_{clash}"
 
 
 def directories(run: Path) -> Iterator[Path]:
-    """Yield the directories whose event files are the run's: its own, its curves'.
+    """Yield the directories of a run's event files: its own, and those of its curves.
 
-    A directory inside a run of ours is none of it if it has a ``run.json``, or event
-    files of another writer.
+    Inside a run of this package, a directory with a ``run.json``, or with event files
+    of another writer, does not belong to the run.
     """
     own = (run / names.RUN_JSON).exists()
     waiting = [run]
@@ -89,7 +89,7 @@ def directories(run: Path) -> Iterator[Path]:
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             if directory == run:
                 raise
-            continue  # somebody's scratch files come and go
+            continue  # scratch files of the user's may come and go
         if directory != run and is_another_run([entry.name for entry in there], own):
             continue
         yield directory
@@ -101,17 +101,17 @@ def directories(run: Path) -> Iterator[Path]:
 
 
 def is_another_run(inside: Collection[str], ours: bool) -> bool:
-    """Return whether a directory with these names in it is no curve of the run above.
+    """Return whether a directory with these entries is not a curve of the run above it.
 
-    `ours` is whether that run is one of this package.
+    `ours` tells whether that run is one of this package.
     """
     files = [name for name in inside if "tfevents" in name]
     return names.RUN_JSON in inside or (ours and not all(map(is_ours, files)))
 
 
 def first_time(run: Path) -> float:
-    """Return when the first event of a run was written; without one, the time now."""
+    """Return the time of a run's first event, or the current time if there is none."""
     for block in Scan().files(event_files(run)):
-        for _, event in block.others:  # every file begins with one
+        for _, event in block.others:  # every file starts with such an event
             return event.wall_time
     return now()

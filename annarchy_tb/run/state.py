@@ -1,4 +1,4 @@
-"""The state of an open run, shared by everything that logs to it."""
+"""The state of an open run, shared by all code that logs to it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from annarchy_tb.tfevents.templates import ScalarRecords
 
 
 class Flushable(Protocol):
-    """Something that holds values until it logs a point for them."""
+    """An object that holds values until it logs a point for them."""
 
     def flush(self) -> None:
-        """Log a point for the values that are held."""
+        """Log a point for the values held."""
 
 
 class Curve(NamedTuple):
-    """Where a value of a plot is written: to one curve."""
+    """The file, state and record template of one curve of a plot."""
 
     file: EventFile
     state: TagState
@@ -31,7 +31,7 @@ class Curve(NamedTuple):
 
 
 class RunState:
-    """An open run: its files, its clock, and what was said about it.
+    """An open run: its files, its clock, and the warnings given.
 
     Parameters
     ----------
@@ -40,19 +40,19 @@ class RunState:
     clock
         Its simulated time.
     started
-        When it first began, in seconds since 1970: simulated time counts from there.
+        The first start of the run in seconds since 1970: simulated time 0.
 
     Attributes
     ----------
     warned : Warned
         The warnings given so far.
     units : dict of str to str
-        The units of tags, as hooks found them.
+        The units of tags, as determined by hooks.
     pending : dict
-        The windows that hold values, in their order.
+        The windows that hold values, in the order of their first values.
     scalar_records, plot_records : dict
-        The templates of tags, and of plots by tag and keys, filled when their first
-        record is written, and empty once the run is closed.
+        The templates of tags, and of plots by tag and keys. They are added when the
+        first record is written, and removed when the run is closed.
     """
 
     directory: RunDirectory
@@ -73,7 +73,7 @@ class RunState:
         self._begin()
 
     def _begin(self) -> None:
-        """Hold nothing, and have no templates."""
+        """Start without windows and templates."""
         self.pending = {}
         self.scalar_records, self.plot_records = {}, {}
 
@@ -85,7 +85,7 @@ class RunState:
     def when(
         self, step: SupportsFloat | None, time: SupportsFloat | None
     ) -> tuple[int | None, float]:
-        """Return a step, None if it is to be counted, and the wall time.
+        """Return the step, None if it is automatic, and the wall time.
 
         Raises
         ------
@@ -111,12 +111,13 @@ class RunState:
         step: SupportsFloat | None,
         time: SupportsFloat | None,
     ) -> tuple[int, float]:
-        """Return the step and the wall time of a point that comes after the last one.
+        """Return the step and wall time of the next point.
 
         Raises
         ------
         TypeError, ValueError
-            If it does not come after it, or as `when` does.
+            If the step or time does not follow the last one, or for the same reasons as
+            in `when`.
         """
         whole, wall_time = self.when(step, time)
         drawn = None if time is None else wall_time
@@ -126,11 +127,11 @@ class RunState:
         return at, wall_time
 
     def append(self, value: records.Parts) -> None:
-        """Write one of the run's own values, about itself and not of the simulation."""
+        """Write a value about the run itself, not one of the simulation."""
         self.directory.file.append(records.summary([value], now()))
 
     def close(self) -> int:
-        """Close all files, and return how many records could not be written."""
+        """Close all files; return the number of records that could not be written."""
         try:
             return self.directory.close()
         finally:

@@ -10,7 +10,7 @@ Row = tuple[str, Any]
 
 
 def as_table(info: RunInfo) -> str:
-    """Return a record as a Markdown table, beginning with what differs between runs."""
+    """Return a record as a Markdown table, starting with the run's own data."""
     rows: list[Row] = [("status", info.status)]
     if info.error:
         message = f"{info.error.get('type')}: {info.error.get('message')}"
@@ -36,13 +36,13 @@ def _lines(rows: list[Row]) -> list[str]:
 
 
 def _readable(moment: str | None) -> str | None:
-    """Return a date in ISO 8601 as people write it."""
+    """Convert a date from ISO 8601 to a readable form."""
     found = date(moment)
     return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else None
 
 
 def _cell(value: Any) -> str:
-    """Return a text that stays within its cell, and is shown literally."""
+    """Escape a text, to be shown literally within one cell."""
     text = str(value)
     text = text if len(text) <= 300 else f"{text[:297]}..."
     for special in "\\`*_{}[]<>|#~":

@@ -1,4 +1,4 @@
-"""Warnings that are given once a tag and subject."""
+"""Warnings that are given once per tag and subject."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from annarchy_tb.inputs.messages import warn, where
 
 
 class Remark(NamedTuple):
-    """Something that the user should know about a call.
+    """A warning about a call.
 
     Attributes
     ----------
     method : str
         The method that was called.
     tag : str or None
-        The tag that it is about.
+        The tag concerned.
     subject : str
-        What it is about: a later remark on the same subject and tag is not given.
+        The subject: later remarks with the same subject and tag are not given.
     message : str
         The text.
     """
@@ -30,7 +30,7 @@ class Remark(NamedTuple):
 
 
 class Warned:
-    """The subjects that users of one run were warned of, tag by tag."""
+    """The tags and subjects that warnings of one run were given about."""
 
     _given: set[tuple[str | None, str]]
 
@@ -38,9 +38,9 @@ class Warned:
         self._given = set()
 
     def give(self, remarks: Iterable[Remark]) -> None:
-        """Warn at the user's line of what is new among these remarks.
+        """Give new ones among these remarks as warnings, at the user's line.
 
-        Where warnings are errors, the first one is raised, and none of these remarks
+        If warnings are errors, the first one is raised, and none of these remarks
         counts as given.
         """
         new = []

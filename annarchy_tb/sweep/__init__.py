@@ -1,4 +1,4 @@
-"""Sweeps: hyperopt suggests parameters, any executor tries them; a trial is a run."""
+"""Sweeps: hyperopt suggests parameters, any executor tries them, as one run each."""
 
 from annarchy_tb.sweep.search import Result, logged, sweep
 

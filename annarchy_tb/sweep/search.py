@@ -1,7 +1,7 @@
 """Sweeps: hyperopt suggests parameters, any executor tries them, each trial is a run.
 
-All that a sweep knows is in the ``run.json`` of its trials. So it can be stopped, or
-killed, and go on.
+The whole state of a sweep is in the ``run.json`` files of its trials, so that a sweep
+that was stopped or killed can continue.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from annarchy_tb.sweep.trials import (
 from annarchy_tb.sweep.workers import Submit, died, processes_or
 
 CANNOT_START = (
-    "Can workers import the objective? It must stand in a module, or in a script whose "
-    "own work is below: if __name__ == '__main__':"
+    "Can workers import the objective? It must be defined in a module, or in a script "
+    "whose own work is under: if __name__ == '__main__':"
 )
 
 
 class Result(NamedTuple):
-    """What a sweep found.
+    """The result of a sweep.
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ class Result(NamedTuple):
     loss : float
         Their loss, the mean over the repetitions; infinite if every trial failed.
     runs : Runs
-        All runs of the sweep, also those that were interrupted, as
-        `annarchy_tb.find_runs` returns them.
+        All runs of the sweep, including interrupted ones, in the form that
+        `annarchy_tb.find_runs` returns.
     """
 
     params: Params | None
@@ -79,38 +79,38 @@ def sweep(
 ) -> Result:
     """Search for the parameters with the smallest loss; log each trial as a run.
 
-    A sweep that is called again with the same `logdir` goes on: trials that finished
-    or failed are taken from their ``run.json``. A trial whose worker died, or that was
-    interrupted, is tried again, in a directory of its own.
+    If a sweep is called again with the same `logdir`, it continues: trials that
+    finished or failed are read from their ``run.json``. A trial that was interrupted,
+    or whose worker died, is tried again, in a new directory.
 
     Parameters
     ----------
     objective : callable
         ``objective(params, logger)`` tries parameters, logs to the run of the trial,
         and returns the loss, or a dict of metrics with a ``"loss"``. It is sent to
-        other processes, so it has to stand in a module or a script. What it raises
-        makes the run a failure; the sweep goes on. A loss that is not finite is a
-        failure of the parameters too.
+        other processes, so it must be defined in a module or a script. If it raises,
+        the run is marked as failed, and the sweep continues. Parameters whose loss is
+        not finite count as failed, too.
     space : dict
-        The parameters by their names, in hyperopt's terms, such as
+        The parameters by their names, as a search space of hyperopt, such as
         ``{"tau": hyperopt.hp.uniform("tau", 1.0, 100.0)}``.
     max_evals : int, default 100
-        How many parameters are tried in all, failures and earlier ones included.
+        The total number of parameter sets to try, including failed and earlier ones.
     logdir : str or path, default "runs/sweep"
-        The directory of this sweep alone. Runs are called ``trial0000`` and so on.
+        The directory of this sweep alone. Runs are named ``trial0000`` and so on.
     executor : concurrent.futures.Executor, optional
-        What tries the parameters, for example Dask's ``client.get_executor()``. By
-        default a pool of processes on this machine.
+        The executor that runs the trials, for example Dask's
+        ``client.get_executor()``. By default a pool of processes on this machine.
     workers : int, optional
-        How many trials go on at a time; by default as many as there are CPUs.
+        The number of trials at a time, by default the number of CPUs.
     repeats : int, default 1
-        How often all parameters are tried. With more than 1, ``params`` have a
+        How often each set of parameters is tried. If more than once, ``params`` have a
         ``"seed"`` that counts from 0, the loss is the mean, and the runs share a row of
         the HPARAMS tab, which shows the averages.
     retries : int, default 3
-        How often a trial is tried again whose worker died.
+        How often to retry a trial whose worker died.
     seed : int, default 0
-        Of the suggestions.
+        The seed of the suggestions.
     algo : callable, optional
         hyperopt's algorithm, by default ``hyperopt.tpe.suggest``.
     progress : bool, default True
@@ -127,10 +127,10 @@ def sweep(
         If hyperopt is missing.
     RuntimeError
         If the worker of a trial died more than `retries` times, the executor was
-        closed, or another sweep goes on in `logdir`, or trials of one do.
+        closed, or another sweep, or one of its trials, is still running in `logdir`.
     ValueError
-        If `space` is empty, or the sweep in `logdir` was begun with another one or with
-        other `repeats`.
+        If `space` is empty, or the sweep in `logdir` was started with a different space
+        or a different value of `repeats`.
     """
     suggestions = Suggestions(space, seed, algo)
     path = absolute(logdir)
@@ -139,7 +139,7 @@ def sweep(
     search = _Search(objective, suggestions, path, max_evals, repeats, retries)
     with exclusive(path, patience=0.0) as alone:
         if not alone:
-            raise RuntimeError(f"another sweep goes on in {path}")
+            raise RuntimeError(f"another sweep is running in {path}")
         search.restore(_runs(path))
         with (
             processes_or(executor, workers) as submit,
@@ -155,7 +155,7 @@ def sweep(
 
 
 def _runs(logdir: Path) -> Runs:
-    """Return the runs of the sweep in a directory, without those further below."""
+    """Return the runs of the sweep in a directory, not those in deeper directories."""
     return Runs(logdir, [run for run in find_runs(logdir) if run.path.parent == logdir])
 
 
@@ -165,13 +165,13 @@ def logged(
     """Return a function for ``hyperopt.fmin`` that logs each trial as a run.
 
     For example on a Spark cluster: ``fmin(logged(objective), space, tpe.suggest,
-    max_evals=100, trials=SparkTrials())``. What the objective raises makes the run a
-    failure, and the search goes on.
+    max_evals=100, trials=SparkTrials())``. If the objective raises, the run is marked
+    as failed, and the search continues.
 
     Parameters
     ----------
     objective, logdir
-        As in `sweep`. The runs have names by date and host.
+        As in `sweep`. The runs are named by date and host.
     """
     return _Logged(objective, absolute(logdir))
 
@@ -207,7 +207,7 @@ class _Search:
         self._suggestions = suggestions
         self._logdir = logdir
         self._max_evals = max_evals
-        # TensorBoard looks for groups in all that it shows.
+        # TensorBoard groups runs across everything it shows, so the name is unique.
         digest = hashlib.sha256(os.fsencode(logdir)).hexdigest()[:6]
         self._group = f"{logdir.name}-{digest}"
         self._repeats = repeats
@@ -217,7 +217,7 @@ class _Search:
         self.done = 0
 
     def restore(self, runs: Runs) -> None:
-        """Take from earlier runs what came of them."""
+        """Read the results of earlier runs."""
         known: dict[int, dict[str, Any]] = {}
         for run in reversed(runs):
             info = RunInfo.read(run.path)
@@ -225,8 +225,8 @@ class _Search:
                 continue
             if info.is_open():
                 raise RuntimeError(
-                    f"{run.path} is still being written, by process {info.pid}: "
-                    f"wait for it, or end it"
+                    f"{run.path} is still being written by process {info.pid}: "
+                    f"wait for it to end, or end it"
                 )
             trial = About(**info.trial)
             if trial.number not in known:
@@ -244,22 +244,22 @@ class _Search:
 
     def _check(self, run: Run, trial: About) -> None:
         """Raise if a run belongs to another sweep."""
-        other = f"{run.path} belongs to another sweep, with another"
+        other = f"{run.path} belongs to another sweep, with different"
         if trial.repeats != self._repeats:
-            raise ValueError(f"{other} repeats, {trial.repeats}: take a new logdir")
+            raise ValueError(f"{other} repeats, {trial.repeats}: use a new logdir")
         try:
             params = self._suggestions.parameters(trial.choices)
         except ValueError as error:
-            raise ValueError(f"{other} space: take a new logdir") from error
+            raise ValueError(f"{other} parameters: use a new logdir") from error
         if self._repeats > 1:
             params["seed"] = trial.repeat
         if run.params and as_json(flatten(params)) != run.params:
-            raise ValueError(f"{other} space: take a new logdir")
+            raise ValueError(f"{other} parameters: use a new logdir")
 
     def _plan(
         self, number: int, params: Params, choices: dict[str, Any], wanted: bool = True
     ) -> None:
-        """Enter what is still to be tried of these parameters."""
+        """Plan the trials of these parameters that are still to do."""
         if self._repeats > 1 and "seed" in params:
             raise ValueError("with repeats, the space can't have a 'seed'")
         its = self._losses.setdefault(number, {})
@@ -278,7 +278,7 @@ class _Search:
         self._tell(number)
 
     def _tell(self, number: int) -> None:
-        """Tell the loss of parameters that were tried as often as they are to be."""
+        """Report the loss of parameters once all their repetitions are done."""
         losses = list(self._losses[number].values())
         if len(losses) >= self._repeats:
             found = [loss for loss in losses if loss is not None]
@@ -287,7 +287,7 @@ class _Search:
             self.done += 1
 
     def run(self, submit: Submit, workers: int, bar: tqdm[Any]) -> None:
-        """Try until so many parameters have been tried."""
+        """Run trials until `max_evals` parameter sets have been tried."""
         going: dict[Future[Outcome], Trial] = {}
         ended: SimpleQueue[Future[Outcome]] = SimpleQueue()  # or cancelled
         try:
@@ -318,16 +318,16 @@ class _Search:
         except CancelledError as error:
             raise RuntimeError(
                 f"{trial.name} was cancelled: the executor, or its cluster, was closed "
-                f"or started anew. Called again, the sweep goes on"
+                f"or restarted. If called again, the sweep continues"
             ) from error
-        except Exception as error:  # the worker's: it died, or can't take the trial
+        except Exception as error:  # the worker died, or can't load the trial
             if not died(error):
                 raise
             if trial.deaths == self._retries:
                 began = (self._logdir / trial.name).exists()
                 raise RuntimeError(
                     f"the worker of {trial.name} died {trial.deaths + 1} times"
-                    + ("" if began else f" before it began. {CANNOT_START}")
+                    + ("" if began else f" before it started. {CANNOT_START}")
                 ) from error
             self._todo.insert(0, trial._replace(deaths=trial.deaths + 1))
             return

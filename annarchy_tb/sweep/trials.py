@@ -1,4 +1,4 @@
-"""One trial of a sweep: a run of its own, wherever it is tried."""
+"""A single trial of a sweep, logged as a run."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Objective = Callable[[Params, Logger], SupportsFloat | Mapping[str, SupportsFloa
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: metrics with the loss, or an error."""
+    """The outcome of a trial: metrics with the loss, or an error."""
 
     metrics: dict[str, float] | None
     error: str = ""
 
 
 class About(NamedTuple):
-    """What ``run.json`` says about a trial, in the field ``trial``.
+    """The field ``trial`` of ``run.json``.
 
     Attributes
     ----------
     number : int
-        The number of the parameters, from 0.
+        The number of the parameter set, from 0.
     repeat, repeats : int
-        The number of this repetition, from 0, and how many there are.
+        The number of this repetition, from 0, and the total number of them.
     choices : dict
-        What hyperopt chose, to ask it for the parameters again.
+        The choices of hyperopt, to restore the parameters from.
     """
 
     number: int
@@ -45,7 +45,7 @@ class About(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Parameters to be tried once, in a run of that name and group."""
+    """Parameters to try once, in a run with this name and group."""
 
     params: Params
     about: About
@@ -55,8 +55,8 @@ class Trial(NamedTuple):
 
 
 def run_trial(objective: Objective, logdir: Path, trial: Trial) -> Outcome:
-    """Try parameters in a run of their own; this is what workers do."""
-    # An executor may lose a result with its worker, and ask for it again.
+    """Try parameters in a new run; executed by workers."""
+    # An executor may lose a result with its worker, and request it again.
     for path in itertools.takewhile(Path.exists, claimable(logdir, trial.name)):
         info = RunInfo.read(path)
         metrics = info.metrics or {}
@@ -79,14 +79,14 @@ def attempt(
     about: About | None = None,
     group: str | None = None,
 ) -> Outcome:
-    """Try parameters in the run of that directory; what is raised is an outcome too."""
+    """Try parameters in the run `path`; exceptions are returned as an outcome, too."""
     try:
         with Logger(path.parent, path.name) as logger:
             log_trial(logger, params, group, about and about._asdict())
             found = objective(params, logger)
             metrics = dict(found) if isinstance(found, Mapping) else {"loss": found}
             if metrics.pop("status", "ok") == "fail":  # as for hyperopt's fmin
-                raise RuntimeError("the objective says that it failed")
+                raise RuntimeError("the objective returned the status 'fail'")
             if "loss" not in metrics:
                 raise ValueError("the objective's metrics have no 'loss'")
             return Outcome(log_trial_results(logger, metrics))

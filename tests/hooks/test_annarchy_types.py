@@ -216,7 +216,7 @@ def test_one_number_is_a_scalar(made: SimpleNamespace, logger: Logger) -> None:
     logger.add_scalar("w", made.constant.w)
     assert scalars(logger.run_dir, "w") == [(0, 0.5)]
     for many in (made.sheet.r, made.sparse.w):
-        with pytest.raises(TypeError, match="take its mean, say, or use add_histogram"):
+        with pytest.raises(TypeError, match="log its mean, or use add_histogram"):
             logger.add_scalar("many", many)
 
 

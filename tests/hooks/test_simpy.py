@@ -136,7 +136,7 @@ def test_what_is_no_number_is_refused(logger: Logger, value: object) -> None:
     env = simpy.Environment()
     hook.sample(logger, env, {"a": lambda: value})
     with pytest.raises(
-        TypeError, match=r"sample\('a'\): the source must give a number"
+        TypeError, match=r"sample\('a'\): the source must return a number"
     ):
         env.run()
 
