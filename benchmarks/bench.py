@@ -1,16 +1,16 @@
-"""Measure this package beside its peers and the limit.
+"""Measure this package in comparison with its peers and the limit.
 
-The peer is tensorboardX, and where reading is measured TensorBoard's EventAccumulator;
-torch comes beside it where it is installed. The peer of ANNarchy's hook, where ANNarchy
-is installed, is the simulation without it, and the limit the same functions called.
+The peer is tensorboardX or, for reading, TensorBoard's EventAccumulator; torch is added
+if it is installed. If ANNarchy is installed, its hook is compared with the simulation
+without it, and the limit is calling the same functions.
 
     python benchmarks/bench.py                # all cases, 5 rounds
     python benchmarks/bench.py --rounds 3 add_scalar
 
-Every measurement is a fresh process, and the writers take turns in every round, so that
-a machine that slows down slows them all. What is printed is the median over the rounds
-with the smallest and the largest, and as ratios the medians of the ratios within a
-round. *Limit* is the least that could be done: a bare ``os.write`` of the same bytes,
+Every measurement runs in a fresh process, and the writers take turns in every round, so
+that a machine that slows down slows all of them. The output is the median over the
+rounds with the smallest and the largest value, and ratios are the medians of the ratios
+within a round. *Limit* is the minimum to be done: a bare ``os.write`` of the same bytes,
 ``ndarray.tofile``, ``canvas.draw()``, ``import numpy``.
 """
 
@@ -33,14 +33,14 @@ HERE = Path(__file__).parent
 
 
 def measure(case: str, writer: str) -> float:
-    """Return the seconds a unit takes."""
+    """Return the seconds per unit."""
     command = [sys.executable, str(HERE / "cases.py"), case, writer]
-    # As everywhere, modules come compiled from their second import on.
+    # Modules are loaded compiled, as they usually are from the second import on.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if run.returncode:
         sys.exit(f"{case}, {writer}:\n{run.stderr}")
-    return float(run.stdout.split()[-1])  # ANNarchy says hello before
+    return float(run.stdout.split()[-1])  # ANNarchy prints a greeting first
 
 
 def shown(seconds: float) -> str:

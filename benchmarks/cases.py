@@ -1,7 +1,7 @@
-"""What is measured. ``python cases.py CASE WRITER`` prints seconds a unit.
+"""The cases to measure. ``python cases.py CASE WRITER`` prints seconds per unit.
 
-Each case is a function of no arguments for each writer; it returns how long it took and
-how many units that were. `bench.py` runs each in a process of its own.
+Each case has a function without arguments for each writer, which returns the time it
+took and the number of units. `bench.py` runs each in a separate process.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 Measured = tuple[float, int]  # seconds, units
 
 OURS, TENSORBOARDX, TORCH, LIMIT = "annarchy_tb", "tensorboardX", "torch", "limit"
-TENSORBOARD = "TensorBoard"  # where reading is measured
-ANNARCHY = "ANNarchy"  # where a hook is
+TENSORBOARD = "TensorBoard"  # for cases of reading
+ANNARCHY = "ANNarchy"  # for cases of its hook
 
 CASES: dict[str, dict[str, Callable[[], Measured]]] = {}
 
 
 def case(name: str, writer: str) -> Callable[[Any], Any]:
-    """Enter a function as the case `name` for a writer."""
+    """Register a function as the case `name` for a writer."""
 
     def enter(function: Callable[[], Measured]) -> Callable[[], Measured]:
         CASES.setdefault(name, {})[writer] = function
@@ -35,7 +35,7 @@ def case(name: str, writer: str) -> Callable[[Any], Any]:
 
 
 def open_writer(writer: str) -> Any:
-    """Return a new writer of that kind in a directory of its own."""
+    """Return a new writer of this kind in a new directory."""
     if writer == OURS:
         from annarchy_tb import Logger
 
@@ -64,7 +64,7 @@ def calls(
 
 
 def written(record: bytes, number: int, units: int = 1) -> Measured:
-    """Time the bare ``os.write`` of a record, the least that any writer must do."""
+    """Time the bare ``os.write`` of a record, the minimum for any writer."""
     descriptor, _ = tempfile.mkstemp(dir=".")
     write = os.write
     start = time.perf_counter()
@@ -75,7 +75,7 @@ def written(record: bytes, number: int, units: int = 1) -> Measured:
 
 
 def filed(size: int, units: int) -> Measured:
-    """Time NumPy's own way to write so many bytes."""
+    """Time NumPy's own way of writing this number of bytes."""
     import numpy as np
 
     data = np.random.default_rng(0).integers(0, 256, size, np.uint8)
@@ -87,7 +87,7 @@ def filed(size: int, units: int) -> Measured:
 def compare(
     name: str, ours: Any, theirs: Any, number: int, fewer: int, units: int = 1
 ) -> None:
-    """Enter a case in which tensorboardX and torch are called alike."""
+    """Register a case in which tensorboardX and torch are called the same way."""
     case(name, OURS)(lambda: calls(OURS, ours(), number, units))
     for writer in (TENSORBOARDX, TORCH):
         case(name, writer)(lambda w=writer: calls(w, theirs(), fewer, units))
@@ -167,7 +167,7 @@ def series(number: int, tags: int, exact: bool) -> Measured:
 
 
 def series_case(name: str, number: int, tags: int, exact: bool) -> None:
-    """Enter a case of add_series, beside one call a point and one write of all."""
+    """Register a case of add_series, with one call per point and one write for all."""
     case(name, OURS)(lambda: series(number, tags, exact))
     for writer in (TENSORBOARDX, TORCH):
         case(name, writer)(lambda w=writer: calls(w, scalar(), 20_000))
@@ -181,7 +181,7 @@ series_case("add_series, 1000 of 2k", 2_000, 1000, exact=False)
 
 
 def table(rows: int, columns: int) -> Measured:
-    """Time add_series of a table, an event a row."""
+    """Time add_series of a table, with one event per row."""
     import numpy as np
 
     values = np.random.default_rng(0).normal(size=(rows, columns))
@@ -263,7 +263,7 @@ compare("add_images, 100 of 10 x 10", images(), images("NHWC"), 1000, 200)
 
 
 def figure() -> Any:
-    """Return what draws a line plot of 640 x 480 pixels, anew for each call."""
+    """Return a function that draws a new line plot of 640 x 480 pixels at each call."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -294,7 +294,7 @@ def _() -> Measured:
 
 
 def million_spikes() -> Any:
-    """Return the times and the ranks of a million spikes of 10,000 neurons."""
+    """Return the times and ranks of a million spikes of 10,000 neurons."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -307,7 +307,7 @@ def raster() -> Any:
 
 
 def raster_figure() -> Any:
-    """Return what draws the same with matplotlib, a pixel a spike, the fastest way."""
+    """Return the fastest function to draw them with matplotlib, one pixel per spike."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -354,7 +354,7 @@ case("import", LIMIT)(lambda: imported("numpy"))
 
 
 def main() -> None:
-    """Run one case in a directory that is removed afterwards."""
+    """Run one case in a temporary directory."""
     _, name, writer = sys.argv
     home = os.getcwd()
     with tempfile.TemporaryDirectory(dir=Path(home)) as directory:
@@ -370,9 +370,9 @@ def main() -> None:
 def hooked(writer: str) -> Measured:
     """Time 10 s of a spiking network, the best of five, with 1000 samples of 5 values.
 
-    Ours logs them with the hook, the limit calls the same functions by ``@every`` and
-    logs nothing, and ANNarchy alone does not even call them. It is processor time,
-    which depends less on what else the machine does.
+    Our case logs them with the hook, the limit calls the same functions by ``@every``
+    without logging, and ANNarchy alone does not call them. Processor time is measured,
+    which depends less on other load on the machine.
     """
     import ANNarchy as ann  # noqa: N813
 
@@ -420,7 +420,7 @@ if importlib.util.find_spec("ANNarchy"):
 
 
 def runs(writer: str, number: int) -> Measured:
-    """Time runs that log nothing but their parameters."""
+    """Time runs that log only their parameters."""
     start = None
     for count in range(number + 3):
         if count == 3:

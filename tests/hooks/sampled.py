@@ -1,4 +1,4 @@
-"""What the tests of all hooks share: times read back, and scripts that are run."""
+"""Helpers for the tests of all hooks: reading times back, and running scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).parent.parent.parent / "examples" / "simulators"
 def times(logger: Logger, tag: str) -> list[float]:
     """Return the times of a tag's points, in seconds of TensorBoard's RELATIVE axis.
 
-    They count from when the run was started, to the microsecond.
+    They count from the start of the run, and are exact to the microsecond.
     """
     started = datetime.fromisoformat(Run(logger.run_dir).info["started"]).timestamp()
     return [round(p.time - started, 5) for p in points(logger.run_dir, tag)]
@@ -38,7 +38,7 @@ def script(directory: Path, name: str, *arguments: str) -> None:
 
 
 def run_script(name: str, directory: Path, *arguments: str) -> Run:
-    """Run an example in an empty directory, and return the one run it logged."""
+    """Run an example in an empty directory, and return the single run it logged."""
     script(directory, name, *arguments)
     [path] = {file.parent for file in (directory / "runs").glob("*/run.json")}
     run = Run(path)

@@ -1,6 +1,6 @@
-"""The hook for ANNarchy, with ANNarchy: the network of version 5, and the global one.
+"""The hook for ANNarchy, with ANNarchy: a network of version 5, and the global one.
 
-Version 4 has the global network only; the tests that need more are left out there.
+Version 4 has only the global network; tests that need more are skipped there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COUNTER = {"parameters": "speed = 1.0 : population", "equations": "r = r + speed
 
 
 class Global:
-    """The global network, with the names of a Network; its r counts steps."""
+    """The global network, with the attributes of a Network; its r counts steps."""
 
     def __init__(self) -> None:
         """Create it."""
@@ -47,7 +47,7 @@ class Global:
 if FIVE:
 
     class Counter(ann.Network):
-        """A network of version 5 that counts steps, at a speed."""
+        """A network of version 5 that counts steps, at a given speed."""
 
         def __init__(self, speed: float = 1.0) -> None:
             """Create it."""
@@ -58,13 +58,13 @@ if FIVE:
 
         @property
         def net(self) -> Any:
-            """What the hook is given."""
+            """The sources passed to the hook."""
             return self
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Work where ANNarchy may compile."""
+    """Change to a directory where ANNarchy may compile."""
     before = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("annarchy"))
     yield
@@ -73,7 +73,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def counter(here: None) -> Any:
-    """Return a network of version 5 that is compiled."""
+    """Return a compiled network of version 5."""
     if not FIVE:
         pytest.skip("ANNarchy 4 has the global network only")
     made = Counter(dt=0.1)
@@ -83,7 +83,7 @@ def counter(here: None) -> Any:
 
 @pytest.fixture(scope="module", params=["counter", "global"])
 def compiled(request: pytest.FixtureRequest, here: None) -> Any:
-    """Return a network that is compiled, the global one or not."""
+    """Return a compiled network, the global one or not."""
     return Global() if request.param == "global" else request.getfixturevalue("counter")
 
 
@@ -97,13 +97,13 @@ def network(compiled: Any) -> Iterator[Any]:
 
 
 def test_several_simulations_go_on(network: Any, logger: Logger) -> None:
-    """Steps, times and values are the network's own, and one sample is in each 0.5 ms.
+    """Steps, times and values are those of the network, with one sample in each 0.5 ms.
 
-    ANNarchy itself would call back at step 12 as well, where a simulate() begins.
+    ANNarchy itself would also call back at step 12, where a simulate() starts.
     """
     sources = {"r": lambda: network.pop.r.mean()}
     hook.sample(logger, network.net, sources, every=0.5)
-    network.simulate(1.2001)  # ANNarchy cuts 1.2 / 0.1 to 11 steps
+    network.simulate(1.2001)  # ANNarchy truncates 1.2 / 0.1 to 11 steps
     network.simulate(0.6001)
     steps = [0, 5, 10, 17]
     assert scalars(logger.run_dir, "r") == [(step, step) for step in steps]
@@ -111,7 +111,7 @@ def test_several_simulations_go_on(network: Any, logger: Logger) -> None:
 
 
 def test_every_is_rounded_to_steps(network: Any, logger: Logger) -> None:
-    """0.3 ms are three steps of 0.1 ms, and what is shorter than a step is one."""
+    """0.3 ms are three steps of 0.1 ms, and times shorter than a step are one step."""
     hook.sample(logger, network.net, {"three": lambda: 0}, every=0.3)
     hook.sample(logger, network.net, {"one": lambda: 0}, every=0.01)
     hook.sample(logger, network.net, {"default": lambda: 0})
@@ -124,7 +124,7 @@ def test_every_is_rounded_to_steps(network: Any, logger: Logger) -> None:
 
 
 def test_every_may_be_longer_than_a_simulation(network: Any, logger: Logger) -> None:
-    """Trials of 1 ms sampled each 2 ms are sampled each 2 ms, also after a reset."""
+    """Trials of 1 ms are sampled every 2 ms if asked to, also after a reset."""
     hook.sample(logger, network.net, {"r": lambda: network.pop.r[0]}, every=2.0)
     for _ in range(5):
         network.simulate(1.0)
@@ -136,18 +136,18 @@ def test_every_may_be_longer_than_a_simulation(network: Any, logger: Logger) -> 
 
 
 def test_variables_are_read_at_each_sample(network: Any, logger: Logger) -> None:
-    """A pair reads the simulator's own variable, of populations and projections."""
+    """A pair reads a variable of the simulator, of populations and projections."""
     sources = {"r": (network.pop, "r"), "w": (network.proj, "w")}
     hook.sample(logger, network.net, sources, every=0.5)
     network.simulate(1.0)
     edges = [p.array[[0, -1], [0, 1]].mean() for p in points(logger.run_dir, "r")]
     assert edges == pytest.approx([0, 5])
-    # ANNarchy gives a weight that is the same for all as one number.
+    # ANNarchy returns one number if all weights are the same.
     assert scalars(logger.run_dir, "w") == [(0, 0.25), (5, 0.25)]
 
 
 def test_a_source_that_raises_reaches_the_user(network: Any, logger: Logger) -> None:
-    """Its error comes out of simulate(), and what was logged before stays."""
+    """Its error propagates out of simulate(), and earlier data remains."""
     left = iter([1.0, 2.0])
     sources = {"a": lambda: 1 / next(left, 0)}
     hook.sample(logger, network.net, sources, every=0.1)
@@ -157,7 +157,7 @@ def test_a_source_that_raises_reaches_the_user(network: Any, logger: Logger) -> 
 
 
 def test_one_logger_after_the_other(network: Any, logdir: Path) -> None:
-    """The sampling ends with its Logger, and the network goes on."""
+    """Sampling ends with its Logger, and the network continues."""
     for name in "ab":
         with Logger(logdir, name) as logger:
             hook.sample(logger, network.net, {"r": lambda: network.pop.r[0]}, 0.5)
@@ -167,7 +167,7 @@ def test_one_logger_after_the_other(network: Any, logdir: Path) -> None:
 
 
 def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
-    """A Logger for each trial costs the later ones nothing."""
+    """Using one Logger per trial does not slow down later trials."""
     loggers = []
     for _ in range(3):
         with Logger(logdir) as logger:
@@ -181,7 +181,7 @@ def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
 
 
 def test_bad_arguments_are_refused_at_once(network: Any, logger: Logger) -> None:
-    """The user's own line raises, and says what is allowed and what came."""
+    """The error points at the user's line, and says what is allowed and was given."""
     for arguments, error, message in (
         ({"sources": {"a": 1.0}}, TypeError, r"lambda: pop.r.mean\(\), or a pair"),
         ({"sources": {"a": lambda n: n}}, TypeError, "callable without arguments"),
@@ -197,7 +197,7 @@ def test_bad_arguments_are_refused_at_once(network: Any, logger: Logger) -> None
 
 
 def simulation(net: Any, logdir: str, experiment: str) -> list[int]:
-    """Simulate one network of several, in a process of its own."""
+    """Simulate one of several networks, in a separate process."""
     with Logger(logdir, experiment, dt=net.dt) as logger:
         logger.add_parameters({"speed": float(net.pop.speed)})
         sources = {"r": lambda: net.pop.r[0], "all": (net.pop, "r")}
@@ -207,7 +207,7 @@ def simulation(net: Any, logdir: str, experiment: str) -> list[int]:
 
 
 def test_each_network_of_parallel_run_has_its_run(counter: Any, logdir: Path) -> None:
-    """In several processes at once, nothing is lost and no directory is shared."""
+    """With several processes at once, nothing is lost and no directory is shared."""
     number = 5
     speeds = [1.0, 2.0, 3.0, 4.0, 5.0]
     jobs = hook.experiments(number, logdir)
@@ -233,7 +233,7 @@ def test_each_network_of_parallel_run_has_its_run(counter: Any, logdir: Path) ->
 
 
 def test_the_runs_of_jobs_are_nobody_elses(tmp_path: Path) -> None:
-    """Whoever asks gets names below a directory of its own, which sort as the jobs."""
+    """Each call returns names below a new directory, which sort like the jobs."""
     first = hook.experiments(11, tmp_path)
     assert len({*first, *hook.experiments(11, tmp_path)}) == 22
     assert first == sorted(first)
@@ -247,7 +247,7 @@ def test_the_runs_of_jobs_are_nobody_elses(tmp_path: Path) -> None:
 
 @needs_5
 def test_the_script_runs(tmp_path: Path) -> None:
-    """The neurons of the example fire, and some synapses win; also side by side."""
+    """The neurons of the example fire, and some synapses win; also in parallel."""
     run = run_script("annarchy_stdp.py", tmp_path, "--seconds", "10")
     assert 1 < run.scalars("Rate (Hz)").values.mean() < 100
     assert run.scalars("Strong").values[-1] > run.scalars("Strong").values[0]

@@ -1,4 +1,4 @@
-"""What comes out of ANNarchy is logged as it is, or refused with the right call.
+"""Data from ANNarchy is logged as it is, or refused with a hint at the right call.
 
 They need ANNarchy, a compiler and CMake, in an activated environment.
 """
@@ -19,7 +19,7 @@ ann = pytest.importorskip("ANNarchy", reason="needs ANNarchy")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Return a network that ran for 50 ms, and what its monitors recorded."""
+    """Return a network that ran for 50 ms, and the recordings of its monitors."""
     net = ann.Network(dt=0.5, seed=1)
     sheet = net.create((4, 5), ann.Izhikevich)
     sheet.noise = 20.0
@@ -59,7 +59,7 @@ def logged(logger: Logger, tag: str) -> np.ndarray:
 
 
 def test_the_types_are_what_we_take_them_for(made: SimpleNamespace) -> None:
-    """If this fails, ANNarchy has changed, and the others test something else."""
+    """If this fails, ANNarchy has changed, and the other tests are meaningless."""
     assert made.sheet.v.shape == (4, 5)
     assert len({len(row) for row in made.sparse.w}) > 1
     assert made.constant.w == 0.5
@@ -74,7 +74,7 @@ def test_the_types_are_what_we_take_them_for(made: SimpleNamespace) -> None:
 
 
 def test_spikes_are_a_raster(made: SimpleNamespace, logger: Logger) -> None:
-    """The dict and the pair show the same spikes: steps and ms are scaled alike."""
+    """The dict and the pair show the same spikes: steps and ms scale the same way."""
     logger.add_raster("steps", made.spikes, duration=100)
     times, ranks = made.monitor.raster_plot(made.spikes)
     logger.add_raster("ms", (times, ranks), duration=50.0, bins=100)
@@ -103,13 +103,13 @@ def test_spikes_of_a_view_keep_their_ranks(
 def test_all_recordings_at_once_are_refused(
     made: SimpleNamespace, logger: Logger
 ) -> None:
-    """What monitor.get() gives without a name has the spikes inside."""
+    """The result of monitor.get() without a name contains the spikes."""
     with pytest.raises(TypeError, match=r"got \['v', 'spike'\].*spikes\['spike'\]"):
         logger.add_raster("all", made.recorded)
 
 
 def test_a_projection_is_a_matrix(made: SimpleNamespace, logger: Logger) -> None:
-    """Also its lists with their ranks, and the matrix that it makes itself."""
+    """Its lists with their ranks are logged, too, and the matrix it makes itself."""
     filled = made.sparse.connectivity_matrix(fill=np.nan)
     logger.add_matrix("nan", filled)
     assert logged(logger, "nan").shape == (6, 20, 3)
@@ -124,7 +124,7 @@ def test_a_projection_is_a_matrix(made: SimpleNamespace, logger: Logger) -> None
 def test_equal_weights_are_a_matrix_of_one_colour(
     made: SimpleNamespace, logger: Logger
 ) -> None:
-    """proj.w is a plain number then: proj itself, or the number with ranks, will do."""
+    """proj.w is then a plain number: pass proj itself, or the number with ranks."""
     logger.add_matrix("projection", made.constant)
     logger.add_matrix("lists", (made.constant.w, made.constant.pre_ranks))
     pixels = logged(logger, "projection")
@@ -138,7 +138,7 @@ def test_equal_weights_are_a_matrix_of_one_colour(
 def test_a_projection_between_views_is_shown_whole(
     made: SimpleNamespace, logger: Logger
 ) -> None:
-    """The matrix has all neurons of both populations, as connectivity_matrix has."""
+    """The matrix has all neurons of both populations, like connectivity_matrix."""
     logger.add_matrix("views", made.views)
     there = logged(logger, "views").any(axis=-1)
     assert there.shape == (6, 20)
@@ -149,7 +149,7 @@ def test_a_projection_between_views_is_shown_whole(
 def test_what_is_rectangular_is_a_matrix_and_an_image(
     made: SimpleNamespace, logger: Logger, name: str
 ) -> None:
-    """Nested lists, arrays in a geometry, and object arrays."""
+    """Nested lists, arrays in a geometry, and object arrays are counted."""
     array: Any = made
     for part in name.split("."):
         array = getattr(array, part)
@@ -163,7 +163,7 @@ def test_what_is_rectangular_is_a_matrix_and_an_image(
 def test_receptive_fields_are_a_matrix_and_an_image(
     made: SimpleNamespace, logger: Logger
 ) -> None:
-    """The montage that a projection makes is 2-D."""
+    """The montage made by a projection is 2-D."""
     fields = made.dense.receptive_fields("w")
     logger.add_matrix("matrix", fields)
     logger.add_image("image", fields)
@@ -173,7 +173,7 @@ def test_receptive_fields_are_a_matrix_and_an_image(
 def test_recordings_are_images_and_series(
     made: SimpleNamespace, logger: Logger
 ) -> None:
-    """A stack of a sheet in time, a neuron's potential, a dendrite's weights."""
+    """A sheet over time, a neuron's potential, and a dendrite's weights."""
     potential = made.recorded["v"]
     logger.add_images("v", potential, equalize=True)
     logger.add_series("v of one", potential[:, 2, 3])
@@ -201,7 +201,7 @@ def test_recordings_are_images_and_series(
 def test_everything_has_a_histogram(
     made: SimpleNamespace, logger: Logger, name: str, number: int | None
 ) -> None:
-    """Whatever the nesting, all numbers are counted."""
+    """All numbers are counted, in any nesting."""
     values: Any = made
     for part in name.split("."):
         values = getattr(values, part)
@@ -212,7 +212,7 @@ def test_everything_has_a_histogram(
 
 
 def test_one_number_is_a_scalar(made: SimpleNamespace, logger: Logger) -> None:
-    """The weight that all synapses share is logged; an array of them is refused."""
+    """The common weight of all synapses is logged; an array of weights is refused."""
     logger.add_scalar("w", made.constant.w)
     assert scalars(logger.run_dir, "w") == [(0, 0.5)]
     for many in (made.sheet.r, made.sparse.w):
@@ -243,7 +243,7 @@ def test_one_number_is_a_scalar(made: SimpleNamespace, logger: Logger) -> None:
 def test_what_a_method_can_not_show_teaches_the_right_call(
     made: SimpleNamespace, logger: Logger, method: str, name: str, message: str
 ) -> None:
-    """The error names the method, the tag and what to do."""
+    """The error names the method and the tag, and says what to do."""
     given: Any = made
     for part in name.split("."):
         given = given[part] if isinstance(given, dict) else getattr(given, part)

@@ -24,7 +24,7 @@ from ase.optimize import BFGS  # noqa: E402
 
 @pytest.fixture
 def atoms() -> Any:
-    """Return 8 atoms of copper, each a little away from its place."""
+    """Return 8 atoms of copper, each slightly displaced."""
     atoms = bulk("Cu", cubic=True) * (2, 1, 1)
     atoms.rattle(0.1, seed=1)
     atoms.calc = EMT()
@@ -32,7 +32,7 @@ def atoms() -> Any:
 
 
 def test_dynamics_is_sampled_with_its_time(atoms: Any, logdir: Path) -> None:
-    """Each sample has nsteps, the time in fs, and what the atoms had then."""
+    """Each sample has nsteps, the time in fs, and the current values of the atoms."""
     dyn = VelocityVerlet(atoms, 2.5 * units.fs)
     energies = []
     dyn.attach(lambda: energies.append(atoms.get_potential_energy()), 3)
@@ -49,7 +49,7 @@ def test_dynamics_is_sampled_with_its_time(atoms: Any, logdir: Path) -> None:
 
 
 def test_the_time_is_in_the_loggers_unit(atoms: Any, logdir: Path) -> None:
-    """A Logger of ps draws a ps as a second."""
+    """A Logger in ps draws a ps as a second."""
     dyn = VelocityVerlet(atoms, 5 * units.fs)
     with Logger(logdir, time_unit="ps") as logger:
         hook.sample(logger, dyn, {"Epot": atoms.get_potential_energy}, every=2)
@@ -60,7 +60,7 @@ def test_the_time_is_in_the_loggers_unit(atoms: Any, logdir: Path) -> None:
 def test_a_unit_that_draws_nothing_apart_is_warned_of(
     atoms: Any, logger: Logger
 ) -> None:
-    """The warning stands at the user's line, once, and says what to write."""
+    """The warning is given once, at the user's line, and says what to write."""
     dyn = VelocityVerlet(atoms, 5 * units.fs)
     with pytest.warns(UserWarning, match=r'Logger\(time_unit="fs"\)') as caught:
         hook.sample(logger, dyn, {"Epot": atoms.get_potential_energy})
@@ -70,7 +70,7 @@ def test_a_unit_that_draws_nothing_apart_is_warned_of(
 
 
 def test_an_optimizer_has_steps_only(atoms: Any, logger: Logger) -> None:
-    """Its forces go down, in real time; and it needs no unit of time."""
+    """Its forces decrease, in real time; and it needs no unit of time."""
     optimizer = BFGS(atoms, logfile=None)
 
     def largest() -> float:
@@ -85,7 +85,7 @@ def test_an_optimizer_has_steps_only(atoms: Any, logger: Logger) -> None:
 
 
 def test_a_source_that_raises_reaches_the_user(atoms: Any, logdir: Path) -> None:
-    """Its error comes out of run(), and what was logged before stays."""
+    """Its error propagates out of run(), and earlier data remains."""
     dyn = VelocityVerlet(atoms, units.fs)
     with Logger(logdir, time_unit="fs") as logger:
         hook.sample(logger, dyn, {"a": lambda: 1 / (2 - dyn.nsteps)})
@@ -106,7 +106,7 @@ def test_a_source_that_raises_reaches_the_user(atoms: Any, logdir: Path) -> None
 def test_bad_arguments_are_refused_at_once(
     atoms: Any, logger: Logger, arguments: dict, error: type[Exception], message: str
 ) -> None:
-    """The user's own line raises, and says what is allowed and what came."""
+    """The error points at the user's line, and says what is allowed and was given."""
     good = {"logger": logger, "dyn": BFGS(atoms), "sources": {"a": lambda: 1}}
     with pytest.raises(error, match=message):
         hook.sample(**{**good, **arguments})

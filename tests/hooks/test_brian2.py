@@ -24,7 +24,7 @@ from brian2 import Hz, ms, mV, second, volt  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def _numpy() -> Iterator[None]:
-    """Compile nothing, and begin with a new time step."""
+    """Compile nothing, and start with a new time step."""
     b2.prefs.codegen.target = "numpy"
     b2.start_scope()
     b2.defaultclock.dt = 0.1 * ms
@@ -34,7 +34,7 @@ def _numpy() -> Iterator[None]:
 
 
 def group(initial: Any = -70 * mV) -> Any:
-    """Return three neurons whose potential falls by 1 mV each ms."""
+    """Return three neurons whose potential falls by 1 mV per ms."""
     neurons = b2.NeuronGroup(3, "dv/dt = -1*mV/ms : volt\nx : 1", method="euler")
     neurons.v = initial
     return neurons
@@ -55,7 +55,7 @@ def test_several_runs_go_on(logger: Logger) -> None:
 
 
 def test_the_magic_network_finds_it(logger: Logger) -> None:
-    """Kept in a variable, it runs with run(), each 10 ms if nothing else is said."""
+    """Kept in a variable, it runs with run(), by default every 10 ms."""
     neurons = group()
     sampling = hook.sample(logger, {"v": neurons.v, "x": (neurons, "x")})
     b2.run(21 * ms)
@@ -69,7 +69,7 @@ def test_the_magic_network_finds_it(logger: Logger) -> None:
 
 
 def test_the_unit_is_that_of_the_first_value(logger: Logger) -> None:
-    """It stays, whatever comes; a unit that is given is kept in any case."""
+    """The unit remains that of the first value; a given unit is always kept."""
     neurons = group(0 * mV)
     values = iter([0.012, 3.0, 0.0001])
     sources = {
@@ -104,7 +104,7 @@ def test_a_given_unit_must_fit(logger: Logger) -> None:
 
 
 def test_a_variable_by_its_name_may_have_a_unit(logger: Logger) -> None:
-    """``(G, "v", mV)`` is both of the pairs at once."""
+    """``(G, "v", mV)`` combines both pairs."""
     neurons = group()
     sampling = hook.sample(logger, {"v": (neurons, "v", volt)}, every=1 * ms)
     b2.Network(neurons, sampling).run(0.1 * ms)
@@ -114,7 +114,7 @@ def test_a_variable_by_its_name_may_have_a_unit(logger: Logger) -> None:
 
 
 def test_two_units_under_one_tag_are_refused(logger: Logger) -> None:
-    """Values in V among values in mV would be a curve that is wrong."""
+    """Values in V among values in mV would make a wrong curve."""
     for initial in (-70 * mV, 3 * volt):
         neurons = group(initial)
         sampling = hook.sample(logger, {"v": lambda n=neurons: n.v[0]}, every=1 * ms)
@@ -127,7 +127,7 @@ def test_two_units_under_one_tag_are_refused(logger: Logger) -> None:
 
 
 def test_a_description_of_the_user_stays(logger: Logger) -> None:
-    """The unit is said where nothing is said yet."""
+    """The unit becomes the description if there is none yet."""
     logger.describe("v", "the first neuron, in mV")
     neurons = group()
     sampling = hook.sample(logger, {"v": lambda: neurons.v[0]}, every=1 * ms)
@@ -137,13 +137,13 @@ def test_a_description_of_the_user_stays(logger: Logger) -> None:
 
 @pytest.mark.parametrize("source", [(), (mV,), (lambda: 1.0, 0 * mV)])
 def test_a_tuple_that_is_no_source_is_refused(logger: Logger, source: Any) -> None:
-    """With the tag, as any other."""
+    """Its error names the tag, like any other error."""
     with pytest.raises((TypeError, ValueError), match=r"sample\('v'\): the"):
         hook.sample(logger, {"v": source})
 
 
 def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
-    """Its error comes out of run(), and what was logged before stays."""
+    """Its error propagates out of run(), and earlier data remains."""
     left = iter([1.0, 2.0])
     neurons = group()
     operation = hook.sample(logger, {"a": lambda: 1 / next(left, 0)}, every=1 * ms)
@@ -165,7 +165,7 @@ def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
 def test_bad_arguments_are_refused_at_once(
     logger: Logger, arguments: dict, error: type[Exception], message: str
 ) -> None:
-    """The user's own line raises, and says what is allowed and what came."""
+    """The error points at the user's line, and says what is allowed and was given."""
     good = {"logger": logger, "sources": {"a": lambda: 1}}
     with pytest.raises(error, match=message):
         hook.sample(**{**good, **arguments})
@@ -179,6 +179,6 @@ def test_a_variable_that_is_not_there_is_named(logger: Logger) -> None:
 
 
 def test_the_script_runs(tmp_path: Path) -> None:
-    """The network of the example is neither silent nor in step."""
+    """The network of the example is neither silent nor synchronous."""
     run = run_script("brian2_balance.py", tmp_path)
     assert 1 < run.curves("Rate")["excitatory"].values.mean() < 100

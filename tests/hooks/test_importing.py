@@ -1,4 +1,4 @@
-"""The hooks, where no simulator is installed."""
+"""The hooks without any simulator installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOOKS = sorted(
 
 
 def test_no_hook_imports_its_framework() -> None:
-    """Whoever imports a hook, or all, waits for no simulator."""
+    """Importing a hook, or all of them, imports no simulator."""
     assert {"annarchy", "ase", "brian2", "mesa", "nengo", "openmm", "simpy"} < {*HOOKS}
     code = f"""
 import sys

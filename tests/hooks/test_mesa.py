@@ -17,7 +17,7 @@ mesa = pytest.importorskip("mesa", reason="needs mesa; make hooks runs it")
 
 
 class Growth(mesa.Model):
-    """One more agent each step; collects before the first step or not."""
+    """A model with one more agent each step; may collect before the first step."""
 
     def __init__(self, at_start: bool = True) -> None:
         super().__init__(seed=1)
@@ -44,20 +44,20 @@ def run(model: Any, steps: int) -> None:
 
 
 def test_all_that_is_collected_is_logged(logger: Logger) -> None:
-    """Each model reporter is a tag of its own, from what the model began with."""
+    """Each model reporter has its own tag, starting with the model's initial values."""
     model = Growth()
     hook.sample(logger, model)
     run(model, 2)
     run(model, 1)
     assert scalars(logger.run_dir, "number") == [(0, 1), (1, 2), (2, 3), (3, 4)]
     assert model.datacollector.model_vars["number"] == [1, 2, 3, 4]
-    # Of one agent the list has one number, but a list it is.
+    # With one agent, the list has one number, but is still a list.
     found = points(logger.run_dir, "ids")
     assert [point.array[:, 2].sum() for point in found] == [1, 2, 3, 4]
 
 
 def test_a_copy_collects_its_own_data(logger: Logger) -> None:
-    """A model that is copied does not write into the data of the first, nor logs."""
+    """A copied model does not log, nor write into the data of the original."""
     model = Growth(at_start=False)
     hook.sample(logger, model)
     hook.sample(logger, model, {"again": "number"})
@@ -71,7 +71,7 @@ def test_a_copy_collects_its_own_data(logger: Logger) -> None:
 
 
 def test_named_reporters_and_callables(logger: Logger) -> None:
-    """Sources are reporters by their names, and what takes the model."""
+    """Sources are names of reporters, or callables that take the model."""
     model = Growth(at_start=False)
     sources = {"Agents/number": "number", "twice": lambda m: 2 * len(m.agents)}
     hook.sample(logger, model, sources, every=2)
@@ -82,7 +82,7 @@ def test_named_reporters_and_callables(logger: Logger) -> None:
 
 
 def test_the_time_of_a_model_is_used(logdir: Path) -> None:
-    """Where the model has a time, as in later versions of Mesa, it is drawn."""
+    """If the model has a time, as in later versions of Mesa, it is drawn."""
     model = Growth()
     with Logger(logdir, time_unit="d") as logger:
         model.time = 0.0
@@ -94,7 +94,7 @@ def test_the_time_of_a_model_is_used(logdir: Path) -> None:
 
 
 def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
-    """Its error comes out of step(), and what was logged before stays."""
+    """Its error propagates out of step(), and earlier data remains."""
     model = Growth(at_start=False)
     hook.sample(logger, model, {"a": lambda m: 1 / (3 - m.steps)})
     with pytest.raises(ZeroDivisionError):
@@ -103,7 +103,7 @@ def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
 
 
 def test_a_model_outlives_its_logger(logdir: Path) -> None:
-    """One model may be sampled by one Logger after the other."""
+    """A model may be sampled by several Loggers in succession."""
     model = Growth()
     for name in "ab":
         with Logger(logdir, name) as logger:
@@ -129,7 +129,7 @@ def test_a_model_outlives_its_logger(logdir: Path) -> None:
 def test_bad_arguments_are_refused_at_once(
     logger: Logger, arguments: dict, error: type[Exception], message: str
 ) -> None:
-    """The user's own line raises, and says what is allowed and what came."""
+    """The error points at the user's line, and says what is allowed and was given."""
     good = {"logger": logger, "model": Growth(), "sources": {"a": "number"}}
     with pytest.raises(error, match=message):
         hook.sample(**{**good, **arguments})

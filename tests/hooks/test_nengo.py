@@ -37,7 +37,7 @@ def simulate(model: Any, *durations: float) -> Any:
 
 
 def test_each_dimension_is_a_curve(model: Any, logger: Logger) -> None:
-    """Of two dimensions there are the curves 0 and 1, of one a scalar."""
+    """Two dimensions are logged as the curves 0 and 1, one dimension as a scalar."""
     with model:
         sources = {"ramp": model.ramp, "first": model.ramp[0]}
         hook.sample(logger, sources, every=0.005)
@@ -56,7 +56,7 @@ def test_each_dimension_is_a_curve(model: Any, logger: Logger) -> None:
 
 
 def test_a_sample_is_what_a_probe_sees(model: Any, logger: Logger) -> None:
-    """Ensembles and neurons, filtered by a synapse as a Probe's are."""
+    """Ensembles and neurons are filtered by a synapse, like those of a Probe."""
     with model:
         hook.sample(logger, {"ensemble": model.ensemble}, 0.001, synapse=0.01)
         hook.sample(logger, {"spikes": model.ensemble.neurons[:3]}, 0.001)
@@ -69,7 +69,7 @@ def test_a_sample_is_what_a_probe_sees(model: Any, logger: Logger) -> None:
 
 
 def test_callables_are_sampled_too(model: Any, logger: Logger) -> None:
-    """They need no input, and are called at each sample only."""
+    """They need no input, and are called only at each sample."""
     calls = []
     with model:
         sources = {"calls": lambda: calls.append(1) or len(calls), "x": lambda: [1, 2]}
@@ -80,7 +80,7 @@ def test_callables_are_sampled_too(model: Any, logger: Logger) -> None:
 
 
 def test_recordings_are_logged_whole(model: Any, logdir: Path) -> None:
-    """Each probe has its own steps and times, and cleared probes go on."""
+    """Each probe has its own steps and times, and cleared probes continue."""
     with Logger(logdir, time_unit="s") as logger:
         probes = {"position": model.probe, "first": model.first}
         with nengo.Simulator(model, progress_bar=False) as sim:
@@ -103,14 +103,14 @@ def test_recordings_are_logged_whole(model: Any, logdir: Path) -> None:
 
 
 def test_a_recording_without_points_is_none(model: Any, logger: Logger) -> None:
-    """As of a probe that was cleared, or has not come to its first sample."""
+    """A probe may be cleared, or not have taken its first sample."""
     sim = simulate(model, 0.003)
     hook.log_probes(logger, sim, {"first": model.first})
     assert load(logger.run_dir) == []
 
 
 def test_many_dimensions_are_a_histogram(model: Any, logger: Logger) -> None:
-    """A curve for each of 30 neurons would be 30 runs to TensorBoard."""
+    """TensorBoard would show one curve for each of 30 neurons as 30 runs."""
     with model:
         hook.sample(logger, {"rates": model.ensemble.neurons}, every=0.005)
     simulate(model, 0.011)
@@ -118,7 +118,7 @@ def test_many_dimensions_are_a_histogram(model: Any, logger: Logger) -> None:
 
 
 def test_a_source_that_raises_reaches_the_user(model: Any, logger: Logger) -> None:
-    """Its error comes out of run(), and what was logged before stays."""
+    """Its error propagates out of run(), and earlier data remains."""
     left = iter([1.0, 2.0])
     with model:
         hook.sample(logger, {"a": lambda: 1 / next(left, 0)}, every=0.001)
@@ -138,7 +138,7 @@ def test_a_source_that_raises_reaches_the_user(model: Any, logger: Logger) -> No
 def test_bad_arguments_are_refused_at_once(
     model: Any, logger: Logger, arguments: dict, error: type[Exception], message: str
 ) -> None:
-    """The user's own line raises, says what is allowed, and leaves the model alone."""
+    """The error points at the user's line, and the model is unchanged."""
     good = {"logger": logger, "sources": {"a": model.ensemble}}
     number = len(model.all_nodes)
     with pytest.raises(error, match=message), model:
@@ -147,7 +147,7 @@ def test_bad_arguments_are_refused_at_once(
 
 
 def test_what_has_no_output_is_no_source(model: Any, logger: Logger) -> None:
-    """A Node that only takes is refused."""
+    """A Node without output is refused."""
     with model:
         sink = nengo.Node(lambda t, x: None, size_in=1)
         with pytest.raises(ValueError, match=r"sample\('a'\): .* has no output"):
@@ -155,7 +155,7 @@ def test_what_has_no_output_is_no_source(model: Any, logger: Logger) -> None:
 
 
 def test_only_probes_of_the_model_are_recordings(model: Any, logger: Logger) -> None:
-    """log_probes names the tag of what is none."""
+    """log_probes names the tag of an invalid probe."""
     sim = simulate(model, 0.002)
     with pytest.raises(TypeError, match=r"log_probes\('a'\): a Probe of this sim"):
         hook.log_probes(logger, sim, {"a": model.ensemble})

@@ -63,7 +63,7 @@ def verlet() -> Any:
 def test_the_quantities_are_those_of_statedatareporter(
     integrator: Any, mover: bool, logdir: Path
 ) -> None:
-    """Side by side, both have the same numbers, in units that the plots say."""
+    """Both reporters have the same numbers, in the units that the plots show."""
     simulation = molecules(integrator(), mover)
     names = hook.UNITS
     reported = io.StringIO()
@@ -87,7 +87,7 @@ def test_the_quantities_are_those_of_statedatareporter(
 
 
 def test_callables_take_the_whole_state(logdir: Path) -> None:
-    """Positions, velocities and forces are there for what asks."""
+    """Callables get positions, velocities and forces."""
     simulation = molecules(verlet())
 
     def speeds(state: Any) -> Any:
@@ -119,7 +119,7 @@ def test_callables_take_the_whole_state(logdir: Path) -> None:
 def test_only_what_is_needed_is_fetched(
     logdir: Path, sources: dict, needs: list[bool]
 ) -> None:
-    """Names need energies at most, and no copy of what may be on a GPU."""
+    """Names need energies at most, and no copies of arrays from a GPU."""
     simulation = molecules(verlet())
     with Logger(logdir, time_unit="ps") as logger:
         reporter = hook.sample(logger, sources, every=10)
@@ -128,7 +128,7 @@ def test_only_what_is_needed_is_fetched(
 
 
 def test_a_description_of_the_user_stays(logdir: Path) -> None:
-    """Also one that came with values: the hook says a unit where nothing is said."""
+    """The user's description remains; the hook adds a unit only if there is none."""
     with Logger(logdir, "run", time_unit="ps") as logger:
         logger.describe("T", "of all atoms, in K")
         logger.add_scalar("V", 1.0, -1)
@@ -141,7 +141,7 @@ def test_a_description_of_the_user_stays(logdir: Path) -> None:
 
 
 def test_a_quantity_is_refused_with_what_to_do(logdir: Path) -> None:
-    """The error names the call, the tag, and the way to plain numbers."""
+    """The error names the call and the tag, and how to get plain numbers."""
     with Logger(logdir, "run", time_unit="ps") as logger:
         simulation = molecules(verlet())
         sources = {"E": lambda state: state.getKineticEnergy()}
@@ -151,14 +151,14 @@ def test_a_quantity_is_refused_with_what_to_do(logdir: Path) -> None:
 
 
 def test_the_default_unit_is_warned_of(logger: Logger) -> None:
-    """In ms, all ps lie at one place; the warning says what to write."""
+    """In ms, all ps are drawn in one place; the warning says what to write."""
     with pytest.warns(UserWarning, match=r'Logger\(time_unit="ps"\)') as caught:
         hook.sample(logger, {"a": "temperature"})
     assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_a_source_that_raises_reaches_the_user(logdir: Path) -> None:
-    """Its error comes out of step(), and what was logged before stays."""
+    """Its error propagates out of step(), and earlier data remains."""
     simulation = molecules(verlet())
     left = iter([1.0, 2.0])
     with Logger(logdir, time_unit="ps") as logger:
@@ -167,7 +167,7 @@ def test_a_source_that_raises_reaches_the_user(logdir: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             simulation.step(5)
     assert scalars(logger.run_dir, "a") == [(1, 1), (2, 0.5)]
-    simulation.step(2)  # the Logger is closed, and the simulation goes on
+    simulation.step(2)  # the Logger is closed, and the simulation continues
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_source_that_raises_reaches_the_user(logdir: Path) -> None:
 def test_bad_arguments_are_refused_at_once(
     logdir: Path, arguments: dict, error: type[Exception], message: str
 ) -> None:
-    """The user's own line raises, and says what is allowed and what came."""
+    """The error points at the user's line, and says what is allowed and was given."""
     with Logger(logdir, time_unit="ps") as logger:
         good = {"logger": logger, "sources": {"a": "volume"}}
         with pytest.raises(error, match=message):
@@ -189,6 +189,6 @@ def test_bad_arguments_are_refused_at_once(
 
 
 def test_the_script_runs(tmp_path: Path) -> None:
-    """The thermostat of the example brings the argon to its temperature."""
+    """The thermostat of the example brings the argon to the target temperature."""
     run = run_script("openmm_argon.py", tmp_path)
     assert run.scalars("Temperature").values[-20:].mean() == pytest.approx(94, abs=15)

@@ -16,7 +16,7 @@ simpy = pytest.importorskip("simpy", reason="needs simpy; make hooks runs it")
 
 
 def counter(env):
-    """Return a process that counts to 10, a count each 2 time units, and its count."""
+    """Return a process that counts to 10, once every 2 time units, and its count."""
     count = [0]
 
     def process():
@@ -29,7 +29,7 @@ def counter(env):
 
 
 def test_samples_have_the_environments_time(logdir: Path) -> None:
-    """Each sample has its count as step, the time env.now, and what was then."""
+    """Each sample has its number as step, the time env.now, and the current values."""
     env = simpy.Environment()
     count = counter(env)
     with Logger(logdir, time_unit="min") as logger:
@@ -40,7 +40,7 @@ def test_samples_have_the_environments_time(logdir: Path) -> None:
 
 
 def test_several_runs_go_on(logdir: Path) -> None:
-    """A run in parts has the same samples as one run, and no error adds up."""
+    """A run in parts has the same samples as one run, and errors do not add up."""
     env = simpy.Environment()
     counter(env)
     with Logger(logdir, time_unit="s") as logger:
@@ -53,7 +53,7 @@ def test_several_runs_go_on(logdir: Path) -> None:
 
 
 def test_steps_are_the_solvers_with_dt(logdir: Path) -> None:
-    """With a dt, the Logger counts steps by the time."""
+    """With a dt, the Logger computes steps from the time."""
     env = simpy.Environment()
     with Logger(logdir, dt=0.5, time_unit="s") as logger:
         counter(env)
@@ -63,7 +63,7 @@ def test_steps_are_the_solvers_with_dt(logdir: Path) -> None:
 
 
 def test_what_samples_keeps_nothing_alive(logger: Logger) -> None:
-    """env.run() without an end returns, however many sample."""
+    """env.run() without an end returns, however many sampling processes there are."""
     env = simpy.Environment()
     counter(env)
     first = hook.sample(logger, env, {"a": lambda: env.now}, every=3)
@@ -77,7 +77,7 @@ def test_what_samples_keeps_nothing_alive(logger: Logger) -> None:
 
 
 def test_an_environment_with_nothing_to_do_is_sampled_once(logger: Logger) -> None:
-    """Alone, what samples ends after its first sample."""
+    """A sampling process that is alone ends after its first sample."""
     env = simpy.Environment(initial_time=4)
     hook.sample(logger, env, {"a": lambda: 1})
     env.run()
@@ -86,7 +86,7 @@ def test_an_environment_with_nothing_to_do_is_sampled_once(logger: Logger) -> No
 
 
 def test_each_kind_of_value_is_logged_as_what_it_is(logger: Logger) -> None:
-    """Numbers share an event, dicts are curves, figures images, the rest histograms."""
+    """Numbers share an event; dicts are curves, figures images, the rest histograms."""
     from matplotlib.figure import Figure
 
     env = simpy.Environment()
@@ -119,7 +119,7 @@ def test_each_kind_of_value_is_logged_as_what_it_is(logger: Logger) -> None:
 
 
 def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
-    """Its error comes out of run(); nothing of that sample is logged, the rest is."""
+    """Its error propagates out of run(); only the sample concerned is not logged."""
     env = simpy.Environment()
     counter(env)
     sources = {"a": lambda: env.now, "b": lambda: 1 / (2 - env.now)}
@@ -132,7 +132,7 @@ def test_a_source_that_raises_reaches_the_user(logger: Logger) -> None:
 
 @pytest.mark.parametrize("value", [None, "text"])
 def test_what_is_no_number_is_refused(logger: Logger, value: object) -> None:
-    """A source that gives nothing to draw is named."""
+    """The error names a source whose value can't be drawn."""
     env = simpy.Environment()
     hook.sample(logger, env, {"a": lambda: value})
     with pytest.raises(
@@ -142,7 +142,7 @@ def test_what_is_no_number_is_refused(logger: Logger, value: object) -> None:
 
 
 def test_sampling_ends_with_the_logger(logdir: Path) -> None:
-    """Once the Logger is closed, the environment goes on without samples."""
+    """Once the Logger is closed, the environment continues without samples."""
     env = simpy.Environment()
     count = counter(env)
     with Logger(logdir) as logger:
@@ -173,13 +173,13 @@ def test_sampling_ends_with_the_logger(logdir: Path) -> None:
 def test_bad_arguments_are_refused_at_once(
     logger: Logger, arguments: dict, error: type[Exception], message: str
 ) -> None:
-    """The user's own line raises, and says what is allowed and what came."""
+    """The error points at the user's line, and says what is allowed and was given."""
     good = {"logger": logger, "env": simpy.Environment(), "sources": {"a": lambda: 1}}
     with pytest.raises(error, match=message):
         hook.sample(**{**good, **arguments})
 
 
 def test_the_script_runs(tmp_path: Path) -> None:
-    """The queue of the example grows with the load, as the theory says."""
+    """The queue of the example grows with the load, as theory predicts."""
     run = run_script("simpy_queue.py", tmp_path)
     assert len(run.scalars("Queue/length").steps) > 100

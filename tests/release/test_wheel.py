@@ -1,6 +1,6 @@
-"""The release as a user gets it: built, looked into, installed, tried.
+"""The release as users get it: built, inspected, installed and tried.
 
-Needs the network, so it is no part of the tests by default: ``make test-wheel``.
+It needs the network, so it is not part of the default tests: ``make test-wheel``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def said(*command: object, cwd: Path | None = None) -> str:
-    """Run a command, which must succeed; return what it said."""
+    """Run a command, which must succeed; return its output."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     run = subprocess.run(
         list(map(str, command)),
@@ -37,7 +37,7 @@ def said(*command: object, cwd: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with the sdist and the wheel that was built from it."""
+    """Return a directory with the sdist, and the wheel built from it."""
     dist = tmp_path_factory.mktemp("dist")
     said(sys.executable, "-m", "build", "--outdir", dist, ROOT)
     return dist
@@ -52,7 +52,7 @@ def wheel(dist: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def binaries(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the programs of an environment are that holds the wheel only."""
+    """Return the bin directory of an environment with only the wheel."""
     environment = tmp_path_factory.mktemp("environment")
     said(sys.executable, "-m", "venv", environment)
     binaries = environment / "bin"
@@ -62,7 +62,7 @@ def binaries(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tracked() -> set[str]:
-    """Return the files that the repository holds."""
+    """Return the files in the repository."""
     files = set(said("git", "ls-files", cwd=ROOT).splitlines())
     assert {"LICENSE", "CITATION.cff", "annarchy_tb/py.typed"} <= files
     return files
@@ -71,7 +71,7 @@ def tracked() -> set[str]:
 def test_the_sdist_holds_all_that_the_repository_does(
     dist: Path, tracked: set[str]
 ) -> None:
-    """Tests, docs, examples, licence: who packages it needs no other source."""
+    """Tests, docs, examples, licence: packagers need no other source."""
     [path] = dist.glob("annarchy_tb-*.tar.gz")
     with tarfile.open(path) as archive:
         files = {m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()}
@@ -83,7 +83,7 @@ def test_the_sdist_holds_all_that_the_repository_does(
 def test_the_wheel_holds_the_package_and_no_more(
     wheel: Path, tracked: set[str]
 ) -> None:
-    """All modules, sub-packages and py.typed, but no tests."""
+    """The wheel has all modules, sub-packages and py.typed, but no tests."""
     with zipfile.ZipFile(wheel) as archive:
         files = set(archive.namelist())
     package = {name for name in tracked if name.startswith("annarchy_tb/")}
@@ -91,17 +91,17 @@ def test_the_wheel_holds_the_package_and_no_more(
 
 
 def test_the_index_will_take_them(dist: Path) -> None:
-    """Their metadata is right and their README is shown."""
+    """Their metadata is valid, and their README can be rendered."""
     said(sys.executable, "-m", "twine", "check", "--strict", *dist.iterdir())
 
 
 def test_the_citation_is_valid() -> None:
-    """As the format's own schema has it."""
+    """It is valid according to the schema of the format."""
     said(Path(sysconfig.get_path("scripts")) / "cffconvert", "--validate", cwd=ROOT)
 
 
 def test_the_installed_package_is_the_wheel(binaries: Path, tmp_path: Path) -> None:
-    """Not the checkout; of this version; and what it needs goes together."""
+    """It is not the checkout, has this version, and its requirements are compatible."""
     code = """
 import annarchy_tb, importlib.metadata
 print(annarchy_tb.__file__)
@@ -115,7 +115,7 @@ print(importlib.metadata.version("annarchy-tb"))
 
 
 def test_the_quickstart_runs_and_is_read_back(binaries: Path, tmp_path: Path) -> None:
-    """By TensorBoard's own reader, and by the command."""
+    """Its runs can be read by TensorBoard's own reader, and by the command."""
     script = ROOT / "examples" / "tensorboard" / "quickstart.py"
     said(binaries / "python", "-W", "error", script, cwd=tmp_path)
     code = """

@@ -1,7 +1,7 @@
 """Take the pictures of the docs: ``make gallery``.
 
-The examples write, the real TensorBoard shows, and each picture is a part of its page
-in docs/images: so they are of the version that is installed.
+The examples log data, the real TensorBoard shows it, and each picture in docs/images is
+a part of its page: they show the installed version.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 RUN = "20Hz-0.5"
 
-# What the tour logs, and how the pictures of TIME SERIES are called.
+# The tags of the tour, and the names of the pictures of TIME SERIES.
 CARDS = {
     "scalar": "Rate/mean [Hz]",
     "scalars": "Rate/groups [Hz]",
@@ -36,14 +36,14 @@ CARDS = {
 
 
 def save(found: Locator | Viewer, name: str) -> None:
-    """Save what is seen of it."""
+    """Save the visible part of an element."""
     shown = found.page if isinstance(found, Viewer) else found
     shown.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
     print(f"docs/images/{name}.png")
 
 
 def settle(viewer: Viewer) -> None:
-    """Wait for what comes late: charts are drawn when they are seen."""
+    """Wait for charts, which are drawn only when they become visible."""
     viewer.page.wait_for_load_state("networkidle")
     viewer.page.wait_for_timeout(2500)
 
@@ -53,7 +53,7 @@ def take_time_series(viewer: Viewer) -> None:
     for name, tag in CARDS.items():
         page = viewer.tab("timeseries", tagFilter=re.escape(tag) + "$", runFilter=RUN)
         card = viewer.card(tag)
-        if name == "series":  # nothing cut off, nothing smoothed
+        if name == "series":  # without clipping or smoothing
             page.get_by_text("Ignore outliers in chart scaling").click()
             page.locator(".scalars-smoothing input[type=number]").fill("0")
         settle(viewer)
@@ -61,7 +61,7 @@ def take_time_series(viewer: Viewer) -> None:
 
 
 def take_time_axes(viewer: Viewer) -> None:
-    """Take the same data on the three axes."""
+    """Take the same data on all three axes."""
     page = viewer.tab("timeseries", tagFilter="Time/drive", runFilter=RUN)
     page.get_by_text("Enable step selection and data table").click()
     for axis in ("Step", "Relative", "Wall"):
@@ -72,7 +72,7 @@ def take_time_axes(viewer: Viewer) -> None:
 
 
 def take_tabs(viewer: Viewer) -> None:
-    """Take whole tabs, as they are when they are opened."""
+    """Take whole tabs, in their initial state."""
     for tab in (
         "timeseries",
         "images",
@@ -101,14 +101,14 @@ def take_tabs(viewer: Viewer) -> None:
                 page.set_viewport_size({"width": 1440, "height": 700})
             if tab == "text":
                 page.locator("tf-multi-checkbox input").first.fill(f"{RUN}$")
-                # What is below in the table says whose machine it was.
+                # Further down, the table tells about the machine.
                 page.set_viewport_size({"width": 1440, "height": 680})
                 settle(viewer)
             save(viewer, f"tab_{tab}")
 
 
 def take_first_look(viewer: Viewer) -> None:
-    """Take what the quickstart looks like, for the README."""
+    """Take the picture of the quickstart for the README."""
     page = viewer.tab("timeseries")
     page.set_viewport_size({"width": 1440, "height": 1140})
     page.get_by_role("button", name="Settings").click()  # closes them
@@ -117,7 +117,7 @@ def take_first_look(viewer: Viewer) -> None:
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all pictures."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as directory, chromium() as browser:
         os.chdir(directory)

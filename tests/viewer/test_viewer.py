@@ -1,4 +1,4 @@
-"""What a user sees: TensorBoard's tabs, in a real browser, on what the examples wrote.
+"""The user's view: TensorBoard's tabs in a real browser, with the examples' data.
 
 ``make test-viewer`` installs Playwright for Python and runs them; the browser is the
 system's Chromium.
@@ -30,7 +30,7 @@ TOUR = [
 
 @pytest.fixture(scope="module")
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory that the examples wrote."""
+    """Return the directory of the examples' runs."""
     logdir = tmp_path_factory.mktemp("viewer") / "runs"
     write_examples(logdir)
     return logdir
@@ -45,14 +45,14 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def url(logdir: Path) -> Iterator[str]:
-    """Return where TensorBoard shows all runs."""
+    """Return the address where TensorBoard shows all runs."""
     with serving(logdir) as server:
         yield server.url
 
 
 @pytest.fixture(scope="module")
 def tour_url(logdir: Path) -> Iterator[str]:
-    """Return where TensorBoard shows the runs of the tour alone."""
+    """Return the address where TensorBoard shows only the runs of the tour."""
     with serving(logdir / "tour") as server:
         yield server.url
 
@@ -66,7 +66,7 @@ def viewer(browser: Any, url: str) -> Iterator[Viewer]:
 
 
 def cell(image: np.ndarray, row: int, column: int, height: int, width: int) -> int:
-    """Return the level in the middle of a pixel of an image that is shown larger."""
+    """Return the level in the middle of a pixel of an enlarged image."""
     y = (row + 0.5) * image.shape[0] / height
     x = (column + 0.5) * image.shape[1] / width
     found = image[int(y), int(x)]
@@ -75,7 +75,7 @@ def cell(image: np.ndarray, row: int, column: int, height: int, width: int) -> i
 
 
 def test_time_series_shows_each_tag_as_it_was_given(viewer: Viewer) -> None:
-    """A card for each tag, spaces and units included, with all runs."""
+    """There is a card for each tag, including spaces and units, with all runs."""
     page = viewer.tab("timeseries", tagFilter="Rate/")
     for tag in ("Rate/mean [Hz]", "Rate/silent neurons", "Rate/away from target [Hz]"):
         card = viewer.card(tag)
@@ -84,7 +84,7 @@ def test_time_series_shows_each_tag_as_it_was_given(viewer: Viewer) -> None:
 
 
 def test_time_series_opens_what_matters_first(viewer: Viewer) -> None:
-    """The two sections that TensorBoard opens by itself are those worth a look."""
+    """The two sections that TensorBoard opens initially are the most useful ones."""
     page = viewer.tab("timeseries", runFilter="quickstart")
     page.locator("card-view image-card").first.wait_for()
     titles = page.locator("card-view tb-truncated-path").all()
@@ -93,7 +93,7 @@ def test_time_series_opens_what_matters_first(viewer: Viewer) -> None:
 
 
 def test_the_curves_of_add_scalars_share_a_chart(viewer: Viewer) -> None:
-    """One card, with a line and a row for each curve, in colours of their own."""
+    """There is one card, with a line and a row for each curve, in distinct colours."""
     page = viewer.tab("timeseries", tagFilter="Bars/Error")
     card = viewer.card("Bars/Error")
     until(page, lambda: "quickstart/bars/train" in text(card))
@@ -108,7 +108,7 @@ def test_the_curves_of_add_scalars_share_a_chart(viewer: Viewer) -> None:
 
 
 def test_scalars_shows_the_tags(viewer: Viewer) -> None:
-    """The older tab has a chart for each, too."""
+    """The older tab has a chart for each tag, too."""
     page = viewer.tab("scalars")
     page.locator("tf-scalar-card").first.wait_for()
     titles = [text(c) for c in page.locator("tf-scalar-card").all()]
@@ -116,7 +116,7 @@ def test_scalars_shows_the_tags(viewer: Viewer) -> None:
 
 
 def test_an_image_has_the_brightness_of_its_array(viewer: Viewer, logdir: Path) -> None:
-    """Each neuron is a crisp square, as bright as its rate."""
+    """Each neuron is a sharp square, as bright as its rate."""
     run = "tour/20Hz-2"
     stored = points(logdir / run, "Sheet/rate")[-1].pixels
     assert stored.min() == 0
@@ -133,7 +133,7 @@ def test_an_image_has_the_brightness_of_its_array(viewer: Viewer, logdir: Path) 
 def test_a_mosaic_has_gaps_between_its_images(
     browser: Any, tour_url: str, logdir: Path
 ) -> None:
-    """64 fields in 8 rows and 8 columns, with light grey lines between them."""
+    """There are 64 fields in 8 rows and 8 columns, with light grey lines in between."""
     stored = points(logdir / "tour/20Hz-0.5", "Sheet/fields")[-1].pixels
     assert stored.shape == (71, 71)
     viewer = Viewer(browser, tour_url, height=1800)
@@ -145,7 +145,7 @@ def test_a_mosaic_has_gaps_between_its_images(
         shown = seen(image)
     finally:
         viewer.close()
-    assert abs(shown.shape[0] - 350) <= 1  # it may lie between two pixels
+    assert abs(shown.shape[0] - 350) <= 1  # it may start between two pixels
     assert abs(shown.shape[1] - 350) <= 1
     for row, column in [(0, 8), (8, 0), (30, 17), (62, 44), (70, 70), (3, 4)]:
         expected = int(stored[row, column])
@@ -154,7 +154,7 @@ def test_a_mosaic_has_gaps_between_its_images(
 
 
 def test_every_spike_of_a_raster_is_seen(viewer: Viewer, logdir: Path) -> None:
-    """White on black, with nothing left out at the size of a card."""
+    """It is white on black, with nothing left out at the size of a card."""
     run = "tour/20Hz-0.5"
     stored = points(logdir / run, "Sheet/spikes")[-1].pixels
     height, width = stored.shape
@@ -170,7 +170,7 @@ def test_every_spike_of_a_raster_is_seen(viewer: Viewer, logdir: Path) -> None:
 
 
 def test_a_figure_in_the_style_fills_its_card(viewer: Viewer) -> None:
-    """It is shrunk by two, which keeps its type sharp, and nothing is cut off."""
+    """It is shrunk by two, which keeps the type sharp, and nothing is cut off."""
     page = viewer.tab("timeseries", tagFilter="Sheet/balance")
     image = page.locator("image-card img").last
     image.wait_for()
@@ -181,7 +181,7 @@ def test_a_figure_in_the_style_fills_its_card(viewer: Viewer) -> None:
 
 
 def test_histograms_are_drawn(viewer: Viewer) -> None:
-    """With an axis that covers the values, and a slice for each step."""
+    """It has an axis that covers the values, and a slice for each step."""
     page = viewer.tab("histograms")
     cards = page.locator("tf-histogram-loader").filter(has_text="Sheet/drive (mV)")
     card = cards.filter(has_text="20Hz-2")
@@ -193,7 +193,7 @@ def test_histograms_are_drawn(viewer: Viewer) -> None:
 
 
 def test_text_shows_markdown_and_the_table_of_the_run(viewer: Viewer) -> None:
-    """Words in bold are bold, and what the run is stands in a table."""
+    """Bold words are bold, and a table describes the run."""
     page = viewer.tab("text")
     about = page.locator("tf-text-loader").filter(has_text="About").first
     about.locator("strong", has_text="16 units").wait_for()
@@ -208,7 +208,7 @@ def test_text_shows_markdown_and_the_table_of_the_run(viewer: Viewer) -> None:
 
 
 def hparams_rows(viewer: Viewer, number: int) -> list[list[str]]:
-    """Return the cells of the table of HPARAMS, once it has so many rows and a head."""
+    """Return the cells of the HPARAMS table, once it has all its rows and a header."""
 
     def rows() -> list[list[str]]:
         found: list[list[str]] = []
@@ -219,7 +219,7 @@ def hparams_rows(viewer: Viewer, number: int) -> list[list[str]]:
                 """
             )
             if any(cells):
-                size = len(found[0]) if found else None  # a last cell is bare
+                size = len(found[0]) if found else None  # the last cell is empty
                 found.append(cells[:size])
         return found
 
@@ -228,13 +228,13 @@ def hparams_rows(viewer: Viewer, number: int) -> list[list[str]]:
 
 
 def test_hparams_fills_every_cell(browser: Any, tour_url: str, logdir: Path) -> None:
-    """A row for each run, with all its parameters and metrics, and nothing is empty."""
+    """There is a row for each run, with all its parameters and metrics, none empty."""
     viewer = Viewer(browser, tour_url, width=3000, height=1200)
     try:
         page = viewer.tab("hparams")
         page.locator("paper-checkbox", has_text="Result/clarity").wait_for()
         for box in page.locator("paper-checkbox", has_text="/").all():
-            if box.get_attribute("checked") is None:  # it ticks five metrics by itself
+            if box.get_attribute("checked") is None:  # initially, it ticks five metrics
                 box.click()
         head, *rows = hparams_rows(viewer, 4)
         assert {"target", "inhibition", "seed", "Result/clarity"} < set(head)
@@ -251,7 +251,7 @@ def test_hparams_fills_every_cell(browser: Any, tour_url: str, logdir: Path) -> 
 
 
 def test_hparams_knows_how_the_runs_ended(browser: Any, tour_url: str) -> None:
-    """All succeeded: without the tick at Success, no row is left."""
+    """All runs succeeded: without the tick at Success, no row remains."""
     viewer = Viewer(browser, tour_url, width=2400, height=1600)
     try:
         page = viewer.tab("hparams")
@@ -263,7 +263,7 @@ def test_hparams_knows_how_the_runs_ended(browser: Any, tour_url: str) -> None:
 
 
 def test_custom_scalars_draws_the_layout(viewer: Viewer) -> None:
-    """The chart that ``add_custom_scalars`` asked for, with its curves."""
+    """There is the chart defined by ``add_custom_scalars``, with its curves."""
     page = viewer.tab("custom_scalars")
     card = page.locator("tf-custom-scalar-multi-line-chart-card").first
     card.wait_for()

@@ -1,4 +1,4 @@
-"""The real TensorBoard in a real browser, for the tests and for the gallery."""
+"""The real TensorBoard in a real browser, for the tests and the gallery."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FLAGS = [
     "--no-sandbox",  # as root, in a container
     "--disable-gpu",
     "--hide-scrollbars",
-    # It asks nobody but TensorBoard.
+    # No requests to any host but TensorBoard.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
 ]
 
-# TensorBoard's older tabs are built of elements with a tree of their own, which
-# innerText does not look into.
+# TensorBoard's older tabs are built of elements with shadow trees, which innerText
+# does not include.
 DEEP_TEXT = """root => {
   const text = node => {
     if (node.nodeType === Node.TEXT_NODE) return node.data;
@@ -44,7 +44,7 @@ DEEP_TEXT = """root => {
 
 
 def write_examples(logdir: Path) -> None:
-    """Let the examples that need no simulator write below `logdir`."""
+    """Run the examples that need no simulator, and have them log below `logdir`."""
     for name in ("quickstart", "tour"):
         subprocess.run(
             [sys.executable, EXAMPLES / f"{name}.py", "--logdir", str(logdir / name)],
@@ -52,12 +52,12 @@ def write_examples(logdir: Path) -> None:
             stdout=subprocess.DEVNULL,
         )
     [run] = (logdir / "quickstart").iterdir()
-    run.rename(run.with_name("bars"))  # was named by time and host
+    run.rename(run.with_name("bars"))  # named by time and host before
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the browser that the system has, without a window."""
+    """Start the system's browser, without a window."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         raise FileNotFoundError("no chromium: apt install chromium")
@@ -71,7 +71,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def serving(logdir: Path) -> Iterator[Server]:
-    """Run TensorBoard until all of the runs are loaded."""
+    """Run TensorBoard, and wait until all runs are loaded."""
     server = Server(logdir, fast=HAS_RUST)
     try:
         server.start()
@@ -96,17 +96,17 @@ class Viewer:
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion="reduce"
         )
-        self.context.set_default_timeout(120_000)  # ms, on a machine that is busy
+        self.context.set_default_timeout(120_000)  # ms, for busy machines
         self.page: Page = self.context.new_page()
 
     def tab(self, name: str, **query: str) -> Page:
-        """Open a tab afresh."""
+        """Open a tab anew."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}/?{urllib.parse.urlencode(query)}#{name}")
         return self.page
 
     def card(self, tag: str) -> Locator:
-        """Return the first card of a tag in TIME SERIES, once it is there."""
+        """Return the first card of a tag in TIME SERIES, once it has appeared."""
         title = self.page.locator(f'[title="{tag}"]')
         card = self.page.locator("card-view").filter(has=title).first
         card.wait_for()
@@ -118,13 +118,13 @@ class Viewer:
 
 
 def text(found: Locator | Page) -> str:
-    """Return all that is written there."""
+    """Return all text of an element."""
     found = found.locator("body") if isinstance(found, Page) else found
     return str(found.evaluate(DEEP_TEXT))
 
 
 def seen(image: Locator) -> np.ndarray:
-    """Return an image as it is on the screen, (H, W, 3) uint8."""
+    """Return an image as shown on the screen, (H, W, 3) uint8."""
     image.scroll_into_view_if_needed()
     image.evaluate("e => e.decode && e.decode()")
     picture = Image.open(io.BytesIO(image.screenshot())).convert("RGB")
@@ -132,7 +132,7 @@ def seen(image: Locator) -> np.ndarray:
 
 
 def until(page: Page, wanted: Callable[[], Any]) -> Any:
-    """Return what is wanted, once it is there; what it is at the end, if not."""
+    """Return the result once it is as wanted, or the last one after a time limit."""
     for _ in range(300):
         if found := wanted():
             return found
