@@ -9,8 +9,8 @@ without it, and the limit is calling the same functions.
 
 Every measurement runs in a fresh process, and the writers take turns in every round, so
 that a machine that slows down slows all of them. The output is the median over the
-rounds with the smallest and the largest value, and ratios are the medians of the ratios
-within a round. *Limit* is the minimum to be done: a bare ``os.write`` of the same bytes,
+rounds with the smallest and largest value, and ratios are the medians of the ratios
+within a round. *Limit* is the least possible work: a bare ``os.write`` of those bytes,
 ``ndarray.tofile``, ``canvas.draw()``, ``import numpy``.
 """
 

@@ -1,22 +1,22 @@
-"""Synapses that compete: the timing of spikes decides which of them stay.
+"""Synaptic competition: the timing of spikes decides which synapses survive.
 
-Ten neurons listen to 300 inputs that fire at random. A synapse grows when its input
-fired just before the neuron did, and shrinks when it fired just after. No synapse is
-told to win, and still most end at one of the two bounds, and the rate of the neurons
-comes to rest. (S. Song, K. D. Miller and L. F. Abbott, "Competitive Hebbian learning
-through spike-timing-dependent synaptic plasticity", Nature Neuroscience 3, 2000.)
+Ten neurons receive 300 inputs that fire at random. A synapse grows if its input fires
+just before the neuron, and shrinks if it fires just after. Although no synapse is
+favoured, most end up at one of the two bounds, and the rate of the neurons becomes
+stable. (S. Song, K. D. Miller and L. F. Abbott, "Competitive Hebbian learning through
+spike-timing-dependent synaptic plasticity", Nature Neuroscience 3, 2000.)
 
 It needs ``pip install ANNarchy`` in an activated virtual environment, g++ and cmake:
 the network is compiled, into ./annarchy.
 
     python annarchy_stdp.py
-    python annarchy_stdp.py --networks 4     # side by side, with other input rates
+    python annarchy_stdp.py --networks 4     # in parallel, with other input rates
     tensorboard --logdir runs
 
-What to look at: HISTOGRAMS, where *Weights* begin as one block and part in two;
-SCALARS, where *Rate (Hz)* comes to rest, and *Strong* says how many synapses have won,
-over a minute of simulated time. With several networks: the weaker the inputs, the more
-of their synapses win.
+What to look at: HISTOGRAMS, where *Weights* start as one block and split in two;
+SCALARS, where *Rate (Hz)* becomes stable, and *Strong* shows how many synapses have
+won, over a minute of simulated time. With several networks: the weaker the inputs, the
+more of their synapses win.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from annarchy_tb import Logger
 from annarchy_tb.hooks import annarchy
 
 INPUTS, NEURONS = 300, 10
-STRONGEST = 0.05  # the largest weight, in parts of the leak's conductance
+STRONGEST = 0.05  # the largest weight, relative to the leak conductance
 
 INTEGRATE_AND_FIRE = ann.Neuron(
     parameters={"tau": 20.0, "tau_exc": 5.0, "rest": -74.0, "threshold": -54.0},
@@ -75,7 +75,7 @@ class Listeners(ann.Network):
 
 
 def simulate(net: Listeners, logdir: str, experiment: str | None, seconds: int) -> str:
-    """Simulate one network, and return where it was logged."""
+    """Simulate one network, and return the directory of its run."""
     with Logger(logdir, experiment, dt=net.dt) as logger:
         logger.add_parameters({"rate of the inputs (Hz)": net.rate})
         logger.describe("Strong", "synapses above nine tenths of the largest weight")
@@ -93,7 +93,7 @@ def simulate(net: Listeners, logdir: str, experiment: str | None, seconds: int) 
 
 
 def main() -> None:
-    """Run the simulation, or several side by side."""
+    """Run the simulation, or several in parallel."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=60, help="simulated time")
     parser.add_argument("--networks", type=int, default=1)

@@ -1,18 +1,18 @@
 """A cluster of gold atoms is heated until it melts, below the melting point of gold.
 
-55 atoms make an icosahedron, with most of them at the surface, where little holds them:
-so small a cluster melts hundreds of kelvins below the 1337 K of the metal. A thermostat
-heats it from 200 K to 1400 K within 6 ps. (That is fast, and the forces are simple: it
-shows what happens, and not at which temperature.)
+55 atoms form an icosahedron, with most of them at the surface, where they are weakly
+bound: such a small cluster melts hundreds of kelvins below the 1337 K of bulk gold. A
+thermostat heats it from 200 K to 1400 K within 6 ps. (This is fast, and the forces are
+simple: the example shows the process of melting, but not the right temperature.)
 
     pip install ase
     python ase_melting.py
     tensorboard --logdir runs
 
 What to look at: SCALARS, where *Temperature (K)* follows the thermostat, and
-*Lindemann* says how much the distances between the atoms fluctuate: the nearer to a
-tenth, the nearer to a liquid. HISTOGRAMS show the distances themselves: the shells of
-the icosahedron blur. A ps is drawn as a second.
+*Lindemann* shows how much the distances between the atoms fluctuate: the closer to 0.1,
+the closer to a liquid. HISTOGRAMS show the distances themselves: the shells of the
+icosahedron blur. A ps is drawn as a second.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ STEP = 6.0  # fs
 
 
 class Lindemann:
-    """How much the distances between atoms fluctuate, forgetting the past slowly."""
+    """The fluctuation of the distances between atoms, slowly forgetting the past."""
 
     def __init__(self, atoms: object) -> None:
-        """Begin with the distances of now."""
+        """Start from the current distances."""
         self.atoms = atoms
         self.mean = self.distances()
         self.square = self.mean**2
@@ -48,7 +48,7 @@ class Lindemann:
         return all_pairs[np.triu_indices(len(all_pairs), 1)]
 
     def __call__(self) -> float:
-        """Return the fluctuation, in parts of the distance, averaged over the pairs."""
+        """Return the fluctuation relative to the distance, averaged over all pairs."""
         now = self.distances()
         self.mean += 0.1 * (now - self.mean)
         self.square += 0.1 * (now**2 - self.square)
@@ -85,7 +85,7 @@ def main() -> None:
         )
 
         def heat() -> float:
-            """Set the thermostat by the time, and return its temperature."""
+            """Set the thermostat according to the time, and return its temperature."""
             wanted = COLD + (HOT - COLD) * dyn.nsteps / arguments.steps
             dyn.set_temperature(temperature_K=wanted)
             return wanted

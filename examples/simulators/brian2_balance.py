@@ -1,11 +1,10 @@
 """A network of spiking neurons between silence and a storm.
 
-800 excitatory and 200 inhibitory neurons are connected at random. Excitation alone
-would set all of them off at once; inhibition that answers it leaves an irregular,
-asynchronous activity, as in the cortex. In the third of four phases, half of the
-inhibition is taken away. (N. Brunel, "Dynamics of sparsely connected networks of
-excitatory and inhibitory spiking neurons", Journal of Computational Neuroscience 8,
-2000.)
+800 excitatory and 200 inhibitory neurons are connected at random. With excitation
+alone, all of them would fire at once; balanced by inhibition, the activity is irregular
+and asynchronous, as in the cortex. In the third of four phases, half of the inhibition
+is removed. (N. Brunel, "Dynamics of sparsely connected networks of excitatory and
+inhibitory spiking neurons", Journal of Computational Neuroscience 8, 2000.)
 
     pip install brian2
     python brian2_balance.py
@@ -13,8 +12,8 @@ excitatory and inhibitory spiking neurons", Journal of Computational Neuroscienc
 
 What to look at: SCALARS, where *Rate* has the curves of both populations over simulated
 time (the RELATIVE axis): the storm of the third phase, and its end. HISTOGRAMS, where
-*Potential* lies below the threshold of 20 mV, and what the *Coefficient of variation*
-of each phase tells: near 1, the spikes come as if by chance.
+*Potential* is below the threshold of 20 mV, and the *Coefficient of variation* is shown
+for each phase: near 1, the spikes are as irregular as random ones.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ from annarchy_tb.hooks import brian2 as hook
 EXCITATORY, INHIBITORY = 800, 200
 WEIGHT = 0.25 * mV
 PHASE = 250 * ms
-INHIBITION = (5.0, 5.0, 2.5, 5.0)  # of each phase, in WEIGHT
+INHIBITION = (5.0, 5.0, 2.5, 5.0)  # in each phase, relative to WEIGHT
 
 
 class Rates:
-    """The rates of both populations since the last time they were asked for."""
+    """The rates of both populations since the last call."""
 
     def __init__(self, spikes: SpikeMonitor) -> None:
-        """Begin now."""
+        """Start counting."""
         self.spikes = spikes
         self.counted = np.zeros(EXCITATORY + INHIBITORY)
         self.then = 0.0
@@ -66,7 +65,7 @@ class Rates:
 
 
 def variation(spikes: SpikeMonitor, since: float) -> list[float]:
-    """Return how irregular each neuron's spikes are: 0 a clock, 1 chance."""
+    """Return the irregularity of each neuron's spikes: 0 regular, 1 random."""
     found = []
     for train in spikes.spike_trains().values():
         times = np.asarray(train)
@@ -82,7 +81,7 @@ def main() -> None:
     parser.add_argument("--logdir", default="runs", help="directory of all runs")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    prefs.codegen.target = "numpy"  # so that nothing has to be compiled
+    prefs.codegen.target = "numpy"  # no compilation
     seed(arguments.seed)
 
     neurons = NeuronGroup(

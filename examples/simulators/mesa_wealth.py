@@ -1,19 +1,19 @@
-"""Equals who trade by chance, and some end up with everything.
+"""Equal agents trade at random, and wealth becomes unequal.
 
-A hundred agents have ten coins each. In every step, each gives one of its coins, if it
-has any, to somebody picked at random. Nobody is cleverer than the others, and still
-wealth comes to be distributed as the energies in a gas are: exponentially, with many
-poor, few rich, and a Gini coefficient near 0.5. A tax of 2 % a step, dealt out to all
-alike (``--tax 0.02``), keeps it near 0.3. (A. Dragulescu and V. M. Yakovenko,
-"Statistical mechanics of money", European Physical Journal B 17, 2000.)
+A hundred agents have ten coins each. In every step, each agent gives one of its coins,
+if it has any, to an agent chosen at random. Although no agent is cleverer than the
+others, wealth becomes distributed like the energies in a gas: exponentially, with many
+poor agents, few rich ones, and a Gini coefficient near 0.5. A tax of 2 % per step,
+distributed evenly (``--tax 0.02``), keeps it near 0.3. (A. Dragulescu and V. M.
+Yakovenko, "Statistical mechanics of money", European Physical Journal B 17, 2000.)
 
     pip install mesa
     python mesa_wealth.py
     python mesa_wealth.py --tax 0.02
     tensorboard --logdir runs
 
-What to look at: SCALARS, where *Gini* rises from 0; HISTOGRAMS, where *Wealth* begins
-as one needle, becomes a bell, and falls over to the left.
+What to look at: SCALARS, where *Gini* rises from 0; HISTOGRAMS, where *Wealth* starts
+as a single peak, becomes a bell curve, and shifts to the left.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ import numpy as np
 from annarchy_tb import Logger
 from annarchy_tb.hooks import mesa as hook
 
-COINS = 10  # of each agent, at the beginning
+COINS = 10  # of each agent, initially
 
 
 class Trader(mesa.Agent):
-    """Somebody with coins."""
+    """An agent with coins."""
 
     def __init__(self, model: mesa.Model) -> None:
-        """Begin with as many coins as everybody."""
+        """Start with the same number of coins as all others."""
         super().__init__(model)
         self.wealth = COINS
 
     def trade(self) -> None:
-        """Give a coin to somebody, who may be oneself."""
+        """Give a coin to a random agent, possibly to itself."""
         if self.wealth:
             self.wealth -= 1
             self.random.choice(self.model.agents).wealth += 1
 
 
 class Economy(mesa.Model):
-    """Traders, and a tax that is handed out to all alike."""
+    """Traders, and a tax that is distributed evenly."""
 
     def __init__(self, number: int, tax: float, seed: int) -> None:
-        """Make the traders, and collect what they begin with."""
+        """Create the traders, and collect their initial wealth."""
         super().__init__(seed=seed)
         self.tax = tax
         Trader.create_agents(self, number)
@@ -62,18 +62,18 @@ class Economy(mesa.Model):
         self.datacollector.collect(self)
 
     def wealth(self) -> np.ndarray:
-        """Return the coins of all, shape (number,)."""
+        """Return the coins of all agents, shape (number,)."""
         return np.array(self.agents.get("wealth"))
 
     def step(self) -> None:
-        """Let everybody trade once, then tax."""
+        """Let every agent trade once, then tax."""
         self.agents.shuffle_do("trade")
         if self.tax:
             self.redistribute()
         self.datacollector.collect(self)
 
     def redistribute(self) -> None:
-        """Take a share of everybody's coins, and deal them to all at random."""
+        """Take a share of every agent's coins, and distribute them at random."""
         for agent in self.agents:
             taken = int(self.rng.binomial(agent.wealth, self.tax))
             agent.wealth -= taken
@@ -82,7 +82,7 @@ class Economy(mesa.Model):
 
 
 def gini(wealth: np.ndarray) -> float:
-    """Return 0 if all have the same, towards 1 if one has all."""
+    """Return 0 if all are equally rich, and almost 1 if one agent has everything."""
     ordered = np.sort(wealth)
     number = len(ordered)
     share = np.sum(np.arange(1, number + 1) * ordered) / (number * ordered.sum())

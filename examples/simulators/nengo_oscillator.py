@@ -1,18 +1,18 @@
-"""An oscillator made of neurons, and what becomes of it when they die.
+"""An oscillator made of neurons, and its decline as they die.
 
-200 spiking neurons represent a point in the plane. Their connections to themselves turn
-it round the origin, two times a second, after one kick has brought it out of there.
-After three seconds a tenth of them is switched off each half a second: the circle
-becomes crooked, then a short wobble, and then nothing moves any more. (C. Eliasmith and
-C. H. Anderson, "Neural Engineering", MIT Press, 2003.)
+200 spiking neurons represent a point in the plane. After a kick away from the origin,
+their recurrent connections turn it around the origin, twice a second. After three
+seconds, a tenth of them is switched off every half second: the circle becomes crooked,
+then a short wobble, and then all movement stops. (C. Eliasmith and C. H. Anderson,
+"Neural Engineering", MIT Press, 2003.)
 
     pip install nengo
     python nengo_oscillator.py
     tensorboard --logdir runs
 
 What to look at: SCALARS, where *Position* has the two coordinates as curves 0 and 1,
-and *Radius* shrinks as *Alive* does; *Recorded/0* is the first coordinate again, logged
-at the end from a Probe. HISTOGRAMS show which part of the *Rates* is silent.
+and *Radius* shrinks with *Alive*; *Recorded/0* is the first coordinate again, logged at
+the end from a Probe. HISTOGRAMS show the share of silent neurons in *Rates*.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from annarchy_tb.hooks import nengo as hook
 
 NEURONS = 200
 FREQUENCY = 2.0  # Hz
-TAU = 0.1  # s, the synapses of the connections to themselves
+TAU = 0.1  # s, of the recurrent synapses
 DYING = 3.0  # s, when the first neurons die
 
 
 class Health:
-    """Switches off a tenth of the neurons each half a second."""
+    """An input that switches off a tenth of the neurons every half second."""
 
     def __init__(self) -> None:
-        """Let all live."""
+        """Start with all neurons alive."""
         self.alive = NEURONS
 
     def __call__(self, t: float) -> np.ndarray:
-        """Return the current that keeps the dead silent, shape (NEURONS,)."""
+        """Return the current that keeps dead neurons silent, shape (NEURONS,)."""
         tenths = max(0, int((t - DYING) / 0.5) + 1) if t > DYING else 0
         self.alive = max(0, NEURONS - tenths * NEURONS // 10)
         return np.where(np.arange(NEURONS) < self.alive, 0.0, -100.0)
@@ -79,7 +79,7 @@ def main() -> None:
         latest = np.zeros(2)
         rates = np.zeros(NEURONS)
         with model:
-            # What is sampled may also be worked on: a Node keeps it, a callable asks.
+            # Sampled signals can also be processed: a callable reads the Node.
             keep = nengo.Node(lambda t, x: np.copyto(latest, x), size_in=2)
             nengo.Connection(model.state, keep, synapse=0.03)
             count = nengo.Node(lambda t, x: np.copyto(rates, x), size_in=NEURONS)

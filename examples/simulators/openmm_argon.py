@@ -1,20 +1,20 @@
-"""Liquid argon, the first liquid that was ever simulated with realistic forces.
+"""Liquid argon, the first liquid ever simulated with realistic forces.
 
-125 atoms attract each other a little and cannot overlap (Lennard-Jones), in a box whose
-opposite sides are glued together. They start at rest on a cubic grid, which no argon
-likes: it collapses, and a thermostat holds the liquid at 94 K. (A. Rahman,
-"Correlations in the motion of atoms in liquid argon", Physical Review 136, 1964: 864
-atoms, and the same density.)
+125 atoms attract each other weakly and can't overlap (Lennard-Jones), in a box with
+periodic boundaries. They start at rest on a cubic grid, which is unstable for argon: it
+collapses, and a thermostat keeps the liquid at 94 K. (A. Rahman, "Correlations
+in the motion of atoms in liquid argon", Physical Review 136, 1964: 864 atoms, and the
+same density.)
 
     pip install openmm
     python openmm_argon.py
     tensorboard --logdir runs
 
 What to look at: SCALARS, where the *Potential energy* falls as the grid collapses and
-*Temperature* comes to 94 K, over ps of simulated time on the RELATIVE axis (a ps is
-drawn as a second); HISTOGRAMS, where *Speed* is the bell of Maxwell, and *Pairs* the
-distances between atoms: none below 0.3 nm, and then one shell of neighbours after the
-other.
+*Temperature* approaches 94 K, over ps of simulated time on the RELATIVE axis (a ps is
+drawn as a second); HISTOGRAMS, where *Speed* has the bell shape of the Maxwell
+distribution, and *Pairs* shows the distances between atoms: none below 0.3 nm, followed
+by successive shells of neighbours.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def speeds(state: openmm.State) -> np.ndarray:
 
 
 def distances(state: openmm.State) -> np.ndarray:
-    """Return the distances of all pairs up to half the box in nm."""
+    """Return the distances of all pairs, up to half the box, in nm."""
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     one, other = np.triu_indices(len(positions), 1)
     apart = positions[one] - positions[other]

@@ -1,9 +1,10 @@
-"""A queue at one counter: what little it takes to make people wait for ever.
+"""A queue at one counter: how a little more load makes people wait forever.
 
-Customers come at random times and are served in random times, one after the other
-(theory calls it M/M/1). As long as they come at a rate below that of the service, the
-queue has a mean length, ``load**2 / (1 - load)``: with a load of 50 % half a customer,
-with 80 % three, with 95 % eighteen. The load grows by the week here.
+Customers arrive at random times, and each takes a random time to be served, one after
+the other (an M/M/1 queue in theory). As long as their rate is below that of the
+service, the queue has the mean length ``load**2 / (1 - load)``: half a customer with a
+load of 50 %, three with 80 %, eighteen with 95 %. Here, the load grows from week to
+week.
 
     pip install simpy
     python simpy_queue.py
@@ -11,7 +12,7 @@ with 80 % three, with 95 % eighteen. The load grows by the week here.
 
 What to look at: SCALARS, where *Queue/length* has the hours of simulated time on its
 RELATIVE axis: the same counter, hardly busier, and the queue explodes. HISTOGRAMS show
-how long the last customers waited: most not at all, and some very long.
+how long the last customers waited: most of them not at all, and some very long.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ LOADS = (0.5, 0.8, 0.95)
 
 
 class Counter:
-    """One clerk, and those who wait."""
+    """One clerk, and the waiting customers."""
 
     def __init__(self, env: simpy.Environment, seed: int) -> None:
-        """Open it, with customers who come for as long as it runs."""
+        """Open the counter; customers arrive for as long as the simulation runs."""
         self.env = env
         self.rng = random.Random(seed)
         self.clerk = simpy.Resource(env)
-        self.waited: deque[float] = deque([0.0], maxlen=200)  # minutes, the last ones
+        self.waited: deque[float] = deque([0.0], maxlen=200)  # minutes, the latest
         self.load = LOADS[0]
         env.process(self.arrivals())
 
     def arrivals(self) -> Iterator[simpy.Event]:
-        """Let customers come at a rate of load / SERVICE."""
+        """Let customers arrive at a rate of load / SERVICE."""
         while True:
             yield self.env.timeout(self.rng.expovariate(self.load / SERVICE))
             self.env.process(self.customer())
@@ -67,7 +68,7 @@ def main() -> None:
 
     env = simpy.Environment()
     counter = Counter(env, arguments.seed)
-    lengths = deque[float]([0.0], maxlen=1008)  # of a week, each 10 minutes
+    lengths = deque[float]([0.0], maxlen=1008)  # of a week, every 10 minutes
 
     def length() -> int:
         lengths.append(len(counter.clerk.queue))

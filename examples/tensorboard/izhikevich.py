@@ -1,10 +1,10 @@
-"""Spiking neurons in ANNarchy learn what they are shown, and make a map of it.
+"""Spiking neurons in ANNarchy learn the patterns they see, and form a map of them.
 
 A retina of 8 x 8 Poisson neurons sees eight bars, one after the other. It excites a
 sheet of 20 x 20 Izhikevich neurons. These excite their neighbours on the sheet, and,
-through 100 inhibitory neurons, inhibit whoever is slower. The weights from the retina
-start at random and learn by the timing of spikes. As neighbours fire together, they
-come to like the same bar, and the sheet falls into patches. (E. M. Izhikevich, "Simple
+through 100 inhibitory neurons, inhibit slower ones. The weights from the retina start
+at random and learn from the timing of spikes. As neighbours fire together, they learn
+to prefer the same bar, and the sheet splits into patches. (E. M. Izhikevich, "Simple
 model of spiking neurons", IEEE Transactions on Neural Networks 14, 2003.)
 
 It needs ``pip install ANNarchy`` in an activated virtual environment, g++ and cmake:
@@ -16,7 +16,7 @@ the network is compiled, into ./annarchy, which takes half a minute the first ti
 (Without the option, TensorBoard shows ten steps of each image, picked at random.)
 
 What to look at: IMAGES, where step 0 is before learning: noise becomes receptive fields
-and patches, and the raster a staircase; SCALARS, where the selectivity goes up;
+and patches, and the raster a staircase; SCALARS, where the selectivity increases;
 HISTOGRAMS, where most weights from the retina shrink and some grow.
 """
 
@@ -40,7 +40,7 @@ for i in range(4):
     BARS[4 + i, :, 2 * i : 2 * i + 2] = 1.0
 SHOWN, REST = 100.0, 50.0  # ms with a bar, then without
 NOISE_RATE, BAR_RATE = 4.0, 84.0  # of the retina's neurons, in Hz
-STRONGEST = 8.0  # the largest weight that can be learned
+STRONGEST = 8.0  # the largest weight
 LEARNING_RATE = 0.05
 
 
@@ -54,7 +54,7 @@ class Cortex:
         izhikevich = ann.Neuron(
             parameters={"a": 0.02, "b": 0.2, "c": -65.0, "d": 8.0, "fatigue": 0.0},
             equations=[
-                # theta holds back who fired much, so that every neuron gets its turn.
+                # theta inhibits neurons that fired a lot, so that all get their turn.
                 "4000.0 * dtheta/dt = -theta",
                 "5.0 * dg_exc/dt = -g_exc",
                 "5.0 * dg_inh/dt = -g_inh",
@@ -68,8 +68,8 @@ class Cortex:
             spike="v >= 30",
             reset=["v = c", "u += d", "theta += fatigue"],
         )
-        # x remembers the last spike from the retina. When the neuron on the sheet
-        # fires, its weights move towards x: up where the bar is, down elsewhere.
+        # x is a trace of the last spike from the retina. When a neuron on the sheet
+        # fires, its weights move towards x: up at the bar, down elsewhere.
         plastic = ann.Synapse(
             parameters={"tau": 20.0, "eta": LEARNING_RATE, "wmax": STRONGEST},
             equations=[ann.Variable("tau * dx/dt = -x", method="event-driven")],
@@ -85,10 +85,10 @@ class Cortex:
         inhibitory.a, inhibitory.d = 0.1, 2.0  # the paper's fast spiking neurons
 
         learned = net.connect(retina, sheet, "exc", plastic)
-        # The network's own generator, for only that one has its seed.
+        # The network's own generator: only that one uses the network's seed.
         initial = ann.Uniform(0.3 * STRONGEST, 0.6 * STRONGEST, net.default_rng)
         learned.fixed_probability(0.9, initial)
-        # What stays as it is: connections to the neighbours, and random ones.
+        # Fixed connections: those to the neighbours, and random ones.
         net.connect(sheet, sheet, "exc").gaussian(amp=8.0, sigma=0.07, limit=0.05)
         net.connect(sheet, inhibitory, "exc").fixed_probability(0.2, 2.0)
         net.connect(inhibitory, sheet, "inh").fixed_probability(0.3, 8.0)
@@ -97,14 +97,14 @@ class Cortex:
         self.sheet_spikes = net.monitor(sheet, "spike")
         self.inhibitory_spikes = net.monitor(inhibitory, "spike")
         net.compile()
-        # From now on, a population's r is its rate in Hz over one bar and its rest.
+        # From now on, r is the rate in Hz over one bar and its rest.
         sheet.compute_firing_rate(SHOWN + REST)
         inhibitory.compute_firing_rate(SHOWN + REST)
         self.retina, self.sheet, self.inhibitory = retina, sheet, inhibitory
         self.learned = learned
 
     def show(self, bar: np.ndarray) -> None:
-        """Show one bar, (8, 8), then nothing but noise."""
+        """Show one bar, (8, 8), then only noise."""
         self.retina.rates = np.where(bar > 0, BAR_RATE, NOISE_RATE)
         self.net.simulate(SHOWN)
         self.retina.rates = NOISE_RATE
@@ -112,7 +112,7 @@ class Cortex:
 
 
 def selectivity(rates: np.ndarray) -> float:
-    """Return the neurons' mean selectivity: 0 all bars alike, 1 one bar only."""
+    """Return the neurons' mean selectivity: 0 for none, 1 for one bar only."""
     best = rates.max(axis=0)
     others = (rates.sum(axis=0) - best) / (len(BARS) - 1)
     fired = best > 0
@@ -120,7 +120,7 @@ def selectivity(rates: np.ndarray) -> float:
 
 
 def alike(preferred: np.ndarray) -> float:
-    """Return which part of the neighbours on the sheet prefers the same bar."""
+    """Return the share of neighbours on the sheet that prefer the same bar."""
     steps = np.diff(preferred, axis=0).ravel(), np.diff(preferred, axis=1).ravel()
     return float(np.mean(np.concatenate(steps) == 0))
 
@@ -130,7 +130,7 @@ def raster(
     inhibitory: tuple[np.ndarray, np.ndarray],
     preferred: np.ndarray,
 ) -> Figure:
-    """Return a raster of (times, ranks), the sheet sorted by its weights' bars."""
+    """Return a raster of (times, ranks), with the sheet sorted by preferred bar."""
     row = np.argsort(np.argsort(preferred.ravel(), kind="stable"))
     figure = Figure(figsize=(3.6, 3.2), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel="time (ms), bars in grey", ylim=(0, 500))
@@ -144,10 +144,10 @@ def raster(
 
 
 def test(cortex: Cortex, logger: Logger, trial: int) -> dict[str, float]:
-    """Show each bar once without learning, log what happens, return the measures."""
+    """Show each bar once without learning, log the activity, return the measures."""
     start = cortex.net.time
     for monitor in (cortex.sheet_spikes, cortex.inhibitory_spikes):
-        monitor.get()  # forgets what was recorded while learning
+        monitor.get()  # discard the recordings from learning
     cortex.learned.disable_learning()
     rates = np.zeros((len(BARS), *cortex.sheet.geometry))
     for i, bar in enumerate(BARS):
@@ -156,12 +156,12 @@ def test(cortex: Cortex, logger: Logger, trial: int) -> dict[str, float]:
     cortex.learned.enable_learning()
     spikes = cortex.sheet_spikes.get("spike")
 
-    # What ANNarchy returns is logged as it comes: an array in a population's geometry,
-    # the ragged lists of a sparse projection, a dict of the steps of all spikes.
+    # Data from ANNarchy is logged as it is: an array in a population's geometry, the
+    # ragged lists of a sparse projection, a dict of the steps of all spikes.
     logger.add_image("Sheet/Rate, last bar", cortex.sheet.r, trial, equalize=True)
     logger.add_histogram("Weights/From the retina", cortex.learned.w, trial)
     if trial % 10 == 0:
-        # Each in a plot of its own: the clock goes on, and one axis would be too long.
+        # Each in a separate plot: time continues, and one axis would be too long.
         logger.add_histogram(f"Spikes/Steps, test {trial}", spikes, trial)
 
     logger.add_images("Sheet/Rate, each bar", rates, trial, equalize=True)
@@ -209,7 +209,7 @@ def main() -> None:
             "see *Sheet* under IMAGES. Step 0 is before learning.",
         )
 
-        # While the network is simulated, too: the hook takes steps and times from it.
+        # During the simulation, too: the hook takes steps and times from the network.
         sheet, inhibitory = cortex.sheet, cortex.inhibitory
         sampled = {
             "Rate (Hz)": lambda: {

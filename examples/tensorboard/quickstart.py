@@ -1,17 +1,17 @@
-"""A small network learns what the world is made of, and logs every kind of data.
+"""A small network learns the components of its inputs, and logs every kind of data.
 
-It sees 8 x 8 pixels on which some of 16 bars, horizontal and vertical, lie over each
-other, and is never told what a bar is. With Hebbian feed-forward weights, anti-Hebbian
-inhibition between the units, and thresholds that keep every unit about equally active,
-each unit ends up as the detector of one bar (P. Foldiak, "Forming sparse
-representations by local anti-Hebbian learning", Biological Cybernetics 64, 1990).
+It sees 8 x 8 pixels with some of 16 overlapping bars, horizontal and vertical, and is
+never told what a bar is. With Hebbian feed-forward weights, anti-Hebbian inhibition
+between the units, and thresholds that keep every unit about equally active, each unit
+becomes the detector of one bar (P. Foldiak, "Forming sparse representations by local
+anti-Hebbian learning", Biological Cybernetics 64, 1990).
 
     python quickstart.py
     tensorboard --logdir runs
 
-What to look at: IMAGES, where noise becomes bars; SCALARS, where the bars found go up
-and the error on patterns never seen goes down with the error on those learned from;
-HISTOGRAMS, where the weights part into two groups.
+What to look at: IMAGES, where noise becomes bars; SCALARS, where the number of bars
+found increases, and the error on new patterns decreases with that on learned ones;
+HISTOGRAMS, where the weights split into two groups.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from annarchy_tb import Logger, figure_style
 SIDE = 8  # pixels
 BARS = 2 * SIDE
 UNITS = BARS
-SHOWN = 100.0  # how long a pattern is shown, in ms
+SHOWN = 100.0  # duration of a pattern, in ms
 
 
 def all_bars() -> np.ndarray:
-    """Return the 16 bars, (16, 64): what the network has to find."""
+    """Return the 16 bars, (16, 64), which the network has to find."""
     bars = np.zeros((BARS, SIDE, SIDE))
     for i in range(SIDE):
         bars[i, i, :] = 1.0
@@ -40,13 +40,13 @@ def all_bars() -> np.ndarray:
 
 
 def patterns(rng: np.random.Generator, number: int) -> np.ndarray:
-    """Return images, (number, 64), in which each bar lies with probability 1/8."""
+    """Return images, (number, 64), that contain each bar with probability 1/8."""
     present = rng.random((number, BARS)) < 1 / SIDE
     return (present @ all_bars() > 0).astype(float)
 
 
 class Network:
-    """Foldiak's network, with the names of his paper: q, w and t are what it learns."""
+    """Foldiak's network, with the names of his paper: it learns q, w and t."""
 
     def __init__(self, rng: np.random.Generator, rates: dict[str, float]) -> None:
         self.rates = rates
@@ -56,7 +56,7 @@ class Network:
         self.t = np.ones(UNITS)
 
     def respond(self, x: np.ndarray) -> np.ndarray:
-        """Let the units settle and return which of them fire, (16,) of 0 and 1."""
+        """Let the units settle, and return which of them fire, (16,) of 0 and 1."""
         drive = self.q @ x - self.t
         y = np.zeros(UNITS)
         for _ in range(60):
@@ -73,7 +73,7 @@ class Network:
         self.t += self.rates["threshold"] * (y - p)
 
     def error(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Return which part of the pixels the firing units get wrong."""
+        """Return the share of pixels that the firing units get wrong."""
         drawn = (y[:, np.newaxis] * self.q).max(axis=0) > 0.5
         return float(np.mean(drawn != (x > 0.5)))
 
@@ -85,14 +85,14 @@ class Network:
         return np.clip(q @ bars.T / norms, 0, 1)
 
     def bars_found(self) -> int:
-        """Return how many bars have a unit of their own."""
+        """Return the number of bars that have their own unit."""
         return int((self.preferences().max(axis=0) > 0.8).sum())
 
 
 def draw_preferences(network: Network) -> plt.Figure:
-    """Return a figure of which unit prefers which bar, sorted."""
+    """Return a figure of the bar that each unit prefers, sorted."""
     match = network.preferences()
-    with figure_style():  # readable at the size at which TensorBoard shows it
+    with figure_style():  # readable at the size shown in TensorBoard
         figure, axes = plt.subplots()
         picture = axes.imshow(
             match[np.argsort(match.argmax(axis=1))], vmin=0, vmax=1, cmap="viridis"

@@ -1,11 +1,11 @@
-"""Look for the weights that make a balanced network fire at 30 Hz, on many processes.
+"""Find the weights that make a balanced network fire at 30 Hz, with many processes.
 
 The network is that of BayesianOptimization.ipynb: 4000 conductance-based neurons in
 ANNarchy, and two unknown weights. hyperopt suggests, workers simulate, and each trial
-is a run in ``runs/sweep``. Stopped or killed, the same command goes on (but with
---spark, it begins anew).
+is a run in ``runs/sweep``. After it was stopped or killed, the same command continues
+the sweep (but with --spark, it starts over).
 
-    python sweep.py                                # processes of this machine
+    python sweep.py                                # processes on this machine
     python sweep.py --scheduler tcp://host:8786    # the workers of a Dask cluster,
                                                    # started with --nthreads 1
     python sweep.py --spark                        # a Spark cluster, with SparkTrials
@@ -43,7 +43,7 @@ class Balanced:
     """3200 excitatory and 800 inhibitory neurons, connected at random."""
 
     def __init__(self) -> None:
-        """Create, connect and compile it, in a directory of this process."""
+        """Create, connect and compile it, in a separate directory for this process."""
         import ANNarchy as ann  # noqa: N813
 
         coba = ann.Neuron(
@@ -77,7 +77,7 @@ class Balanced:
         self.exc.w, self.inh.w = w_exc, w_inh
         start = np.random.default_rng(0).uniform(-60.0, -50.0, self.neurons.size)
         self.neurons.v = start
-        self.monitor.get("spike")  # forgets what was recorded before
+        self.monitor.get("spike")  # discard earlier recordings
         self.net.simulate(SETTLE + COUNTED)
         spikes = self.monitor.get("spike").values()
         times = 0.1 * np.concatenate([np.array(steps) for steps in spikes])
@@ -88,12 +88,12 @@ class Balanced:
 
 @cache
 def network() -> Balanced:
-    """Return the network of this process, compiled at its first trial."""
+    """Return the network of this process, compiled for its first trial."""
     return Balanced()
 
 
 def objective(params: dict[str, float], logger: Logger) -> dict[str, float]:
-    """Simulate once; a network that runs away is a failure."""
+    """Simulate once; a runaway network is a failure."""
     rates = network().rates(**params)
     logger.add_series("Population rate (Hz)", rates, times=10.0 * np.arange(len(rates)))
     rate = float(rates[int(SETTLE) // 10 :].mean())
@@ -112,9 +112,9 @@ def main() -> None:
     parser.add_argument("--spark", action="store_true", help="use hyperopt.SparkTrials")
     arguments = parser.parse_args()
     number, workers = arguments.evaluations, arguments.workers
-    logdir = Path(arguments.logdir).absolute()  # workers are elsewhere
+    logdir = Path(arguments.logdir).absolute()  # workers have other directories
 
-    # Workers elsewhere get this file, and know it by its name.
+    # Workers elsewhere get this file, and import it by its name.
     if arguments.spark:
         from pyspark.sql import SparkSession
 

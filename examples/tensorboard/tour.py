@@ -1,14 +1,14 @@
 """A sheet of spiking neurons looks at noise: every kind of data, and a small sweep.
 
-8 x 8 leaky integrate-and-fire neurons see white noise, each through a small window of
-its own with a dark surround, and 16 more inhibit them all. The excitability of each
-neuron drifts until it fires at the rate that was asked for. What made the neurons fire,
-averaged, shows where each of them looks.
+8 x 8 leaky integrate-and-fire neurons see white noise, each through its own small
+window with a dark surround, and 16 more neurons inhibit all of them. The excitability
+of each neuron drifts until it fires at the target rate. The average of the noise that
+made a neuron fire shows where the neuron looks.
 
     python tour.py
     tensorboard --logdir runs/tour
 
-It needs NumPy and matplotlib, and some ten seconds for its four runs.
+It needs NumPy and matplotlib, and about ten seconds for its four runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REST, THRESHOLD, RESET = -65.0, -50.0, -65.0  # mV
 
 
 def windows() -> np.ndarray:
-    """Return through what each neuron sees the noise, (64, 64)."""
+    """Return the window through which each neuron sees the noise, (64, 64)."""
     places = np.stack(np.mgrid[:SIDE, :SIDE], axis=-1).reshape(-1, 2)
     squares = ((places[:, np.newaxis] - places) ** 2).sum(axis=-1)
     seen = np.exp(-squares / 1.5) - 0.35 * np.exp(-squares / 6)
@@ -39,7 +39,7 @@ def windows() -> np.ndarray:
 
 
 class Sheet:
-    """The neurons, and what they remember from trial to trial."""
+    """The neurons, and their state from trial to trial."""
 
     def __init__(self, seed: int, inhibition: float) -> None:
         self.rng = np.random.default_rng(seed)
@@ -48,11 +48,11 @@ class Sheet:
         self.drive = self.rng.uniform(8.0, 16.0, NEURONS)  # mV
         self.v = np.full(NEURONS, REST)
         self.u = np.full(INHIBITORY, REST)
-        self.seen = np.zeros((NEURONS, NEURONS))  # before the spikes of each, summed
+        self.seen = np.zeros((NEURONS, NEURONS))  # the noise at spikes, summed
         self.spikes_seen = np.zeros(NEURONS)
 
     def simulate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Run a trial: who fired when, (500, 64) and (500, 16), and v, (500, 64)."""
+        """Run a trial; return spikes, (500, 64) and (500, 16), and v, (500, 64)."""
         spikes = np.zeros((TRIAL, NEURONS), bool)
         inhibitory = np.zeros((TRIAL, INHIBITORY), bool)
         potential = np.zeros((TRIAL, NEURONS))
@@ -74,19 +74,19 @@ class Sheet:
         return spikes, inhibitory, potential
 
     def fields(self) -> np.ndarray:
-        """Return the average of what made each neuron fire, (64, 8, 8)."""
+        """Return the average input that made each neuron fire, (64, 8, 8)."""
         mean = self.seen / np.maximum(self.spikes_seen, 1)[:, np.newaxis]
         return mean.reshape(NEURONS, SIDE, SIDE)
 
     def clarity(self) -> float:
-        """Return how well the fields match the true windows, -1 to 1."""
+        """Return how well the fields match the true windows, from -1 to 1."""
         fields = self.fields().reshape(NEURONS, -1)
         pairs = zip(fields, self.windows, strict=True)
         return float(np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs]))
 
 
 def draw_drives(sheet: Sheet, rates: np.ndarray, target: float) -> plt.Figure:
-    """Return a figure of each neuron's rate over its drive."""
+    """Return a figure of each neuron's rate against its drive."""
     with figure_style():
         figure, axes = plt.subplots()
         axes.scatter(sheet.drive, rates, s=8)
