@@ -502,7 +502,7 @@ def test_an_executor_that_is_closed_is_told(logdir: Path) -> None:
             pool.shutdown(wait=False, cancel_futures=True)
             return held(params, logger)
 
-        with pytest.raises(RuntimeError, match="trial0001 was cancelled.*goes on"):
+        with pytest.raises(RuntimeError, match="trial0001 was cancelled.*continues"):
             sweep(closes, SPACE, 9, logdir, executor=pool, workers=2, progress=False)
     found = sweep(held, SPACE, 9, logdir, workers=2, progress=False)
     assert len(found.runs) == 9

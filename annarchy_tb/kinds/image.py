@@ -88,8 +88,7 @@ def add_images(
     equalize : bool, default False
         Rescale all images alike, by the minimum and maximum over all of them.
     equalize_per_image : bool, default False
-        Rescale each image by its own minimum and maximum, whether or not `equalize` is
-        set.
+        Rescale each image by its own minimum and maximum, also without ``equalize``.
     """
     with Entry(self._run, "add_images", tag, IMAGE, step, time) as entry:
         array = as_images(img)

@@ -56,7 +56,7 @@ class Run:
     Raises
     ------
     FileNotFoundError
-        If there is no run in `path`.
+        If there is no run in this directory.
 
     Attributes
     ----------
