@@ -84,7 +84,8 @@ def _sampling(sampler: Sampler, env: Any, every: float) -> Generator[Any, Any, N
     while not sampler.ended:
         sampler(None, env.now)
         # Two that sample must not keep each other going.
-        if all(event in _OWN for *_, event in env._queue):
+        scheduled = env._queue  # noqa: SLF001 -- SimPy has no public view of it
+        if all(event in _OWN for *_, event in scheduled):
             return
         number += 1
         tick = env.timeout(start + number * every - env.now)  # no error adds up

@@ -226,7 +226,8 @@ class EventFile:
         self.__dict__.update(state)
         self._set_out()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Have no file yet, in a forked process."""
         self._release()
         self._set_out()
         self._backlog.forget()
@@ -238,7 +239,7 @@ class EventFile:
 
 def _after_fork_in_child() -> None:
     for file in list(_files):
-        file._after_fork()
+        file.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
