@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,37 @@ def test_a_number_of_numpy_will_do(logger: Logger) -> None:
     window.add(1.0)
     window.add(2.0)
     assert scalars(logger.run_dir, "Rate") == [(0, 1.5)]
+
+
+def test_a_window_keeps_its_values_if_its_point_is_refused(logger: Logger) -> None:
+    """A warning that is an error refuses the point; it is logged at the next try."""
+    logger.add_scalar("Rate", 9.0, 10)
+    window = logger.window("Rate")
+    window.add(1.0, step=3)
+    window.add(2.0, step=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="step 3 comes after step 10"):
+            window.flush()
+    assert len(window) == 2
+    window.add(3.0, step=11)
+    window.flush()
+    assert scalars(logger.run_dir, "Rate") == [(10, 9.0), (11, 2.0)]
+
+
+@pytest.mark.parametrize("reduce", ["mean", "last", max])
+def test_a_value_whose_point_is_refused_does_not_count(
+    reduce: Any, logger: Logger
+) -> None:
+    """The values before it do, and the next one completes the point."""
+    logger.add_scalar("Rate", 9.0, 10)
+    window = logger.window("Rate", every=2, reduce=reduce)
+    window.add(1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="step 3 comes after step 10"):
+            window.add(5.0, step=3)
+    assert len(window) == 1
+    window.add(3.0)
+    expected = 2.0 if reduce == "mean" else 3.0
+    assert scalars(logger.run_dir, "Rate") == [(10, 9.0), (11, expected)]

@@ -90,10 +90,11 @@ def as_count(
     message = f"{name} must be a {what} {bounds}, got "
     if not isinstance(given, Real):
         raise TypeError(message + describe(given))
-    inside = 1 <= given < math.inf and (most is None or given <= most)
-    if isinstance(given, bool) or not inside or given != int(given):
+    number: Any = given
+    inside = 1 <= number < math.inf and (most is None or number <= most)
+    if isinstance(given, bool) or not inside or number != int(number):
         raise ValueError(message + describe(given))
-    return int(given)
+    return int(number)
 
 
 def as_text(name: str, given: object) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
 CHANNELS = 8  # at most: more are mistaken for samples
+FASTEST = 2**27 - 1  # samples per second: WAV has 32 bits for the bytes per second
+LONGEST = 2**29 - 1  # samples: a protobuf message holds 2 GiB
 STORED = ("uint8", "int16", "int32")  # what WAV holds as it is
 
 # -- logging ---------------------------------------------------------------------------
@@ -62,12 +64,13 @@ def add_audio(
         Samples per second and channel, in Hz.
     """
     with Entry(self._run, "add_audio", tag, AUDIO, step, time) as entry:
-        rate = as_count("rate", rate, 2**31 - 1)
+        rate = as_count("rate", rate, FASTEST)
         samples = as_samples(sound)
         if samples.dtype.kind == "f":
-            if not np.isfinite(samples).all():
+            finite = np.isfinite(samples)
+            if not finite.all():
                 entry.warn("finite", "NaN is silent, and infinity as loud as can be")
-            if np.fmax.reduce(np.abs(samples), axis=None) > 1:
+            if np.abs(samples).max(initial=0, where=finite) > 1:
                 entry.warn("range", "samples outside of -1..1 are clipped")
             samples = to_int16(samples)
         entry.write(encode(tag, samples, rate))
@@ -83,7 +86,9 @@ def as_samples(sound: ArrayLike) -> NDArray[Any]:
             f"sound must have shape (T,), or (T, C) with at most {CHANNELS} channels, "
             f"got {array.shape}" + ("; pass its .T" if turned else "")
         )
-    if full.dtype.kind != "f" and full.dtype not in STORED:
+    if full.size > LONGEST:
+        raise ValueError(f"sound must have at most {LONGEST} samples, got {full.size}")
+    if full.dtype.kind != "f" and full.dtype.newbyteorder("=") not in STORED:
         raise TypeError(
             f"sound must hold floats from -1 to 1, or be int16, int32 or uint8, "
             f"got {describe(array)}; convert it, as in sound.astype(np.int16)"
@@ -156,9 +161,12 @@ def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
     ValueError
         If a sound is not WAV in whole numbers, as another writer may have stored it.
     """
-    # A tensor holds each sound and a label for it.
-    single = value.field == AUDIO.field
-    for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[::2]:
+    if value.field == AUDIO.field:
+        encoded = [last_field(value.raw, 4)]
+    else:  # shape (K,), or (K, 2) with labels
+        array = tensors.array(value)
+        encoded = list(array if array.ndim == 1 else array[:, 0])
+    for data in encoded:
         try:
             with wave.open(io.BytesIO(data)) as file:
                 channels, width, rate, length, *_ = file.getparams()

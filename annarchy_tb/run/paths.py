@@ -32,6 +32,8 @@ def inside(parent: Path, name: object) -> Path:
     TypeError, ValueError
         If the name is not one, or leads out of `parent`.
     """
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
     if not isinstance(name, str):
         raise TypeError(
             f"experiment must be a str, the name of the run, or None to be named by "
