@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import wave
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
@@ -105,6 +104,8 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
 
 def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
     """Encode samples of shape ``(T, C)``, in uint8, int16 or int32, as WAV."""
+    import wave
+
     length, channels = samples.shape
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
@@ -161,6 +162,8 @@ def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
     ValueError
         If a sound is not WAV in whole numbers, as another writer may have stored it.
     """
+    import wave
+
     if value.field == AUDIO.field:
         encoded = [last_field(value.raw, 4)]
     else:  # shape (K,), or (K, 2) with labels
