@@ -151,3 +151,15 @@ def test_runs_become_one_table(logdir: Path) -> None:
     assert list(find_runs(logdir, status="failed").to_pandas().columns) == [
         *("status", "started", "duration")
     ]
+
+
+def test_a_slice_of_runs_is_runs(logdir: Path) -> None:
+    """The newest ones make a table, too."""
+    for name in "abc":
+        Logger(logdir, name).close()
+    newest = find_runs(logdir)[:2]
+    assert [run.path.name for run in newest] == ["c", "b"]
+    assert newest.logdir == logdir
+    assert find_runs(logdir)[0].path.name == "c"
+    pytest.importorskip("pandas", reason="needs annarchy-tb[pandas]")
+    assert newest.to_pandas().index.tolist() == ["c", "b"]

@@ -174,6 +174,12 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"experiment": ""}, "experiment must be a name"),
+        ({"experiment": "."}, "experiment must be a name"),
+        ({"experiment": "../x"}, "experiment must be a name"),
+        ({"experiment": "a/../../x"}, "experiment must be a name"),
+        ({"experiment": "/abs"}, "experiment must be a name"),
+        ({"experiment": "a\0b"}, "experiment must be a name"),
+        ({"experiment": 3}, r"experiment must be a str.* got 3 \(int\)"),
         ({"experiment": "my.tfevents.1"}, "without .* and 'tfevents'"),
         ({"logdir": "s3://bucket/runs"}, "local directory"),
         ({"time_unit": "fortnight"}, "time_unit must be one of .*'ms'"),
@@ -189,7 +195,7 @@ def test_wrong_arguments_make_no_directory(
 ) -> None:
     """A Logger that can't be created leaves nothing on the disk."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         Logger(**arguments)
     assert not list(tmp_path.iterdir())
 

@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import struct
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -446,3 +447,29 @@ def test_a_description_in_a_later_life_of_a_run_hides_nothing(
     assert numbers(server, name, "described", 4) == [[i, i % 2] for i in range(4)]
     assert described(server, "scalars", name, "plain") == ""
     assert "in mV" in described(server, "scalars", name, "described")
+
+
+def test_sounds_are_played_as_they_were_logged(logger: Logger, server: Server) -> None:
+    """The AUDIO tab gets the WAV of each step, its rate and its description."""
+    logger.describe("Sound", "of *one* neuron")
+    rng = np.random.default_rng(0)
+    sounds = [rng.integers(-(2**15), 2**15, (50, 2), np.int16) for _ in range(3)]
+    for step, sound in enumerate(sounds):
+        logger.add_audio("Sound", sound, step * 10, rate=8000)
+    run = logger.run_dir.name
+    entries = server.until(
+        lambda found: len(found) >= 3,
+        "plugin/audio/audio",
+        run=run,
+        tag="Sound",
+        sample=0,
+    )
+    assert [entry["step"] for entry in entries] == [0, 10, 20]
+    for entry, sound in zip(entries, sounds, strict=True):
+        data = server.get(f"plugin/audio/individualAudio?{entry['query']}&x=")
+        with wave.open(io.BytesIO(data)) as file:
+            assert file.getparams()[:4] == (2, 2, 8000, 50)
+            found = np.frombuffer(file.readframes(50), "<i2").reshape(50, 2)
+        assert (found == sound).all()
+    tags = server.json("plugin/audio/tags")
+    assert "<em>one</em>" in tags[run]["Sound"]["description"]

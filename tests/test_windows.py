@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -182,28 +182,30 @@ def test_each_tag_needs_a_value(logger: Logger) -> None:
         window.add({"Rate": 1.0})
 
 
-@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0.0, 1e3)), min_size=1))
-def test_the_mean_is_that_of_numpy(pairs: list[tuple[float, float]]) -> None:
-    """It is the sum of values times weights over the sum of weights."""
-    found: list[dict[str, float]] = []
+def test_the_mean_is_that_of_numpy(
+    logger: Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum of values times weights over the sum of weights."""
+    found: list[float] = []
 
     def keep(_: Logger, method: str, tag: str, values: Any, *when: Any) -> None:
-        found.append(values)
+        found.append(values["Rate"])
 
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        pytest.MonkeyPatch.context() as patch,
-        Logger(directory, "run") as logger,
-        logger.window("Rate") as window,
-    ):
-        patch.setattr(windows, "log_for", keep)  # files have single precision only
-        for value, weight in pairs:
-            window.add(value, weight)
-    values, weights = np.array(pairs).T
-    total = weights.sum()
-    expected = (values * weights).sum() / total if total else math.nan
-    tolerance = 1e-9 * (np.abs(values) * weights).sum() / total if total else 0
-    assert found[0]["Rate"] == pytest.approx(expected, abs=tolerance, nan_ok=True)
+    # The event file holds single precision only.
+    monkeypatch.setattr(windows, "log_for", keep)
+
+    @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0.0, 1e3)), min_size=1))
+    def check(pairs: list[tuple[float, float]]) -> None:
+        with logger.window("Rate") as window:
+            for value, weight in pairs:
+                window.add(value, weight)
+        values, weights = np.array(pairs).T
+        total = weights.sum()
+        expected = (values * weights).sum() / total if total else math.nan
+        tolerance = 1e-9 * (np.abs(values) * weights).sum() / total if total else 0
+        assert found[-1] == pytest.approx(expected, abs=tolerance, nan_ok=True)
+
+    check()
 
 
 @pytest.mark.parametrize("reduce", ["min", "max", "sum", "last", "mean"])
@@ -327,3 +329,37 @@ def test_a_number_of_numpy_will_do(logger: Logger) -> None:
     window.add(1.0)
     window.add(2.0)
     assert scalars(logger.run_dir, "Rate") == [(0, 1.5)]
+
+
+def test_a_window_keeps_its_values_if_its_point_is_refused(logger: Logger) -> None:
+    """A warning that is an error refuses the point; it is logged at the next try."""
+    logger.add_scalar("Rate", 9.0, 10)
+    window = logger.window("Rate")
+    window.add(1.0, step=3)
+    window.add(2.0, step=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="step 3 comes after step 10"):
+            window.flush()
+    assert len(window) == 2
+    window.add(3.0, step=11)
+    window.flush()
+    assert scalars(logger.run_dir, "Rate") == [(10, 9.0), (11, 2.0)]
+
+
+@pytest.mark.parametrize("reduce", ["mean", "last", max])
+def test_a_value_whose_point_is_refused_does_not_count(
+    reduce: Any, logger: Logger
+) -> None:
+    """The values before it do, and the next one completes the point."""
+    logger.add_scalar("Rate", 9.0, 10)
+    window = logger.window("Rate", every=2, reduce=reduce)
+    window.add(1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="step 3 comes after step 10"):
+            window.add(5.0, step=3)
+    assert len(window) == 1
+    window.add(3.0)
+    expected = 2.0 if reduce == "mean" else 3.0
+    assert scalars(logger.run_dir, "Rate") == [(10, 9.0), (11, expected)]

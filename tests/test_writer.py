@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -442,3 +443,39 @@ def test_refused_metrics_leave_the_parameters_to_be_logged(logger: Logger) -> No
     assert not load(logger.run_dir)
     logger.writer.add_hparams({"a": 1}, {"m": 1})
     assert len(points(logger.run_dir, hparams.START_TAG)) == 1
+
+
+@pytest.mark.parametrize(
+    ("metrics", "step", "error", "message"),
+    [
+        ({"m": "x"}, None, TypeError, r"add_hparams\('m'\): value must be one number"),
+        ({"m": 1}, 1.5, ValueError, "add_hparams: step must be a whole number"),
+        ([1], None, TypeError, "add_hparams: a dict of numbers"),
+        ({"": 1}, None, ValueError, "add_hparams: tag must not be empty"),
+    ],
+)
+def test_a_refused_row_leaves_nothing(
+    metrics: Any, step: Any, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    """Of a row that can't be written whole, no record is written."""
+    with SummaryWriter(tmp_path / "run") as writer:
+        with pytest.raises(error, match=message):
+            writer.add_hparams({"a": 1}, metrics, global_step=step)
+        assert load(tmp_path / "run") == []
+        writer.add_hparams({"a": 1}, {"m": 1})
+    assert len(points(tmp_path / "run", hparams.START_TAG)) == 1
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_metric_beyond_single_precision_is_infinite(
+    logged: bool, tmp_path: Path
+) -> None:
+    """It is written, with a warning, and the row is whole."""
+    run = tmp_path / "run"
+    with Logger(tmp_path, "run") if logged else SummaryWriter(run) as one:
+        writer = one.writer if logged else one
+        with pytest.warns(UserWarning, match=r"add_hparams\('m'\): 1e\+39 is beyond"):
+            writer.add_hparams({"a": 1}, {"m": 1e39})
+    assert scalars(run, "m") == [(0, math.inf)]
+    assert len(points(run, hparams.START_TAG)) == 1
+    assert len(points(run, hparams.END_TAG)) == 1

@@ -26,7 +26,8 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
-from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.messages import describe, naming
+from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.logger import Logger
 from annarchy_tb.run import names
 from annarchy_tb.run.paths import absolute, claim
@@ -149,10 +150,8 @@ def experiments(
     list of str
         For example ``["Nov20_14-11-22_myhost/net0", ".../net1"]``.
     """
-    if not isinstance(number, int) or number < 1:
-        raise ValueError(
-            f"experiments: number must be 1 or more, got {describe(number)}"
-        )
+    with naming("experiments", None):
+        number = as_count("number", number)
     if name is not None and (
         not name or name in (".", "..") or os.path.basename(name) != name
     ):

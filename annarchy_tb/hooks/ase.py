@@ -61,7 +61,7 @@ def sample(
         lambda _, source: function(source),
         "a callable without arguments, such as atoms.get_potential_energy",
     )
-    interval = whole(every, "a whole number of steps, 1 or more")
+    interval = whole(every, "steps")
     if not (hasattr(dyn, "attach") and hasattr(dyn, "nsteps")):
         raise TypeError(
             f"{METHOD}: dyn must be a dynamics or an optimizer of ASE, "

@@ -96,7 +96,7 @@ def sample(
         as_read,
         "the name of a model reporter, or a callable that takes the model",
     )
-    interval = whole(every, "a whole number of collections, 1 or more")
+    interval = whole(every, "collections")
     sampler = Sampler(logger, reads)
     earlier = vars(collector).get("collect")  # set by another `sample`
     collections = 0

@@ -95,7 +95,7 @@ class Reporter:
             self._read,
             'a name such as "potentialEnergy", or a callable that takes the State',
         )
-        self._every = whole(every, "a whole number of steps, 1 or more")
+        self._every = whole(every, "steps")
         self._sampler = Sampler(logger, reads, "ps")
         names = {tag: it for tag, it in sources.items() if isinstance(it, str)}
         self._needs_all = len(names) < len(sources)

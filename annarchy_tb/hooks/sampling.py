@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from annarchy_tb.inputs.clock import FEMTOSECONDS, in_unit
-from annarchy_tb.inputs.messages import describe, warn, where
+from annarchy_tb.inputs.messages import describe, naming, warn, where
+from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.kinds.scalar import log_for
 from annarchy_tb.logger import Logger
@@ -221,9 +222,7 @@ def positive(every: Any, what: str) -> float:
     return number
 
 
-def whole(every: Any, what: str) -> int:
+def whole(every: Any, of: str) -> int:
     """Return the number of steps between two samples; raise if it is not whole."""
-    number = positive(every, what)
-    if number != int(number):
-        raise ValueError(f"{METHOD}: every must be {what}, got {describe(every)}")
-    return int(number)
+    with naming(METHOD, None):
+        return as_count("every", every, what=f"whole number of {of}")

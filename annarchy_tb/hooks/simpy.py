@@ -85,7 +85,8 @@ def _sampling(sampler: Sampler, env: Any, every: float) -> Generator[Any, Any, N
     while not sampler.ended:
         sampler(None, env.now)
         # Two sampling processes must not keep each other alive.
-        if all(event in _OWN for *_, event in env._queue):
+        scheduled = env._queue  # noqa: SLF001 -- SimPy has no public view of it
+        if all(event in _OWN for *_, event in scheduled):
             return
         number += 1
         tick = env.timeout(start + number * every - env.now)  # errors do not add up

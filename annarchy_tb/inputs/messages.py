@@ -21,7 +21,7 @@ def is_ours(file: str) -> bool:
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the nearest line outside this package."""
     level = 1
-    frame = sys._getframe(1)
+    frame = sys._getframe(1)  # noqa: SLF001 -- Python's own, in spite of its name
     # contextlib is skipped too: it calls the context managers of this package.
     while frame.f_back and (
         is_ours(frame.f_code.co_filename)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from annarchy_tb.inputs.arrays import unmasked
@@ -65,8 +65,10 @@ def as_names(values: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-def as_count(name: str, given: Any, most: int | None = None) -> int:
-    """Return a whole number of at least 1 as an int; bools are not whole numbers.
+def as_count(
+    name: str, given: Any, most: int | None = None, what: str = "whole number"
+) -> int:
+    """Return a whole number of at least 1 as an int, from any type except bool.
 
     Parameters
     ----------
@@ -76,6 +78,8 @@ def as_count(name: str, given: Any, most: int | None = None) -> int:
         The number.
     most
         The largest number allowed.
+    what
+        What it is, for the error.
 
     Raises
     ------
@@ -83,11 +87,14 @@ def as_count(name: str, given: Any, most: int | None = None) -> int:
         If it is not such a number.
     """
     bounds = "from 1" if most is None else f"from 1 to {most}"
-    whole = isinstance(given, Integral) and not isinstance(given, bool)
-    if whole and given >= 1 and (most is None or given <= most):
-        return int(given)
-    problem = ValueError if isinstance(given, Real) else TypeError
-    raise problem(f"{name} must be a whole number {bounds}, got {describe(given)}")
+    message = f"{name} must be a {what} {bounds}, got "
+    if not isinstance(given, Real):
+        raise TypeError(message + describe(given))
+    number: Any = given
+    inside = 1 <= number < math.inf and (most is None or number <= most)
+    if isinstance(given, bool) or not inside or number != int(number):
+        raise ValueError(message + describe(given))
+    return int(number)
 
 
 def as_text(name: str, given: object) -> str:

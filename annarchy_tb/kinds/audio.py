@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import wave
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
 CHANNELS = 8  # at most; more are probably samples
+FASTEST = 2**27 - 1  # samples per second: WAV has 32 bits for the bytes per second
+LONGEST = 2**29 - 1  # samples: a protobuf message holds 2 GiB
 STORED = ("uint8", "int16", "int32")  # types that WAV stores unchanged
 
 # -- logging ---------------------------------------------------------------------------
@@ -62,12 +63,13 @@ def add_audio(
         Samples per second and channel, in Hz.
     """
     with Entry(self._run, "add_audio", tag, AUDIO, step, time) as entry:
-        rate = as_count("rate", rate, 2**31 - 1)
+        rate = as_count("rate", rate, FASTEST)
         samples = as_samples(sound)
         if samples.dtype.kind == "f":
-            if not np.isfinite(samples).all():
+            finite = np.isfinite(samples)
+            if not finite.all():
                 entry.warn("finite", "NaN is silent, and infinity has full volume")
-            if np.fmax.reduce(np.abs(samples), axis=None) > 1:
+            if np.abs(samples).max(initial=0, where=finite) > 1:
                 entry.warn("range", "samples outside -1..1 are clipped")
             samples = to_int16(samples)
         entry.write(encode(tag, samples, rate))
@@ -83,7 +85,9 @@ def as_samples(sound: ArrayLike) -> NDArray[Any]:
             f"sound must have shape (T,), or (T, C) with at most {CHANNELS} channels, "
             f"got {array.shape}" + ("; pass its .T" if turned else "")
         )
-    if full.dtype.kind != "f" and full.dtype not in STORED:
+    if full.size > LONGEST:
+        raise ValueError(f"sound must have at most {LONGEST} samples, got {full.size}")
+    if full.dtype.kind != "f" and full.dtype.newbyteorder("=") not in STORED:
         raise TypeError(
             f"sound must have floats from -1 to 1, or be int16, int32 or uint8, "
             f"got {describe(array)}; convert it, as in sound.astype(np.int16)"
@@ -100,6 +104,8 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
 
 def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
     """Encode samples of shape ``(T, C)``, of type uint8, int16 or int32, as WAV."""
+    import wave
+
     length, channels = samples.shape
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
@@ -156,9 +162,14 @@ def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
     ValueError
         If a sound from another writer is not WAV with whole numbers.
     """
-    # A tensor holds each sound, followed by its label.
-    single = value.field == AUDIO.field
-    for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[::2]:
+    import wave
+
+    if value.field == AUDIO.field:
+        encoded = [last_field(value.raw, 4)]
+    else:  # shape (K,), or (K, 2) with labels
+        array = tensors.array(value)
+        encoded = list(array if array.ndim == 1 else array[:, 0])
+    for data in encoded:
         try:
             with wave.open(io.BytesIO(data)) as file:
                 channels, width, rate, length, *_ = file.getparams()

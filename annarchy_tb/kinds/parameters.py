@@ -26,7 +26,6 @@ from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.kinds import text
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.state import RunState
-from annarchy_tb.run.table import as_table
 from annarchy_tb.tfevents.records import (
     Parts,
     bytes_field,
@@ -210,6 +209,8 @@ def write_table(self: Logger) -> None:
 
     (In TensorBoard's fast loader; the slow one shows all of them.)
     """
+    from annarchy_tb.run.table import as_table  # as slow to import as InfoFile
+
     self._run.append(text.encode(RUN_TABLE, as_table(self._info.current())))
 
 

@@ -32,6 +32,8 @@ def inside(parent: Path, name: object) -> Path:
     TypeError, ValueError
         If the name is invalid, or leads out of `parent`.
     """
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
     if not isinstance(name, str):
         raise TypeError(
             f"experiment must be a str, the name of the run, or None for a name by "

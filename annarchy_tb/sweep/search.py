@@ -194,6 +194,17 @@ class _Logged:
 
 
 class _Search:
+    done: int  # parameters tried as often as required
+    _objective: Objective
+    _suggestions: Suggestions
+    _logdir: Path
+    _max_evals: int
+    _group: str  # of repetitions, for HPARAMS
+    _repeats: int
+    _retries: int
+    _losses: dict[int, dict[int, float | None]]  # by number and repeat
+    _todo: list[Trial]
+
     def __init__(
         self,
         objective: Objective,
@@ -212,8 +223,8 @@ class _Search:
         self._group = f"{logdir.name}-{digest}"
         self._repeats = repeats
         self._retries = retries
-        self._losses: dict[int, dict[int, float | None]] = {}  # by number and repeat
-        self._todo: list[Trial] = []
+        self._losses = {}
+        self._todo = []
         self.done = 0
 
     def restore(self, runs: Runs) -> None:

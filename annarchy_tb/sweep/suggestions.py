@@ -20,6 +20,15 @@ class Suggestions:
         As in `sweep`.
     """
 
+    _hyperopt: Any  # the module
+    _algo: Callable[..., list[Any]]
+    _space: Any
+    _seed: int
+    _domain: Any
+    _trials: Any
+    _docs: dict[int, Any]  # hyperopt's, by number
+    _next: int  # the number of the next parameters
+
     def __init__(
         self, space: Any, seed: int, algo: Callable[..., list[Any]] | None = None
     ) -> None:
@@ -38,7 +47,7 @@ class Suggestions:
         self._seed = seed
         self._domain = Domain(lambda params: 0.0, space)
         self._trials = hyperopt.Trials()
-        self._docs: dict[int, Any] = {}
+        self._docs = {}
         self._next = 0
 
     def ask(self) -> tuple[int, Params, dict[str, Any]]:

@@ -88,8 +88,8 @@ class _Dask:
     """
 
     def __init__(self, executor: Any, threads: Executor) -> None:
-        self._client = executor._client
-        self._options = executor._kwargs
+        self._client = executor._client  # noqa: SLF001 -- Dask gives no other way
+        self._options = executor._kwargs  # noqa: SLF001 -- as above
         self._threads = threads
 
     def submit(self, *arguments: Any) -> Future[Any]:

@@ -42,6 +42,14 @@ class Backlog:
         Number of records dropped.
     """
 
+    dropped: int
+    _limit: int
+    _lock: threading.RLock
+    _draining: bool
+    _size: int  # of the waiting records, in bytes
+    # The file, the record, and how many of its bytes are written already.
+    _waiting: deque[tuple[Writable, bytes, int]]
+
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self.forget()
@@ -52,8 +60,7 @@ class Backlog:
         self._draining = False
         self._size = 0
         self.dropped = 0
-        # The file, the record, and how many of its bytes are written already.
-        self._waiting: deque[tuple[Writable, bytes, int]] = deque()
+        self._waiting = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -66,6 +66,18 @@ class Layout(NamedTuple):
         return (self.time.start, self.step.start, self.step.stop, self.values)
 
 
+class Decoded(NamedTuple):
+    """What became of events of one length.
+
+    The scalars among them, the places of events with a wrong checksum, and those of all
+    other events.
+    """
+
+    columns: list[Columns]
+    bad: list[int]
+    others: list[int]
+
+
 class Layouts:
     """Layouts of scalar events found so far.
 
@@ -75,18 +87,15 @@ class Layouts:
         The kinds of tags, for tensors that do not give theirs.
     """
 
+    _kinds: dict[str, str]
+    _layouts: dict[tuple[Any, ...], Layout]
+
     def __init__(self, kinds: dict[str, str]) -> None:
         self._kinds = kinds
-        self._layouts: dict[tuple[Any, ...], Layout] = {}
+        self._layouts = {}
 
-    def decode(
-        self,
-        rows: NDArray[np.uint8],
-        places: NDArray[np.intp],
-        columns: list[Columns],
-        bad: list[int],
-    ) -> NDArray[np.intp]:
-        """Decode the scalars among events of one length; return the other places.
+    def decode(self, rows: NDArray[np.uint8], places: NDArray[np.intp]) -> Decoded:
+        """Decode the scalars among events of one length.
 
         Parameters
         ----------
@@ -94,13 +103,9 @@ class Layouts:
             Shape ``(n, length + 4)``: the events and their checksums.
         places
             Shape ``(n,)``: their numbers within the block.
-        columns
-            The scalars found are appended to it.
-        bad
-            The places of events with a wrong checksum are appended to it.
         """
         size = rows.shape[1] - TAIL
-        others: list[int] = []
+        columns, bad, others = decoded = Decoded([], [], [])
         while len(rows):
             event = rows[0, :size].tobytes()
             crc = UINT32.unpack(rows[0, size:].tobytes())[0]
@@ -136,7 +141,7 @@ class Layouts:
             left = right.copy()
             left[taken] = False
             rows, places = rows[left], places[left]
-        return np.array(others, np.intp)
+        return decoded
 
     def _like(
         self, row: NDArray[np.uint8], constant: NDArray[np.uint64], layout: Layout

@@ -78,6 +78,15 @@ class EventFile:
     Threads may append concurrently: records do not interleave.
     """
 
+    path: Path
+    closed: bool
+    _directory: Path
+    _backlog: Backlog
+    _stay_open: bool
+    _version: bytes  # the unwritten rest of the first record
+    _descriptor: int  # of the file, while it is open
+    _fd: int  # the same, while `append` may write directly
+
     def __init__(
         self, directory: Path, backlog: Backlog, stay_open: bool = True
     ) -> None:
@@ -90,9 +99,9 @@ class EventFile:
     def _set_out(self) -> None:
         """Set the state of having no file yet."""
         self.path = self._directory
-        self._version = b""  # the unwritten rest of the first record
-        self._descriptor = _NONE  # of the file, while it is open
-        self._fd = _NONE  # the same, while `append` may write directly
+        self._version = b""
+        self._descriptor = _NONE
+        self._fd = _NONE
         _files.add(self)
 
     def append(self, record: bytes | memoryview) -> None:
@@ -226,7 +235,8 @@ class EventFile:
         self.__dict__.update(state)
         self._set_out()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Have no file yet, in a forked process."""
         self._release()
         self._set_out()
         self._backlog.forget()
@@ -238,7 +248,7 @@ class EventFile:
 
 def _after_fork_in_child() -> None:
     for file in list(_files):
-        file._after_fork()
+        file.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -63,10 +63,15 @@ class Scan:
         length of a record is unknown, the rest of the file is given up.
     """
 
+    damage: list[Damage]
+    _ends: dict[Path, int]  # the bytes read so far
+    _kinds: dict[str, str]  # of tensors, given by their first event
+    _layouts: Layouts
+
     def __init__(self) -> None:
-        self.damage: list[Damage] = []
-        self._ends: dict[Path, int] = {}  # the bytes read so far
-        self._kinds: dict[str, str] = {}  # of tensors, given by their first event
+        self.damage = []
+        self._ends = {}
+        self._kinds = {}
         self._layouts = Layouts(self._kinds)
 
     def files(self, paths: Iterable[Path]) -> Iterator[Block]:
@@ -112,8 +117,12 @@ class Scan:
             places = np.flatnonzero(sizes == size)
             if len(places) > FEW and size <= LONGEST:
                 rows = sliding_window_view(buffer, size + TAIL)[begins[places] + HEAD]
-                places = self._layouts.decode(rows, places, block.columns, bad)
-            singles += places.tolist()
+                found = self._layouts.decode(rows, places)
+                block.columns.extend(found.columns)
+                bad += found.bad
+                singles += found.others
+            else:
+                singles += places.tolist()
         for place in sorted(singles):
             start = starts[place] + HEAD
             end = start + int(sizes[place])

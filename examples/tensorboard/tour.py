@@ -163,6 +163,10 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
                 figure = draw_drives(sheet, rates, target)
                 logger.add_figure("Sheet/balance", figure, trial)
                 # [/figure]
+                # [audio]
+                clicks = np.repeat(0.9 * spikes[:, 27], 8)  # 8 samples per ms
+                logger.add_audio("Sheet/neuron 27", clicks, trial, rate=8000)
+                # [/audio]
             sheet.drive += 0.03 * (target - rates)
         # [series]
         times = trial * TRIAL + np.arange(TRIAL)  # ms

@@ -88,7 +88,7 @@ def test_the_unit_is_that_of_the_first_value(logger: Logger) -> None:
     assert [value for _, value in scalars(run, "also")] == pytest.approx([0, -1, -2])
     for tag in ("given", "named"):
         assert points(run, tag)[2].array[:, 0].min() == pytest.approx(-2, rel=0.01)
-        assert descriptions(logger, tag) == ["in mV"] * 3
+        assert descriptions(logger, tag) == ["in mV", "", ""]
     assert scalars(run / "b", "curves") == [(0, 2000), (10, 2000), (20, 2000)]
     curve = points(run / "b", "curves")[0]
     assert curve.proto.metadata.summary_description == "in Hz"
@@ -126,13 +126,14 @@ def test_two_units_under_one_tag_are_refused(logger: Logger) -> None:
                 network.run(0.1 * ms)
 
 
-def test_a_description_of_the_user_stays(logger: Logger) -> None:
+@pytest.mark.parametrize("text", ["the first neuron, in mV", "in V"])
+def test_a_description_of_the_user_stays(logger: Logger, text: str) -> None:
     """The unit becomes the description if there is none yet."""
-    logger.describe("v", "the first neuron, in mV")
+    logger.describe("v", text)
     neurons = group()
     sampling = hook.sample(logger, {"v": lambda: neurons.v[0]}, every=1 * ms)
     b2.Network(neurons, sampling).run(0.1 * ms)
-    assert descriptions(logger, "v") == ["the first neuron, in mV"]
+    assert descriptions(logger, "v") == [text]
 
 
 @pytest.mark.parametrize("source", [(), (mV,), (lambda: 1.0, 0 * mV)])

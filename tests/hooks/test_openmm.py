@@ -173,7 +173,11 @@ def test_a_source_that_raises_reaches_the_user(logdir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"sources": {"a": "pressure"}}, ValueError, "'pressure'; use one of 'potential"),
+        (
+            {"sources": {"a": "pressure"}},
+            ValueError,
+            "no quantity 'pressure'; use one of 'potential",
+        ),
         ({"sources": {"a": lambda: 1}}, TypeError, "a callable that takes the State"),
         ({"every": 0.5}, ValueError, "every must be a whole number of steps"),
     ],

@@ -77,6 +77,7 @@ def take_tabs(viewer: Viewer) -> None:
         "timeseries",
         "images",
         "histograms",
+        "audio",
         "custom_scalars",
         "text",
         "hparams",
@@ -97,6 +98,8 @@ def take_tabs(viewer: Viewer) -> None:
             settle(viewer)
             save(viewer, "parallel_coordinates")
         else:
+            if tab == "audio":
+                page.set_viewport_size({"width": 1440, "height": 560})
             if tab == "histograms":
                 page.set_viewport_size({"width": 1440, "height": 700})
             if tab == "text":

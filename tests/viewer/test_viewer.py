@@ -277,3 +277,12 @@ def test_custom_scalars_draws_the_layout(viewer: Viewer) -> None:
 
     until(page, lambda: coloured() > 500)
     assert coloured() > 500
+
+
+def test_audio_plays_in_the_browser(viewer: Viewer) -> None:
+    """The AUDIO tab has a player for each run, which knows how long the sound is."""
+    page = viewer.tab("audio")
+    players = page.locator("tf-audio-loader audio")
+    assert until(page, lambda: players.count() == len(TOUR))
+    length = "player => player.readyState > 0 ? player.duration : null"
+    assert until(page, lambda: players.first.evaluate(length) == 0.5)

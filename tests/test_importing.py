@@ -1,0 +1,53 @@
+"""Importing the package is light: what is slow is imported when it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import annarchy_tb
+
+
+def loaded(code: str) -> set[str]:
+    """Return the modules that a new process has loaded after some code."""
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+def test_the_package_alone_needs_no_numpy() -> None:
+    """Its version can be asked for at once."""
+    found = loaded("import annarchy_tb; annarchy_tb.__version__; dir(annarchy_tb)")
+    own = {name for name in found if name.partition(".")[0] == "annarchy_tb"}
+    assert own == {"annarchy_tb"}
+    assert "numpy" not in found
+
+
+def test_the_logger_needs_little_beside_numpy() -> None:
+    """Not even what it needs itself once there is a run."""
+    found = loaded("from annarchy_tb import Logger")
+    assert "numpy" in found
+    slow = {
+        *("PIL", "dataclasses", "email", "importlib.metadata", "json", "matplotlib"),
+        *("pandas", "subprocess", "tensorboard", "tensorboardX", "torch", "tqdm"),
+        *("google.protobuf", "wave", "annarchy_tb.reading", "annarchy_tb.writer"),
+    }
+    new = found - loaded("import numpy")
+    assert not slow & new
+
+
+@pytest.mark.parametrize("name", annarchy_tb.__all__)
+def test_every_name_is_there(name: str) -> None:
+    """In a new process, whichever is used first."""
+    loaded(f"import annarchy_tb; assert '{name}' in dir(annarchy_tb)")
+    loaded(f"from annarchy_tb import {name}")
+
+
+def test_a_name_that_is_missing_is_an_attribute_error() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match=r"annarchy_tb.* has no attribute 'Loger'"):
+        annarchy_tb.Loger  # noqa: B018
