@@ -210,7 +210,7 @@ def test_the_arguments_are_checked_whatever_the_data_are(
         logger.add_histogram("text", data)
     with pytest.raises(ValueError, match="already holds"):
         logger.add_series("text", [])
-    with pytest.raises(ValueError, match="times must be as many"):
+    with pytest.raises(ValueError, match="times must have the length"):
         logger.add_series("new", [], times=[1.0])
     with pytest.raises(ValueError, match="already holds"):
         logger.log({"text": 1.0})
