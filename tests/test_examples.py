@@ -44,5 +44,6 @@ def test_the_tour_logs_a_sweep_of_every_kind(tmp_path: Path) -> None:
         plugins = {point.plugin for point in load(run.path)}
         assert plugins == {
             *("scalars", "images", "histograms", "text", "hparams", "custom_scalars"),
+            "audio",
         }
         assert run.metrics["Result/clarity"] > 0.8
