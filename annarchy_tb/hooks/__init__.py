@@ -9,6 +9,10 @@ There is one module per framework, each with a function `sample`::
         annarchy.sample(logger, net, {"Rate": lambda: pop.r.mean()}, every=10.0)
         net.simulate(1000.0)
 
+A source is logged by what it gives: one number as a scalar, a dict of numbers as
+several curves on one plot, a matplotlib Figure as an image (it is then closed), and
+anything with several values as a histogram. The type of its first value decides.
+
 The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
 ``simpy``. None imports its framework before `sample` is called.
 """

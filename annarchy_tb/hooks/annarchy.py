@@ -51,11 +51,9 @@ def sample(
         The network; None for the global network, the only one in ANNarchy 4.
     sources : dict
         The source to read at each sample, by its tag: a callable without arguments, or
-        a variable of the simulator as a pair, ``(pop, "r")`` or ``(proj, "w")``. One
-        number is logged as a scalar, a dict of numbers as several curves on one plot, a
-        matplotlib Figure as an image (it is then closed), and anything with several
-        values as a histogram; ``(proj, "w")`` is a scalar if all weights are one
-        number. The type of a source's first value decides how it is logged.
+        a variable of the simulator as a pair, ``(pop, "r")`` or ``(proj, "w")``.
+        `annarchy_tb.hooks` says how its values are logged. Here, ``(proj, "w")`` is a
+        scalar if all weights are one number.
     every : float, default 10.0
         The time between two samples in ms, rounded to whole steps of the solver.
 

@@ -35,10 +35,8 @@ def sample(
         Any object with ``attach()`` and ``nsteps``.
     sources : dict
         The source to read at each sample, by its tag: a callable without arguments,
-        such as ``atoms.get_potential_energy``. One number is logged as a scalar, a dict
-        of numbers as several curves on one plot, a matplotlib Figure as an image (it is
-        then closed), and anything with several values as a histogram. The type of a
-        source's first value decides how it is logged.
+        such as ``atoms.get_potential_energy``. `annarchy_tb.hooks` says how its values
+        are logged.
     every : int, default 1
         The number of steps between two samples.
 

@@ -41,10 +41,8 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
         Sampling ends when it is closed.
     sources : dict
         The source to read at each sample, by its tag: a callable without arguments, or
-        a variable of a group, such as ``G.v`` or ``(G, "v")``. One number is logged as
-        a scalar, a dict of numbers as several curves on one plot, a matplotlib Figure
-        as an image (it is then closed), and anything with several values as a
-        histogram. The type of a source's first value decides how it is logged.
+        a variable of a group, such as ``G.v`` or ``(G, "v")``. `annarchy_tb.hooks` says
+        how its values are logged.
 
         A quantity is logged in the unit that suits its first value (mV for -70 mV), and
         the unit is shown above its plot, except in TIME SERIES. If the first value is

@@ -46,10 +46,7 @@ def sample(
     sources : dict, optional
         The source of each sample, by its tag: the name of a model reporter, or a
         callable that takes the model. By default all model reporters, under their own
-        names. One number is logged as a scalar, a dict of numbers as several curves on
-        one plot, a matplotlib Figure as an image (it is then closed), and anything with
-        several values as a histogram. The type of a source's first value decides how it
-        is logged.
+        names. `annarchy_tb.hooks` says how its values are logged.
     every : int, default 1
         The number of collections per sample.
 

@@ -54,10 +54,8 @@ def sample(
         a scalar, D dimensions as the curves "0" to "D-1" on one plot, and more than 16
         dimensions as a histogram.
 
-        Or a callable without arguments, called at each sample. One number is logged as
-        a scalar, a dict of numbers as several curves, a matplotlib Figure as an image
-        (it is then closed), and anything with several values as a histogram. The type
-        of its first value decides how it is logged.
+        Or a callable without arguments, called at each sample. `annarchy_tb.hooks` says
+        how its values are logged.
     every : float, default 0.01
         The simulated time between two samples in seconds, rounded to whole time steps.
     synapse : float or nengo.synapses.Synapse, optional

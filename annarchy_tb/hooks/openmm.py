@@ -52,10 +52,8 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: int = 100) -> Repo
         TIME SERIES.
 
         Or a callable that takes the ``openmm.State``, with positions, velocities,
-        forces and energies, and returns plain numbers. One number is logged as a
-        scalar, a dict of numbers as several curves on one plot, a matplotlib Figure as
-        an image (it is then closed), and anything with several values as a histogram.
-        The type of its first value decides how it is logged.
+        forces and energies, and returns plain numbers. `annarchy_tb.hooks` says how its
+        values are logged.
     every : int, default 100
         The number of steps between two samples.
 

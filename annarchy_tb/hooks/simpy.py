@@ -37,10 +37,8 @@ def sample(
         The environment.
     sources : dict
         The source to read at each sample, by its tag: a callable without arguments,
-        such as ``lambda: len(counter.queue)``. One number is logged as a scalar, a dict
-        of numbers as several curves on one plot, a matplotlib Figure as an image (it is
-        then closed), and anything with several values as a histogram. The type of a
-        source's first value decides how it is logged.
+        such as ``lambda: len(counter.queue)``. `annarchy_tb.hooks` says how its values
+        are logged.
     every : float, default 1.0
         The simulated time between two samples. The first is taken when the environment
         starts to run.
