@@ -1,6 +1,6 @@
 """Sample a running simulation with its framework's own mechanism.
 
-There is one module per framework, each with a function `sample`::
+There is one module per framework, each with a function ``sample``::
 
     from annarchy_tb import Logger
     from annarchy_tb.hooks import annarchy
@@ -14,5 +14,5 @@ several curves on one plot, a matplotlib Figure as an image (it is then closed),
 anything with several values as a histogram. The type of its first value decides.
 
 The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
-``simpy``. None imports its framework before `sample` is called.
+``simpy``. None imports its framework before ``sample`` is called.
 """
