@@ -71,13 +71,13 @@ def _bar(
     """Return a progress bar over `items`, followed by some of the last values."""
     from tqdm.auto import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(tqdm):  # type: ignore[type-arg]
         monitor_interval = 0  # no thread
 
         @property
         def format_dict(self) -> dict[str, Any]:
             """The parts of the bar; read whenever it is drawn."""
-            parts: dict[str, Any] = super().format_dict
+            parts = dict(super().format_dict)
             found = last.read() if show else {}
             shown = ", ".join(
                 f"{tag} {_short(found[tag])}" for tag in show if tag in found

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import time as now
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorboardX.writer as tbx
 from tensorboardX.proto.event_pb2 import Event, SessionLog
@@ -30,6 +30,9 @@ from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.parsing import parse
 from annarchy_tb.tfevents.schema import kind_named
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 METHOD = "logger.writer"
 
@@ -143,6 +146,9 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             write_to_disk=write_to_disk,
             **kwargs,
         )
+
+    def __enter__(self) -> Self:
+        return self
 
     def _open(self) -> tbx.FileWriter | tbx.DummyFileWriter:
         if not self._write_to_disk:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
@@ -32,10 +32,17 @@ class Runs(list[Run]):
         super().__init__(runs)
         self.logdir = logdir
 
-    def __getitem__(self, place: Any) -> Any:
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Run: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Runs: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Run | Runs:
         """Return a run, or Runs for a slice."""
-        found = super().__getitem__(place)
-        return Runs(self.logdir, found) if isinstance(place, slice) else found
+        if isinstance(place, slice):
+            return Runs(self.logdir, super().__getitem__(place))
+        return super().__getitem__(place)
 
     def to_pandas(self) -> DataFrame:
         """Return a table of all runs, with one row per run. It needs pandas.
