@@ -79,7 +79,8 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 
 .venv-brian2/hooks: setup.cfg
 	$(PYTHON) -m venv .venv-brian2
-	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest sybil
+	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest \
+		pytest-timeout sybil
 	@touch $@
 
 clean:
