@@ -24,6 +24,7 @@ test-wheel: .venv/test .venv/release
 lint: .venv/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: .venv/lint
 	$(BIN)/mypy
