@@ -24,6 +24,7 @@ test-wheel: .venv/test .venv/release
 lint: .venv/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: .venv/lint
 	$(BIN)/mypy
@@ -79,7 +80,8 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 
 .venv-brian2/hooks: setup.cfg
 	$(PYTHON) -m venv .venv-brian2
-	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest sybil
+	.venv-brian2/bin/pip install --quiet --editable '.[brian2]' hypothesis pytest \
+		pytest-timeout sybil
 	@touch $@
 
 clean:

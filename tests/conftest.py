@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,58 @@ class Synapses:
 
     def __getitem__(self, item: object) -> Synapses:
         return Synapses()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer(
+    item: pytest.Item, settings: Any
+) -> Generator[None, Any, Any]:
+    """Have a Hypothesis test time out with an error that Hypothesis does not catch.
+
+    Hypothesis would rerun the example that failed, and hang there without any limit.
+    """
+    result = yield
+    if settings.method == "signal" and item.get_closest_marker("hypothesis"):
+        handler: Any = signal.getsignal(signal.SIGALRM)
+
+        def end(number: int, frame: Any) -> None:
+            try:
+                handler(number, frame)
+            except pytest.fail.Exception as failure:
+                raise TimedOut(str(failure)) from None
+
+        signal.signal(signal.SIGALRM, end)
+    return result
+
+
+class TimedOut(BaseException):
+    """A test took too long."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Kill the processes that a failed test leaves behind.
+
+    After a timeout, one of them may wait forever and hold the tests' output open, so
+    that whatever reads it through a pipe would wait too.
+    """
+    before = children()
+    try:
+        return (yield)
+    except BaseException:
+        for child in children() - before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        raise
+
+
+def children() -> set[int]:
+    """Return the children of this process, on Linux only (elsewhere none)."""
+    found: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has just ended
+            found.update(map(int, path.read_text().split()))
+    return found
 
 
 def open_descriptors() -> set[str]:

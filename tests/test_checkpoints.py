@@ -422,7 +422,7 @@ def test_only_one_of_several_processes_resumes_a_run(logdir: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
         assert in_child(killed) == signal.SIGKILL
-        go, said = os.pipe(), os.pipe()
+        go, said, end = os.pipe(), os.pipe(), os.pipe()
         for _ in range(3):
             if os.fork() == 0:
                 os.read(go[0], 1)
@@ -431,16 +431,17 @@ def test_only_one_of_several_processes_resumes_a_run(logdir: Path) -> None:
                         for _ in range(5):
                             logger.add_scalar("a", -1)
                         os.write(said[1], b"y")
-                        os.read(go[0], 1)
+                        # A separate pipe: `go` has one byte for each process.
+                        os.read(end[0], 1)
                 except RuntimeError:
                     os.write(said[1], b"n")
                 os._exit(0)
         os.write(go[1], b"xxx")
         answers = b"".join(os.read(said[0], 1) for _ in range(3))
-        os.write(go[1], b"x")
+        os.write(end[1], b"xxx")
         for _ in range(3):
             os.wait()
-        for descriptor in (*go, *said):
+        for descriptor in (*go, *said, *end):
             os.close(descriptor)
         assert sorted(answers) == sorted(b"ynn")
         assert [step for step, _ in scalars(logdir / name, "a")] == list(range(10))

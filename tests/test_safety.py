@@ -240,6 +240,7 @@ def test_a_forked_child_leaves_the_waiting_records_to_its_parent(disk: Path) -> 
     assert scalars(disk / "run", "child") == [(1, 1)]
 
 
+@pytest.mark.timeout(600)  # TensorBoard may be slow to start and to load
 @pytest.mark.filterwarnings(FULL)
 @pytest.mark.parametrize("fast", [False, True])
 def test_tensorboard_follows_a_disk_that_was_full(disk: Path, fast: bool) -> None:
@@ -511,19 +512,24 @@ def test_scalars_leave_nothing_in_memory(logger: Logger) -> None:
 def test_a_signal_handler_may_log_and_close(tmp_path: Path, work: str) -> None:
     """Whenever the signal comes, the handler completes and its data are logged."""
     code = f"""
-import os, signal
+import itertools, os, signal
 from annarchy_tb import Logger
 logger = Logger({str(tmp_path)!r}, "run")
 logger.add_scalars("curves", dict.fromkeys(map(str, range(40)), 1.0))
-count = 0
+begun, ended = itertools.count(1), []
 
+# A signal may arrive while the previous one is still being handled. The handler that
+# finishes last closes the Logger; by then, all of them have logged.
 def tick(*_):
-    global count
-    count += 1
-    logger.add_scalar("handler", count)
-    logger.add_scalars("from handler", {{str(count % 40): 1.0}})
-    if count == 50:
+    number = next(begun)
+    if number > 50:
+        return
+    if number == 50:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    logger.add_scalar("handler", number)
+    logger.add_scalars("from handler", {{str(number % 40): 1.0}})
+    ended.append(number)
+    if len(ended) == 50:
         logger.close()
         os._exit(0)
 
@@ -532,7 +538,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
 while True:
     {work}
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", code], check=True)
     assert len(scalars(tmp_path / "run", "handler")) == 50
     for curve in (tmp_path / "run").iterdir():
         if curve.is_dir():

@@ -28,6 +28,9 @@ from test_events import in_child, killed_in_a_large_write, opened
 from annarchy_tb import Logger
 from annarchy_tb.tfevents.templates import ScalarRecords
 
+# Two servers may be slow to start and to load their data.
+pytestmark = pytest.mark.timeout(600)
+
 _number = itertools.count()
 
 

@@ -21,6 +21,8 @@ from annarchy_tb import Run, find_runs
 
 pytest.importorskip("ANNarchy", reason="needs ANNarchy; make examples runs it")
 
+pytestmark = pytest.mark.timeout(1200)  # compiles networks
+
 EXAMPLES = Path(__file__).parent.parent / "examples" / "tensorboard"
 
 

@@ -23,6 +23,8 @@ from annarchy_tb.sweep.suggestions import Suggestions
 hyperopt = pytest.importorskip("hyperopt")
 hp = hyperopt.hp
 
+pytestmark = pytest.mark.timeout(600)  # starts pools and clusters
+
 SPACE = {"x": hp.uniform("x", 0.0, 10.0), "rule": hp.choice("rule", ["oja", "hebb"])}
 
 # -- objectives, which workers import --------------------------------------------------

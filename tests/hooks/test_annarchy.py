@@ -24,6 +24,7 @@ from annarchy_tb.hooks import annarchy as hook
 ann = pytest.importorskip("ANNarchy", reason="needs ANNarchy; make hooks runs it")
 
 FIVE = int(importlib.metadata.version("ANNarchy").split(".")[0]) >= 5
+pytestmark = pytest.mark.timeout(600)  # compiles networks
 needs_5 = pytest.mark.skipif(not FIVE, reason="ANNarchy 4 has no networks of this kind")
 
 COUNTER = {"parameters": "speed = 1.0 : population", "equations": "r = r + speed"}

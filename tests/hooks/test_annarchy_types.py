@@ -16,6 +16,8 @@ from annarchy_tb import Logger
 
 ann = pytest.importorskip("ANNarchy", reason="needs ANNarchy")
 
+pytestmark = pytest.mark.timeout(600)  # compiles a network
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:

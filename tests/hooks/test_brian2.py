@@ -179,6 +179,7 @@ def test_a_variable_that_is_not_there_is_named(logger: Logger) -> None:
         hook.sample(logger, {"a": (neurons, "w")})
 
 
+@pytest.mark.timeout(600)  # it compiles
 def test_the_script_runs(tmp_path: Path) -> None:
     """The network of the example is neither silent nor synchronous."""
     run = run_script("brian2_balance.py", tmp_path)

@@ -17,6 +17,9 @@ import pytest
 
 import annarchy_tb
 
+# pip downloads the dependencies of the build and of the wheel.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -21,6 +21,9 @@ from viewer import Viewer, chromium, seen, serving, text, until, write_examples
 
 from annarchy_tb import Run
 
+# On a busy machine, each wait for the browser may take up to two minutes.
+pytestmark = pytest.mark.timeout(900)
+
 TOUR = [
     f"tour/{target}Hz-{inhibition}"
     for target in ("5", "20")
