@@ -14,8 +14,9 @@ demo: .venv/demo
 view: .venv/demo
 	$(BIN)/tensorboard --logdir runs
 
+# With coverage, as CI does: make test PYTEST_ARGS=--cov
 test: .venv/test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
 
 # Builds the release, and tries the wheel in an environment of its own.
 test-wheel: .venv/test .venv/release
@@ -26,8 +27,10 @@ lint: .venv/lint
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 
-types: .venv/lint
+types: .venv/test .venv/lint
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+	$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 
 # Into docs/_build; a warning is an error, and so is a public name that is missing.
 docs: .venv/test .venv/docs
