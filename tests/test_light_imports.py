@@ -49,5 +49,5 @@ def test_every_name_is_there(name: str) -> None:
 
 def test_a_name_that_is_missing_is_an_attribute_error() -> None:
     """As of any module."""
-    with pytest.raises(AttributeError, match=r"annarchy_tb.* has no attribute 'Nothing'"):
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         annarchy_tb.Nothing  # noqa: B018
