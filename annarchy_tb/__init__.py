@@ -22,7 +22,7 @@ and then, in a terminal: ``tensorboard --logdir runs``. All data can be read bac
     from annarchy_tb import find_runs
 
     for run in find_runs("runs", status="finished"):
-        steps, accuracy, _ = run.scalars("Accuracy")
+        steps, accuracy, *_ = run.scalars("Accuracy")
 """
 
 from __future__ import annotations

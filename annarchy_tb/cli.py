@@ -21,6 +21,7 @@ from rich.text import Text
 
 import annarchy_tb
 from annarchy_tb.inputs.optional import optional
+from annarchy_tb.kinds.scalar import COLUMNS
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import (
@@ -158,9 +159,10 @@ def show(run: str) -> None:
 def export(runs: Sequence[str], kind: str, output: str) -> None:
     """Write all scalars of the runs in directories RUNS to one file.
 
-    csv and parquet have the columns run, tag, curve, step, value, wall_time. json also
-    includes the contents of run.json.
+    csv and parquet have the columns run, tag, curve, step, value, time, wall_time. json
+    also includes the contents of run.json.
     """
+    columns = ["run", "tag", "curve", *COLUMNS]
     found = [Run(run) for run in runs]
     if kind == "parquet":
         if output == "-":
@@ -169,7 +171,6 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
         pandas = optional("pandas", command, "'annarchy-tb[pandas]'")
         optional("pyarrow", command, "'annarchy-tb[pandas]'")
         tables = [run.to_pandas().assign(run=str(run.path)) for run in found]
-        columns = ["run", "tag", "curve", "step", "value", "wall_time"]
         pandas.concat(tables, ignore_index=True)[columns].to_parquet(output)
         return
     with _written(output) as stream:
@@ -178,10 +179,12 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
             stream.write("\n")
             return
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["run", "tag", "curve", "step", "value", "wall_time"])
+        writer.writerow(columns)
         for run in found:
             for tag, curve, points in run.points():
-                rows = zip(*(column.tolist() for column in points), strict=True)
+                steps, values, times, walls = (column.tolist() for column in points)
+                given = ["" if time != time else time for time in times]
+                rows = zip(steps, values, given, walls, strict=True)
                 writer.writerows([run.path, tag, curve, *row] for row in rows)
 
 
@@ -347,7 +350,8 @@ def _as_json(run: Run) -> dict[str, Any]:
                 "curve": curve,
                 "steps": points.steps.tolist(),
                 "values": as_json(points.values.tolist()),
-                "wall_times": as_json(points.times.tolist()),
+                "times": as_json(points.times.tolist()),
+                "wall_times": as_json(points.wall_times.tolist()),
             }
             for tag, curve, points in run.points()
         ],

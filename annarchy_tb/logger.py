@@ -223,7 +223,7 @@ class Logger:
     def last(self) -> Last:
         """The last value of each tag of numbers, such as ``logger.last["Accuracy"]``.
 
-        The values are read from the run's files on demand, in single precision, and
+        The values are read from the run's files on demand, as they were logged, and
         cost nothing while logging; see `annarchy_tb.reading.Last`.
         """
         from annarchy_tb.reading.last import Last

@@ -254,12 +254,17 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         from annarchy_tb.reading.run import Run
         from annarchy_tb.run.info import as_json
 
-        points = Run(self.logdir).points() if self._write_to_disk else ()
+        found = Run(self.logdir).points() if self._write_to_disk else ()
         curves = {
             f"{self.logdir}/{tag}/{curve}": list(
-                zip(times.tolist(), steps.tolist(), values.tolist(), strict=True)
+                zip(
+                    points.wall_times.tolist(),
+                    points.steps.tolist(),
+                    points.values.tolist(),
+                    strict=True,
+                )
             )
-            for tag, curve, (steps, values, times) in points
+            for tag, curve, points in found
             if curve
         }
         Path(path).write_text(json.dumps(as_json(curves)))

@@ -45,7 +45,7 @@ def test_whole_numbers_are_kept_as_they_are(
     samples, rate = heard(logger)
     assert rate == 8000
     assert (samples == sound.reshape(len(sound), -1)).all()
-    steps, sounds, rates, _ = Run(logger.run_dir).audio("sound")
+    steps, sounds, rates, *_ = Run(logger.run_dir).audio("sound")
     assert steps.tolist() == [3]
     assert rates == [8000]
     assert sounds[0].dtype == samples.dtype
@@ -145,7 +145,7 @@ def test_sounds_of_other_writers_are_read(tmp_path: Any) -> None:
     pytest.importorskip("soundfile", reason="needs annarchy-tb[test]")
     with SummaryWriter(tmp_path / "run") as writer:
         writer.add_audio("sound", np.array([[0.5], [-0.5]]), 4, sample_rate=8000)
-    steps, sounds, rates, _ = Run(tmp_path / "run").audio("sound")
+    steps, sounds, rates, *_ = Run(tmp_path / "run").audio("sound")
     assert (steps.tolist(), rates) == ([4], [8000])
     assert np.allclose(sounds[0].ravel() / 32768, [0.5, -0.5], atol=1e-4)
 

@@ -152,7 +152,8 @@ def test_export_writes_every_point_as_csv(logdir: Path) -> None:
     """It covers several runs and their curves."""
     said = call("export", logdir / "one", logdir / "failed", "--format", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(said)))
-    assert list(rows[0]) == ["run", "tag", "curve", "step", "value", "wall_time"]
+    columns = ["run", "tag", "curve", "step", "value", "time", "wall_time"]
+    assert list(rows[0]) == columns
     mine = [row for row in rows if row["run"] == str(logdir / "one")]
     assert [float(row["value"]) for row in mine if row["tag"] == "a"] == [0, 0.5, 1]
     assert [row["curve"] for row in mine if row["tag"] == "plot"] == ["train"] * 3
@@ -293,7 +294,7 @@ def test_a_reader_that_goes_away_is_no_error(logdir: Path) -> None:
     script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
     command = f"{script} export {logdir / 'long'} --format csv | head -1"
     said = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert said.stdout == "run,tag,curve,step,value,wall_time\n"
+    assert said.stdout == "run,tag,curve,step,value,time,wall_time\n"
     assert said.stderr == ""
 
 

@@ -69,6 +69,7 @@ def test_scalars_parse_to_what_protobuf_gives(
     maker = scalars.ScalarRecords(tag)
     for step in at:
         got = checked(maker.make(value, time, step), directory)
+        got.DiscardUnknownFields()  # the double
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
         wanted = Event(wall_time=time, step=step, summary=summary)
         if math.isnan(value):
@@ -83,8 +84,14 @@ def test_the_two_ways_to_write_a_scalar_agree(
     tag: str, value: float, time: float, step: int
 ) -> None:
     """ScalarRecords gives, byte for byte, what the general way gives."""
-    general = records.summary([scalars.scalar_value(tag, value)], time, step)
-    assert scalars.ScalarRecords(tag).make(value, time, step) == general
+    for both_times in (None, (2 * time, time + 1)):
+        one = [scalars.scalar_value(tag, value)]
+        general = records.summary(one, time, step, [value], both_times)
+        assert scalars.ScalarRecords(tag).make(value, time, step, both_times) == general
+        two = [*one, scalars.scalar_value("other", -value)]
+        general = records.summary(two, time, step, [value, -value], both_times)
+        both = scalars.EventRecords([tag, "other"])
+        assert both.make([value, -value], time, step, both_times) == general
 
 
 @given(any_tag, times, steps, st.binary(min_size=24, max_size=24))

@@ -17,7 +17,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
 from annarchy_tb.kinds import histogram as histograms
-from annarchy_tb.kinds import image, text
+from annarchy_tb.kinds import image, scalar, text
 from annarchy_tb.tfevents import parsing, records, scan
 from annarchy_tb.tfevents import templates as scalars
 from annarchy_tb.tfevents.scan import Scan
@@ -42,13 +42,14 @@ def points(block: scan.Block) -> Iterator[tuple[int, Point]]:
     for columns in block.columns:
         for tag, values in zip(columns.tags, columns.values, strict=True):
             for place, step, value, time in zip(
-                columns.places, columns.steps, values, columns.times, strict=True
+                columns.places, columns.steps, values, columns.wall_times, strict=True
             ):
                 yield int(place), (tag, int(step), float(value), float(time))
     for place, event in block.others:
         for value in event.values:
             if value.field == SCALAR.field:
-                number = records.FLOAT.unpack(value.raw)[0]
+                number = scalar.decode(value)
+                assert number is not None
                 yield place, (value.tag, event.step, number, event.wall_time)
 
 

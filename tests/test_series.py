@@ -31,7 +31,7 @@ def one_by_one(
     """Return the records of the points, each made separately in the general way."""
     return b"".join(
         records.summary(
-            [scalar_value(*pair) for pair in zip(tags, row, strict=True)],
+            [scalar_value(*pair) for pair in zip(tags, row.tolist(), strict=True)],
             float(times[0] if len(times) == 1 else times[i]),
             int(at[i]),
         )

@@ -7,16 +7,27 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from annarchy_tb.inputs.arrays import unmasked
 from annarchy_tb.inputs.messages import describe
 
 LARGEST = (2 - 2**-24) * 2.0**127  # from this on, single precision is infinite
 
+# Types whose float() is exact and gives no warning: what a fast path takes as it is.
+PLAIN = frozenset(
+    {float, int, bool, np.bool_, *np.sctypeDict.values()}
+    - {
+        *(np.complex64, np.complex128, np.clongdouble, np.str_, np.bytes_, np.void),
+        *(np.object_, np.datetime64, np.timedelta64),
+    }
+)
+
 Warn = Callable[[str, str], None]  # takes a subject, warned of once, and a message
 
 
 def as_number(value: object, warn: Warn) -> float:
-    """Return a value as a float; warn if single precision turns it into infinity.
+    """Return a value as a float; warn if it exceeds single precision.
 
     Raises
     ------
@@ -38,8 +49,20 @@ def as_number(value: object, warn: Warn) -> float:
         ) from None
     if abs(found) >= LARGEST and math.isfinite(found):
         warn_range(warn, found)
-        found = math.copysign(math.inf, found)
     return found
+
+
+def plain_float(value: Any) -> float:
+    """Return a number of a plain type as a float; leave all others to `as_number`.
+
+    Raises
+    ------
+    TypeError
+        If the type is not a plain one.
+    """
+    if type(value) in PLAIN:
+        return float(value)
+    raise TypeError
 
 
 def warn_range(warn: Warn, beyond: float) -> None:

@@ -137,7 +137,7 @@ class Sounds(NamedTuple):
         The samples of C channels, as stored.
     rates : list of N int
         Samples per second and channel, in Hz.
-    times : array, shape ``(N,)``, float64
+    times, wall_times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
 
@@ -145,13 +145,14 @@ class Sounds(NamedTuple):
     sounds: list[NDArray[Any]]
     rates: list[int]
     times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
 
 
 def read(blocks: Iterable[Block], tag: str) -> Sounds:
     """Return the sounds of a tag; there may be none."""
-    steps, found, times = rows(blocks, AUDIO, tag, decode)
+    steps, found, times, wall_times = rows(blocks, AUDIO, tag, decode)
     sounds, rates = [sound for sound, _ in found], [rate for _, rate in found]
-    return Sounds(steps, sounds, rates, times)
+    return Sounds(steps, sounds, rates, times, wall_times)
 
 
 def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:

@@ -227,13 +227,14 @@ class Histograms(NamedTuple):
     steps : array, shape ``(N,)``, int64
     histograms : list of N arrays, shape ``(K, 3)``, float64
         One row per bucket: its left edge, its right edge, and the number of values.
-    times : array, shape ``(N,)``, float64
+    times, wall_times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
 
     steps: NDArray[np.int64]
     histograms: list[NDArray[np.float64]]
     times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
 
 
 def read(blocks: Iterable[Block], tag: str) -> Histograms:

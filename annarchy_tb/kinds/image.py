@@ -245,13 +245,14 @@ class Images(NamedTuple):
     steps : array, shape ``(N,)``, int64
     images : list of N arrays, shape ``(H, W, C)``, uint8
         C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
-    times : array, shape ``(N,)``, float64
+    times, wall_times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
 
     steps: NDArray[np.int64]
     images: list[NDArray[Any]]
     times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
 
 
 def read(blocks: Iterable[Block], tag: str) -> Images:

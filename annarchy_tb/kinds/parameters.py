@@ -36,7 +36,6 @@ from annarchy_tb.tfevents.records import (
     varint_field,
 )
 from annarchy_tb.tfevents.schema import METADATA, SCALAR
-from annarchy_tb.tfevents.templates import scalar_value
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
@@ -201,7 +200,7 @@ def _metrics(
 
 
 def _write_metrics(entry: Entry, results: Mapping[str, float]) -> None:
-    entry.write(*(scalar_value(name, number) for name, number in results.items()))
+    entry.write_numbers(list(results.values()))
 
 
 def write_table(self: Logger) -> None:

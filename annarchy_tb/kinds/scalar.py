@@ -8,31 +8,38 @@ do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from time import time as now
-from typing import TYPE_CHECKING, NamedTuple, SupportsFloat
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.clock import MAX_STEP
 from annarchy_tb.inputs.messages import naming
-from annarchy_tb.inputs.numbers import as_names
+from annarchy_tb.inputs.numbers import as_names, plain_float
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.ledger import furthest
-from annarchy_tb.run.state import Curve
+from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value
-from annarchy_tb.tfevents.records import FLOAT
+from annarchy_tb.tfevents.records import DOUBLE, FLOAT
 from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import SCALAR
-from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords, scalar_value
+from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from annarchy_tb.logger import Logger
+
+# What messages of `log` name, with a label in place of the tags. As a variable of the
+# context it costs nothing to those who call `log` itself.
+_caller: ContextVar[tuple[str, str | None]] = ContextVar(
+    "caller", default=("log", None)
+)
 
 # -- logging ---------------------------------------------------------------------------
 
@@ -53,16 +60,18 @@ def add_scalar(
         See `Logger`.
     value : float
         A number, or anything that holds exactly one: a NumPy scalar, an array or tensor
-        of one element, a bool, a Decimal; not a text. It is stored in single precision,
-        which is what TensorBoard shows. NaN and infinity are kept.
+        of one element, a bool, a Decimal; not a text. TensorBoard shows it in single
+        precision; `Run` reads the double back. NaN and infinity are kept.
     """
     try:
         state, template = self._scalar_records[tag]
+        number = value if type(value) is float else plain_float(value)
         if time is None and type(step) is int and state.last < step <= MAX_STEP:
-            at, wall_time = step, now()
+            at = step
+            data = template.make(number, now(), at)
         else:
-            at, wall_time = self._run.next(state.last, state.time, step, time)
-        data = template.make(value, wall_time, at)
+            at, wall_time, times = self._run.next(state.last, state.time, step, time)
+            data = template.make(number, wall_time, at, times)
     except Exception:
         _add_scalar_checked(self, tag, value, step, time)
         return
@@ -80,7 +89,7 @@ def _add_scalar_checked(
     time: SupportsFloat | None,
 ) -> None:
     with Entry(self._run, "add_scalar", tag, SCALAR, step, time) as entry:
-        entry.write(scalar_value(tag, entry.number(value)))
+        entry.write_numbers([entry.number(value)])
     if tag not in self._scalar_records:
         self._scalar_records[tag] = entry.states[0], ScalarRecords(tag)
 
@@ -108,15 +117,20 @@ def add_scalars(
     """
     try:
         curves = self._plot_records[tag, tuple(value)]
+        numbers = [
+            number if type(number) is float else plain_float(number)
+            for number in value.values()
+        ]
         last = max([curve.state.last for curve in curves])
+        times: Times = None
         if time is None and type(step) is int and last < step <= MAX_STEP:
             at, wall_time = step, now()
         else:
             _, last_time = furthest([curve.state for curve in curves])
-            at, wall_time = self._run.next(last, last_time, step, time)
+            at, wall_time, times = self._run.next(last, last_time, step, time)
         made = [
-            curve.records.make(number, wall_time, at)
-            for curve, number in zip(curves, value.values(), strict=True)
+            curve.records.make(number, wall_time, at, times)
+            for curve, number in zip(curves, numbers, strict=True)
         ]
     except Exception:
         _add_scalars_checked(self, tag, value, step, time)
@@ -142,7 +156,7 @@ def _add_scalars_checked(
         keys = as_names(value)
     places = [(run.directory.curve(key), (tag,)) for key in keys]
     with Entry(run, method, tag, SCALAR, step, time, places=places) as entry:
-        entry.write(*(scalar_value(tag, number) for number in entry.numbers(value)))
+        entry.write_numbers(entry.numbers(value))
     if (tag, keys) not in self._plot_records:
         self._plot_records[tag, keys] = [
             Curve(curve.file, state, ScalarRecords(tag))
@@ -169,7 +183,33 @@ def log(
         See `Logger`. If the step is left out, it is one more than the largest last step
         of these tags.
     """
-    log_for(self, "log", None, metrics, step, time)
+    try:
+        tags = tuple(metrics)
+        group = self._groups[tags]
+        single = group.single
+        last = furthest(group.states)[0] if single is None else single.last
+        numbers: list[Any] = [*metrics.values()]
+        # One call tells that all are Python's: others give their sum another type.
+        if type(sum(numbers)) is not float:
+            numbers = [plain_float(number) for number in numbers]
+        if time is None and type(step) is int and last < step <= MAX_STEP:
+            at = step
+            data = group.make(numbers, now(), at)
+        else:
+            place = furthest(group.states)
+            at, wall_time, times = self._run.next(*place, step, time)
+            data = group.make(numbers, wall_time, at, times)
+    except Exception:
+        _log_checked(self, *_caller.get(), metrics, step, time)
+        return
+    if time is None and single is not None:
+        single.last = at
+    else:
+        for state in group.states:
+            state.last = at
+            if time is not None:
+                state.time = wall_time
+    self._file.append(data)
 
 
 def log_for(
@@ -180,25 +220,12 @@ def log_for(
     step: SupportsFloat | None,
     time: SupportsFloat | None,
 ) -> None:
-    """Log several numbers as `log` does; messages name `method`."""
+    """Log several numbers as `log` does, for a method that messages name."""
+    token = _caller.set((method, label))
     try:
-        tags = tuple(metrics)
-        group = self._groups[tags]
-        states = group.states
-        last = states[0].last if len(states) == 1 else furthest(states)[0]
-        if time is None and type(step) is int and last < step <= MAX_STEP:
-            at, wall_time = step, now()
-        else:
-            at, wall_time = self._run.next(*furthest(states), step, time)
-        data = group.records.make(metrics.values(), wall_time, at)  # type: ignore[union-attr]
-    except Exception:
-        _log_checked(self, method, label, metrics, step, time)
-        return
-    for state in states:
-        state.last = at
-        if time is not None:
-            state.time = wall_time
-    self._file.append(data)
+        log(self, metrics, step, time=time)
+    finally:
+        _caller.reset(token)
 
 
 def _log_checked(
@@ -216,10 +243,10 @@ def _log_checked(
     places = [(run.directory, tags)] if tags else []
     with Entry(run, method, label, SCALAR, step, time, places=places) as entry:
         numbers = [entry.number(value, tag) for tag, value in metrics.items()]
-        entry.write(*map(scalar_value, tags, numbers))
-    if tags:
-        group = self._groups[tags]
-        group.records = group.records or EventRecords(tags)
+        entry.write_numbers(numbers)
+    group = self._groups.get(tags)
+    if group is not None and group.make is None:
+        group.make = EventRecords(tags).make
 
 
 # -- reading back ----------------------------------------------------------------------
@@ -232,22 +259,29 @@ class Scalars(NamedTuple):
     ----------
     steps : array, shape ``(N,)``, int64
     values : array, shape ``(N,)``, float64
+        The numbers that were logged, bit for bit; in files of other writers, and of
+        `annarchy_tb.Logger.add_series`, in single precision.
     times : array, shape ``(N,)``, float64
-        Wall times in seconds since 1970: the time of writing or, for points logged with
-        ``time=``, the start of the run plus the simulated time.
+        The simulated times, as they were given with ``time=`` in the time unit of the
+        run; NaN for points without one.
+    wall_times : array, shape ``(N,)``, float64
+        The real times of the calls, in seconds since 1970.
     """
 
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
     times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
 
     def to_pandas(self) -> DataFrame:
-        """Return a table with the columns ``step``, ``value`` and ``wall_time``."""
-        columns = {"step": self.steps, "value": self.values, "wall_time": self.times}
+        """Return a table with the columns step, value, time and wall_time."""
+        columns = dict(zip(COLUMNS, self, strict=True))
         pandas = optional("pandas", "Scalars.to_pandas", "'annarchy-tb[pandas]'")
         table: DataFrame = pandas.DataFrame(columns)
         return table
 
+
+COLUMNS = ("step", "value", "time", "wall_time")  # of tables
 
 Piece = tuple[NDArray[np.intp], Scalars]  # positions in the block, and the points
 
@@ -275,19 +309,25 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
     for columns in block.columns:
         for tag, values in zip(columns.tags, columns.values, strict=True):
             if tag in wanted or not wanted:
-                its = Scalars(columns.steps, values.astype("f8"), columns.times)
+                its = Scalars(
+                    columns.steps,
+                    values.astype("f8"),
+                    columns.times,
+                    columns.wall_times,
+                )
                 found.setdefault(tag, []).append((columns.places, its))
-    single: dict[str, list[tuple[int, int, float, float]]] = {}
+    single: dict[str, list[tuple[int, int, float, float, float]]] = {}
     for place, event in block.others:
         for value in event.values:
             if value.kind == SCALAR.name and (value.tag in wanted or not wanted):
                 number = decode(value)
                 if number is not None:
-                    entry = (place, event.step, number, event.wall_time)
+                    when = (event.time, event.wall_time)
+                    entry = (place, event.step, number, *when)
                     single.setdefault(value.tag, []).append(entry)
     for tag, entries in single.items():
-        places, steps, numbers, times = zip(*entries, strict=True)
-        its = Scalars(np.array(steps, "i8"), np.array(numbers), np.array(times))
+        places, steps, *others = zip(*entries, strict=True)
+        its = Scalars(np.array(steps, "i8"), *map(np.array, others))
         found.setdefault(tag, []).append((np.array(places), its))
     return found
 
@@ -295,7 +335,8 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
 def decode(value: Value) -> float | None:
     """Return the number in a value, None if it holds none or several."""
     if value.field == SCALAR.field:
-        return float(FLOAT.unpack(value.raw)[0])
+        packed = DOUBLE if len(value.raw) == DOUBLE.size else FLOAT
+        return float(packed.unpack(value.raw)[0])
     array = tensors.array(value)
     single = array.size == 1 and array.dtype.kind in "biuf"
     return float(array.item()) if single else None
@@ -313,5 +354,5 @@ def _joined(parts: list[Scalars]) -> Scalars:
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return Scalars(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return Scalars(np.empty(0, np.int64), *(np.empty(0) for _ in range(3)))
     return Scalars(*(np.concatenate(column) for column in zip(*parts, strict=True)))

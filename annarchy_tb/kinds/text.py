@@ -124,13 +124,14 @@ class Texts(NamedTuple):
     steps : array, shape ``(N,)``, int64
     texts : list of N str
         The texts of a tensor are joined by line breaks.
-    times : array, shape ``(N,)``, float64
+    times, wall_times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
 
     steps: NDArray[np.int64]
     texts: list[str]
     times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
 
 
 def read(blocks: Iterable[Block], tag: str) -> Texts:

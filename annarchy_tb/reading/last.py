@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from annarchy_tb.kinds import scalar
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.paths import directories
@@ -22,7 +20,7 @@ class Last(Mapping[str, Any]):
     previous one, which takes about a third of a microsecond per point. (The first
     access reads all data.) Data waiting for room on a full disk is not included.
 
-    ``last["Rate"]`` is a float, in single precision, as TensorBoard shows it, or, for
+    ``last["Rate"]`` is the float that was logged or, for
     curves of `annarchy_tb.Logger.add_scalars`, a dict of floats by their keys.
     """
 
@@ -69,8 +67,7 @@ class Last(Mapping[str, Any]):
         if path.exists():
             for block in scan.files(self._grown(path)):
                 for tag, points in scalar.points([block], ()).items():
-                    # 0.1 stays 0.1, without the extra digits of single precision
-                    values[tag] = float(str(np.float32(points.values[-1])))
+                    values[tag] = float(points.values[-1])
             scan.damage.clear()
         return values
 

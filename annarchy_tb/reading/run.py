@@ -255,15 +255,15 @@ class Run:
         """Return all scalars as one table.
 
         It has the columns ``tag``, ``curve`` (empty except for `Logger.add_scalars`),
-        ``step``, ``value`` and ``wall_time`` (as in ``Scalars``), with one row per
-        point. It needs pandas.
+        ``step``, ``value``, ``time`` and ``wall_time`` (as in ``Scalars``), with one
+        row per point. It needs pandas.
         """
         pd = optional("pandas", "Run.to_pandas", "'annarchy-tb[pandas]'")
         tables = [
             points.to_pandas().assign(tag=tag, curve=curve)
             for tag, curve, points in self.points()
         ]
-        columns = ["tag", "curve", "step", "value", "wall_time"]
+        columns = ["tag", "curve", *scalar.COLUMNS]
         if not tables:
             return pd.DataFrame(columns=columns)
         return pd.concat(tables, ignore_index=True)[columns]

@@ -12,11 +12,12 @@ from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
-from annarchy_tb.run.state import RunState
+from annarchy_tb.run.state import RunState, Times
 from annarchy_tb.run.warned import Remark
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.records import Parts
 from annarchy_tb.tfevents.schema import Kind
+from annarchy_tb.tfevents.templates import scalar_value
 
 Place = tuple[
     RunDirectory, tuple[str, ...]
@@ -64,7 +65,7 @@ class Entry:
 
     __slots__ = (
         *("_apart", "_drawn", "_kind", "_method", "_places", "_remarks", "_run"),
-        *("_step", "_tag", "_wall_time", "states"),
+        *("_step", "_tag", "_times", "_wall_time", "states"),
     )
     states: list[TagState]
     _run: RunState
@@ -75,6 +76,7 @@ class Entry:
     _apart: bool
     _step: int | None
     _wall_time: float
+    _times: Times
     _drawn: float | None
     _remarks: list[Remark]
 
@@ -99,7 +101,7 @@ class Entry:
                 check_tag(method, one)
                 directory.ledger.check(method, one, kind.name)
         try:
-            self._step, self._wall_time = run.when(step, time)
+            self._step, self._wall_time, self._times = run.when(step, time)
         except Exception as error:
             raise_named(method, tag, error)
             raise
@@ -140,15 +142,20 @@ class Entry:
         return [self.number(value, prefix + name) for name, value in values.items()]
 
     def event(
-        self, place: Place, values: Iterable[Parts], wall_time: float, step: int
+        self,
+        place: Place,
+        values: Iterable[Parts],
+        wall_time: float,
+        step: int,
+        numbers: Sequence[float] = (),
     ) -> bytes:
-        """Return the record of one event, including the descriptions of new tags."""
+        """Return the record of one event, with the descriptions of new tags."""
         if self._run.directory.descriptions:
             values = [
                 records.described(self._kind, value, text) if text else value
                 for text, value in zip(self._texts(place), values, strict=True)
             ]
-        return records.summary(values, wall_time, step)
+        return records.summary(values, wall_time, step, numbers, self._times)
 
     def describes(self) -> bool:
         """Return whether the next event includes descriptions."""
@@ -162,19 +169,24 @@ class Entry:
             for tag in tags
         ]
 
-    def write(self, *values: Parts) -> None:
-        """Write a value for each tag of each place."""
+    def write(self, *values: Parts, numbers: Sequence[float] = ()) -> None:
+        """Write a value for each tag of each place; of scalars, the numbers too."""
         made, begin = [], 0
         for place, step in zip(self._places, self._steps(), strict=True):
-            end = begin + len(place[1])
-            record = self.event(place, values[begin:end], self._wall_time, step)
+            its = slice(begin, begin + len(place[1]))
+            record = self.event(place, values[its], self._wall_time, step, numbers[its])
             made.append((place, step, record))
-            begin = end
+            begin = its.stop
         if self._remarks:
             self._run.warned.give(self._remarks)
         for place, step, record in made:
             self._enter(place, step, self._drawn)
             place[0].file.append(record)
+
+    def write_numbers(self, numbers: Sequence[float]) -> None:
+        """Write a number for each tag of each place, as scalars."""
+        tags = [tag for _, its in self._places for tag in its]
+        self.write(*map(scalar_value, tags, numbers), numbers=numbers)
 
     def write_nothing(self) -> None:
         """Give the warnings, without writing."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from annarchy_tb.inputs.clock import MIN_STEP
 from annarchy_tb.inputs.messages import where
-from annarchy_tb.tfevents.templates import EventRecords
 
 NEVER = MIN_STEP - 1  # the last step of a tag without steps
 
@@ -46,19 +45,30 @@ class TagState:
 
 
 class Group:
-    """Tags that are logged together: their states, and the template of their records.
+    """Tags that are logged together.
 
-    There may be fewer states than tags: tags always logged together share one, so that
-    a single lookup finds them all.
+    There are fewer states than tags: tags that were only ever logged together share
+    one, so that a single look places them all.
+
+    Attributes
+    ----------
+    states : list of TagState
+        Their states.
+    single : TagState or None
+        Their state, if they all share it.
+    make : callable
+        What makes their records, as `EventRecords.make`; None before the first one.
     """
 
-    __slots__ = ("records", "states")
-    records: EventRecords | None
+    __slots__ = ("make", "single", "states")
     states: list[TagState]
+    single: TagState | None
+    make: Any
 
     def __init__(self, states: list[TagState]) -> None:
         self.states = states
-        self.records = None
+        self.single = states[0] if len(states) == 1 else None
+        self.make = None
 
 
 class Ledger:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from time import time as now
 from typing import Any, NamedTuple, Protocol, SupportsFloat
 
-from annarchy_tb.inputs.clock import DRAWN, MAX_STEP, MIN_STEP, Clock, whole_step
+from annarchy_tb.inputs.clock import (
+    DRAWN,
+    MAX_STEP,
+    MIN_STEP,
+    Clock,
+    finite_time,
+    whole_step,
+)
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
@@ -13,6 +20,9 @@ from annarchy_tb.run.warned import Warned
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.templates import ScalarRecords
+
+# The simulated time of a call, as it was given, and the real time; None without time=.
+Times = tuple[float, float] | None
 
 
 class Flushable(Protocol):
@@ -84,25 +94,24 @@ class RunState:
 
     def when(
         self, step: SupportsFloat | None, time: SupportsFloat | None
-    ) -> tuple[int | None, float]:
-        """Return the step, None if it is automatic, and the wall time.
+    ) -> tuple[int | None, float, Times]:
+        """Return a step, None if it is to be counted, the wall time, and the times.
+
+        The wall time is the one that TensorBoard draws.
 
         Raises
         ------
         TypeError, ValueError
             If the step is not a whole number, or the time not a finite one.
         """
-        if type(step) is int and MIN_STEP <= step <= MAX_STEP:
-            if time is None:
-                return step, now()
-            if type(time) is float and -DRAWN < time < DRAWN:
-                return step, self.started + time * self.clock.seconds
-        elif step is time is None:
-            return None, now()
-        whole = self.clock.step(time) if step is None else whole_step(step)
         if time is None:
-            return whole, now()
-        return whole, self.clock.wall_time(time, self.started)
+            if step is None or (type(step) is int and MIN_STEP <= step <= MAX_STEP):
+                return step, now(), None
+            return whole_step(step), now(), None
+        if type(time) is not float or not -DRAWN < time < DRAWN:
+            time = finite_time(time)
+        whole = self.clock.step(time) if step is None else whole_step(step)
+        return whole, self.clock.wall_time(time, self.started), (time, now())
 
     def next(
         self,
@@ -110,21 +119,20 @@ class RunState:
         last_time: float,
         step: SupportsFloat | None,
         time: SupportsFloat | None,
-    ) -> tuple[int, float]:
-        """Return the step and wall time of the next point.
+    ) -> tuple[int, float, Times]:
+        """Return step, wall time and times of a point that comes after the last one.
 
         Raises
         ------
         TypeError, ValueError
-            If the step or time does not follow the last one, or for the same reasons as
-            in `when`.
+            If it does not come after it, or as `when` does.
         """
-        whole, wall_time = self.when(step, time)
+        whole, wall_time, times = self.when(step, time)
         drawn = None if time is None else wall_time
         at, problem = follow(last, last_time, whole, drawn)
         if problem is not None:
             raise ValueError(problem)
-        return at, wall_time
+        return at, wall_time, times
 
     def append(self, value: records.Parts) -> None:
         """Write a value about the run itself, not one of the simulation."""

@@ -6,7 +6,7 @@ places. They are recognised by their constant bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,20 @@ from annarchy_tb.tfevents.records import (
     VARINT,
     mask,
 )
-from annarchy_tb.tfevents.schema import METADATA, SCALAR, TENSOR, kind_of_plugin
+from annarchy_tb.tfevents.schema import (
+    DOUBLES,
+    METADATA,
+    REAL_TIME,
+    SCALAR,
+    TENSOR,
+    TIME,
+    kind_of_plugin,
+)
+
+NOWHERE = slice(0, 0)
+
+# The wire types of an event's fields that are not values, in the order of `Layout`.
+WIRES = {1: FIXED64, 2: VARINT, DOUBLES: BYTES, TIME: FIXED64, REAL_TIME: FIXED64}
 
 DTYPES = {1: "<f4", 2: "<f8"}  # TensorFlow's DT_FLOAT and DT_DOUBLE
 
@@ -36,14 +49,15 @@ DTYPES = {1: "<f4", 2: "<f8"}  # TensorFlow's DT_FLOAT and DT_DOUBLE
 class Columns(NamedTuple):
     """Scalars of n events that hold the same K tags.
 
-    ``places`` ``(n,)`` are the numbers of the events within their block, ``steps`` and
-    ``times`` ``(n,)`` their steps and wall times; ``values`` are K arrays ``(n,)`` of
-    float32 or float64.
+    ``places`` ``(n,)`` are the numbers of the events within their block, ``steps``,
+    ``wall_times`` and ``times`` ``(n,)`` their steps, wall times and simulated times,
+    as in `Event`; ``values`` are K arrays ``(n,)`` of float32 or float64.
     """
 
     tags: tuple[str, ...]
     places: NDArray[np.intp]
     steps: NDArray[np.int64]
+    wall_times: NDArray[np.float64]
     times: NDArray[np.float64]
     values: list[NDArray[Any]]
 
@@ -51,19 +65,23 @@ class Columns(NamedTuple):
 class Layout(NamedTuple):
     """Places of the changing bytes within an event of scalars.
 
-    ``time`` and ``step`` are slices, empty if the event has none (they are then 0);
-    ``values`` are the places of the values' first bytes, with their types.
+    ``wall_time``, ``step``, ``doubles``, ``time`` and ``real_time`` are slices, empty
+    if the event has none; ``values`` are the places of the values' first bytes, with
+    their types.
     """
 
     tags: tuple[str, ...]
-    time: slice
-    step: slice
     values: tuple[tuple[int, str], ...]
+    wall_time: slice
+    step: slice
+    doubles: slice
+    time: slice
+    real_time: slice
 
     @property
     def variable(self) -> tuple[Any, ...]:
         """The places that events must share to be decoded together."""
-        return (self.time.start, self.step.start, self.step.stop, self.values)
+        return (self.values, *((part.start, part.stop) for part in self[2:]))
 
 
 class Decoded(NamedTuple):
@@ -121,10 +139,13 @@ class Layouts:
             found = [self._like(rows[row], constant[row], layout) for row in kinds]
             alike = np.array([one is not None for one in found])[group]
             taken = np.flatnonzero(right & alike & _steps_end(rows, layout.step))
-            steps, times = _steps(rows[taken], layout), _times(rows[taken], layout)
+            steps = _steps(rows[taken], layout)
+            drawn = layout.real_time if layout.real_time.stop else layout.wall_time
+            wall_times = _floats(rows[taken], drawn, 0.0)
+            times = _floats(rows[taken], layout.time, np.nan)
             values = [
                 rows[taken, at : at + int(dtype[-1])].view(dtype)[:, 0]
-                for at, dtype in layout.values
+                for at, dtype in _numbers(layout)
             ]
             for number, part in _parts(group[taken]):
                 one = found[number]
@@ -134,6 +155,7 @@ class Layouts:
                         one.tags,
                         places[taken[part]],
                         steps[part],
+                        wall_times[part],
                         times[part],
                         [column[part] for column in values],
                     )
@@ -157,14 +179,12 @@ class Layouts:
 
     def _layout(self, event: bytes) -> Layout | None:
         """Return the layout of an event, if it holds scalars only."""
-        time = step = slice(0, 0)
+        found: dict[int, slice] = {}
         values: list[tuple[str, int, str]] = []
         try:
             for field, wire, start, end in spans(event, 0, len(event)):
-                if (field, wire) == (1, FIXED64) and not time.stop:
-                    time = slice(start, end)
-                elif (field, wire) == (2, VARINT) and not step.stop:
-                    step = slice(start, end)
+                if WIRES.get(field) == wire and field not in found:
+                    found[field] = slice(start, end)
                 elif (field, wire) == (5, BYTES):
                     for inner, kind, begin, stop in spans(event, start, end):
                         if (inner, kind) != (1, BYTES):
@@ -174,9 +194,12 @@ class Layouts:
                     return None
         except ValueError:  # from _scalar, or this is no event
             return None
+        doubles = found.get(DOUBLES, NOWHERE)
+        if not values or doubles.stop - doubles.start not in (0, 8 * len(values)):
+            return None
         tags = tuple(tag for tag, _, _ in values)
         places = tuple((at, dtype) for _, at, dtype in values)
-        return Layout(tags, time, step, places) if values else None
+        return Layout(tags, places, *(found.get(field, NOWHERE) for field in WIRES))
 
     def _scalar(self, event: bytes, at: int, end: int) -> tuple[str, int, str]:
         """Return tag, place and type of a scalar; raise ValueError for other values."""
@@ -218,7 +241,7 @@ def _number(event: bytes, at: int, end: int) -> tuple[int, str]:
 def _places(layout: Layout) -> list[slice]:
     """Return the slices of all changing bytes, from front to back."""
     values = [slice(at, at + int(dtype[-1])) for at, dtype in layout.values]
-    every = [layout.time, layout.step, *values]
+    every = [*layout[2:], *values]
     return sorted((p for p in every if p.stop > p.start), key=lambda p: p.start)
 
 
@@ -291,11 +314,21 @@ def _steps(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.int64]:
     return bits.view(np.int64)
 
 
-def _times(rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.float64]:
-    if not layout.time.stop:
-        return np.zeros(len(rows))
-    times: NDArray[np.float64] = rows[:, layout.time].copy().view("<f8")[:, 0]
-    return times
+def _floats(
+    rows: NDArray[np.uint8], place: slice, missing: float
+) -> NDArray[np.float64]:
+    """Return the doubles at one place, or `missing` where there is none."""
+    if not place.stop:
+        return np.full(len(rows), missing)
+    found: NDArray[np.float64] = rows[:, place].copy().view("<f8")[:, 0]
+    return found
+
+
+def _numbers(layout: Layout) -> Sequence[tuple[int, str]]:
+    """Return the places and types of the values, of their doubles if there are any."""
+    if not layout.doubles.stop:
+        return layout.values
+    return [(at, "<f8") for at in range(layout.doubles.start, layout.doubles.stop, 8)]
 
 
 def _parts(group: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:

@@ -6,14 +6,19 @@ passed over. The field numbers are those of `records`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from annarchy_tb.tfevents.records import BYTES, DOUBLE, FIXED32, FIXED64, VARINT
 from annarchy_tb.tfevents.schema import (
+    DOUBLES,
     METADATA,
+    REAL_TIME,
+    SCALAR,
     TAG,
     TENSOR,
+    TIME,
     kind_of_field,
     kind_of_plugin,
 )
@@ -90,7 +95,8 @@ class Value(NamedTuple):
     """One value of an event.
 
     Its kind is ``""`` where the value does not say it (a tensor without metadata). What
-    it holds is in the field `field` of ``Summary.Value``, as bytes.
+    it holds is in the field `field` of ``Summary.Value``, as bytes; a number may be a
+    float or a double.
     """
 
     tag: str
@@ -100,16 +106,23 @@ class Value(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event: seconds since 1970, the step, and the values."""
+    """An event: when it happened, its step, and its values.
+
+    ``wall_time`` is in seconds since 1970, the real time where TensorBoard's is drawn
+    from the simulated ``time``, which is NaN if there is none.
+    """
 
     wall_time: float
     step: int
     values: list[Value]
+    time: float = math.nan
 
 
 def parse(event: bytes) -> Event:
     """Return what a serialized event holds."""
-    wall_time, step = 0.0, 0
+    wall_time, step, time = 0.0, 0, math.nan
+    real_time: float | None = None
+    doubles = b""
     values: list[Value] = []
     for field, raw in fields(event):
         if field == 1 and isinstance(raw, bytes) and len(raw) == 8:
@@ -120,7 +133,24 @@ def parse(event: bytes) -> Event:
             values += (
                 _value(v) for f, v in fields(raw) if f == 1 and isinstance(v, bytes)
             )
-    return Event(wall_time, step, values)
+        elif field == DOUBLES and isinstance(raw, bytes):
+            doubles = raw
+        elif field == TIME and isinstance(raw, bytes) and len(raw) == 8:
+            time = DOUBLE.unpack(raw)[0]
+        elif field == REAL_TIME and isinstance(raw, bytes) and len(raw) == 8:
+            real_time = DOUBLE.unpack(raw)[0]
+    if doubles and len(doubles) == 8 * sum(v.field == SCALAR.field for v in values):
+        _fill_in(values, doubles)
+    return Event(wall_time if real_time is None else real_time, step, values, time)
+
+
+def _fill_in(values: list[Value], doubles: bytes) -> None:
+    """Replace the numbers of an event by their doubles."""
+    at = 0
+    for number, value in enumerate(values):
+        if value.field == SCALAR.field:
+            values[number] = value._replace(raw=doubles[at : at + 8])
+            at += 8
 
 
 def _value(message: bytes) -> Value:

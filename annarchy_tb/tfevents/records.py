@@ -19,13 +19,13 @@ wall time, step, so that the constant bytes of a tag come first.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
-from annarchy_tb.tfevents.schema import METADATA, TAG, Kind
+from annarchy_tb.tfevents.schema import DOUBLES, METADATA, REAL_TIME, TAG, TIME, Kind
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 
@@ -105,10 +105,40 @@ def file_version(wall_time: float) -> bytes:
     return record(double_field(1, wall_time) + text_field(3, "brain.Event:2"))
 
 
-def summary(values: Iterable[Parts], wall_time: float, step: int = 0) -> bytes:
-    """Return the record of one event with `values`, each made by a ``*_value``."""
-    when = double_field(1, wall_time) + varint_field(2, step)
-    return record(*nested(5, *(part for value in values for part in value)), when)
+def summary(
+    values: Iterable[Parts],
+    wall_time: float,
+    step: int = 0,
+    numbers: Sequence[float] = (),
+    times: tuple[float, float] | None = None,
+) -> bytes:
+    """Return the record of one event with `values`, each made by an ``encode``.
+
+    Parameters
+    ----------
+    values, wall_time, step
+        What TensorBoard reads.
+    numbers
+        The numbers of its values, as doubles.
+    times
+        The simulated time as it was given, and the real time in seconds since 1970.
+    """
+    parts = nested(5, *(part for value in values for part in value))
+    end = double_field(1, wall_time) + varint_field(2, step)
+    if numbers:
+        end = doubles_key(len(numbers)) + _doubles(numbers) + end
+    if times is not None:
+        end += double_field(TIME, times[0]) + double_field(REAL_TIME, times[1])
+    return record(*parts, end)
+
+
+def doubles_key(number: int) -> bytes:
+    """Return the bytes that precede the doubles of so many numbers."""
+    return varint(DOUBLES << 3 | BYTES) + varint(8 * number)
+
+
+def _doubles(numbers: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def value(tag: str, *parts: bytes) -> Parts:

@@ -157,18 +157,23 @@ def rows(
     kind: Kind,
     tag: str,
     decode: Callable[[Value], Iterable[Any]],
-) -> tuple[NDArray[np.int64], list[Any], NDArray[np.float64]]:
-    """Return the steps, the decoded contents and the wall times of a tag's values."""
+) -> tuple[NDArray[np.int64], list[Any], NDArray[np.float64], NDArray[np.float64]]:
+    """Return steps, decoded contents, times and wall times of a tag's values."""
     found = [
-        (event.step, content, event.wall_time)
+        (event.step, content, event.time, event.wall_time)
         for block in blocks
         for _, event in block.others
         for value in event.values
         if value.tag == tag and value.kind == kind.name
         for content in decode(value)
     ]
-    steps, contents, times = zip(*found, strict=True) if found else ((), (), ())
-    return np.array(steps, np.int64), list(contents), np.array(times, np.float64)
+    steps, contents, times, walls = zip(*found, strict=True) if found else ((),) * 4
+    return (
+        np.array(steps, np.int64),
+        list(contents),
+        np.array(times, np.float64),
+        np.array(walls, np.float64),
+    )
 
 
 def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:

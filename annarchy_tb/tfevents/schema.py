@@ -11,6 +11,11 @@ from typing import Literal, NamedTuple
 
 TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kind
 
+# Fields of Event that TensorFlow does not have, and TensorBoard passes over: the
+# doubles of all numbers of the event in their order, the simulated time as it was
+# given, and the real time of the call, in seconds since 1970.
+DOUBLES, TIME, REAL_TIME = 1000, 1001, 1002
+
 
 class Kind(NamedTuple):
     """A kind of data.

@@ -233,7 +233,7 @@ def test_one_number_is_a_scalar(made: SimpleNamespace, logger: Logger) -> None:
         ("add_image", "recorded.v", "add_images takes several"),
         ("add_images", "sheet.v", "add_image takes a single one"),
         ("add_series", "sparse.w", "rows differ in length"),
-        ("add_raster", "sheet.v", "with other numbers than 0 and 1"),
+        ("add_raster", "sheet.v", "with numbers other than 0 and 1"),
         ("add_raster", "sparse.w", r"spikes must be \{rank: \[steps\]\}"),
         ("add_matrix", "sparse.w", r"pass \(proj.w, proj.pre_ranks\), or proj"),
         ("add_matrix", "sparse_weights", r"\(proj.w, proj.pre_ranks\)"),

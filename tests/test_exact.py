@@ -1,0 +1,191 @@
+"""What is read back is what was logged: doubles, steps and times, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import struct
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load, scalars
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from annarchy_tb import Logger, Run
+
+doubles = st.floats(allow_subnormal=True) | st.sampled_from(
+    [
+        0.0,
+        -0.0,
+        5e-324,
+        1e39,
+        -1e308,
+        math.inf,
+        -math.inf,
+        0.1,
+        268435456.0,
+        2.0**60 + 1,
+    ]
+)
+steps = st.integers(-(2**63), 2**63 - 1)
+simulated = st.floats(-1e12, 1e12) | st.sampled_from([-0.0, 5e-324, 1e-300, 1e300])
+
+
+def bits(numbers: Any) -> list[bytes]:
+    """Return numbers as the bytes of doubles."""
+    return [struct.pack("<d", number) for number in numbers]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of steps, times, and 1e39
+@given(
+    st.lists(st.tuples(doubles, steps, st.none() | simulated), min_size=1, max_size=40)
+)
+def test_numbers_steps_and_times_come_back_in_their_bits(said: list[Any]) -> None:
+    """By add_scalar, add_scalars and log alike."""
+    with tempfile.TemporaryDirectory() as directory:
+        before = time.time()
+        with Logger(directory, "run") as logger:
+            for value, step, when in said:
+                logger.add_scalar("one", value, step, time=when)
+                logger.add_scalars("plot", {"curve": value}, step, time=when)
+                logger.log({"a": value, "b": -value}, step, time=when)
+            last = logger.last.read()
+        run = Run(logger.run_dir)
+        values = [value for value, *_ in said]
+        times = [math.nan if when is None else when for *_, when in said]
+        for sign, points in (
+            (1, run.scalars("one")),
+            (1, run.curves("plot")["curve"]),
+            (1, run.scalars("a")),
+            (-1, run.scalars("b")),
+        ):
+            assert bits(points.values) == bits(
+                value if sign > 0 else -value for value in values
+            )
+            assert points.steps.tolist() == [step for _, step, _ in said]
+            assert bits(points.times) == bits(times)
+            assert (points.wall_times >= before).all()
+            assert (points.wall_times <= time.time()).all()
+        assert bits([last["one"], last["plot"]["curve"]]) == bits(values[-1:] * 2)
+
+
+def test_a_drift_of_a_large_energy_is_read_back(logger: Logger) -> None:
+    """TensorBoard shows single precision, in which it is a flat line."""
+    energies = [-4.86e6 + step * 1e-3 for step in range(100)]
+    for step, energy in enumerate(energies):
+        logger.add_scalar("Energy (eV)", energy, step)
+    assert Run(logger.run_dir).scalars("Energy (eV)").values.tolist() == energies
+    assert len({value for _, value in scalars(logger.run_dir, "Energy (eV)")}) == 1
+
+
+def test_what_is_beyond_single_precision_is_read_back(logger: Logger) -> None:
+    """It is shown as infinity, and is not."""
+    with pytest.warns(UserWarning, match="beyond single precision"):
+        logger.add_scalar("a", 1e39)
+    logger.add_metrics({"m": 1 / 3})
+    with logger.window("w") as window:
+        window.add(1)
+        window.add(2, weight=2)
+    assert logger.last.read() == {"a": 1e39, "m": 1 / 3, "w": 5 / 3}
+    assert scalars(logger.run_dir, "a") == [(0, math.inf)]
+
+
+def test_tensorboard_passes_over_what_it_does_not_know(logger: Logger) -> None:
+    """Its accumulator has the same points, with and without times."""
+    for step in range(50):
+        logger.add_scalar("plain", step / 3, step)
+        logger.add_scalar("timed", step / 3, step, time=step * 0.1)
+        logger.log({"x": step / 7, "y": -step / 7}, step, time=step * 0.1)
+    accumulator = EventAccumulator(str(logger.run_dir), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    for tag, sign, part in (("plain", 1, 3), ("timed", 1, 3), ("y", -1, 7)):
+        found = [(e.step, e.value) for e in accumulator.Scalars(tag)]
+        wanted = [(s, float(np.float32(sign * s / part))) for s in range(50)]
+        assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("method", "data"),
+    [
+        ("add_image", [[0.5]]),
+        ("add_histogram", [1.0, 2.0]),
+        ("add_text", "text"),
+        ("add_audio", [0.5]),
+        ("add_matrix", [[0.5]]),
+    ],
+)
+def test_every_kind_has_its_times(method: str, data: Any, logger: Logger) -> None:
+    """The simulated time as it was given, and the real one."""
+    before = time.time()
+    getattr(logger, method)("tag", data, 0, time=np.float32(2.5))
+    getattr(logger, method)("tag", data, 1)
+    found = Run(logger.run_dir).data("tag")
+    np.testing.assert_equal(found.times, [2.5, np.nan])
+    assert ((found.wall_times >= before) & (found.wall_times <= time.time())).all()
+    begun = logger._run.started
+    assert load(logger.run_dir)[0].time == begun + 0.0025  # what TensorBoard draws
+
+
+# -- one rule for every call -----------------------------------------------------------
+
+REFUSED = [np.complex128(1 + 2j), np.array("3.5"), "3.5", b"3", None, [1.0, 2.0], 1j]
+
+
+@pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)
+def test_what_the_first_call_refuses_the_second_refuses(
+    value: Any, logger: Logger
+) -> None:
+    """Known tags take exactly what new ones take, without a warning."""
+    for method, known in (
+        (lambda v: logger.add_scalar("a", v), 1),
+        (lambda v: logger.add_scalars("b", {"x": v}), 1),
+        (lambda v: logger.log({"c": v, "d": 1.0}), 1),
+    ):
+        for _ in range(2):
+            with pytest.raises(TypeError, match="value must be one number"):
+                method(value)
+            method(known)
+
+
+class Odd:
+    """Something that has a float, and nothing else."""
+
+    def __float__(self) -> float:
+        return 2.5
+
+
+TAKEN = [
+    *(True, 3, np.float32(0.1), np.float16(0.1), np.int8(-3), np.uint64(2**63)),
+    *(np.bool_(True), np.array(0.1), np.array([0.1]), np.longdouble(0.5), Odd()),
+    *(np.ma.masked, np.ma.array(1.5), np.float64("nan")),
+]
+
+
+@pytest.mark.parametrize("value", TAKEN, ids=lambda value: type(value).__name__)
+def test_what_the_first_call_takes_the_second_takes(value: Any, logger: Logger) -> None:
+    """The same number, whichever way it goes, and without a warning."""
+    for _ in range(3):
+        logger.add_scalar("a", value)
+        logger.add_scalars("b", {"x": value})
+        logger.log({"c": value, "d": 1.0})
+    run = Run(logger.run_dir)
+    for points in (run.scalars("a"), run.curves("b")["x"], run.scalars("c")):
+        assert len(set(bits(points.values))) == 1
+        assert len(points.values) == 3
+
+
+def test_files_without_doubles_read_as_before(tmp_path: Path) -> None:
+    """Those of earlier versions and of other writers, in single precision."""
+    from annarchy_tb import SummaryWriter
+
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_scalar("a", 0.1, 3, walltime=5.0)
+    steps, values, times, wall_times = Run(tmp_path / "run").scalars("a")
+    assert (steps.tolist(), values.tolist()) == ([3], [float(np.float32(0.1))])
+    assert np.isnan(times).all()
+    assert wall_times.tolist() == [5.0]
