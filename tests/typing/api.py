@@ -1,24 +1,29 @@
-"""The types that a user sees, held by mypy and pyright: ``make types``."""
+"""The types of the public API, as users' editors and type checkers see them.
+
+Nothing here runs: ``make types`` checks it with mypy and pyright. Lines that must be
+errors have ``# type: ignore``, which is itself an error where it is not needed.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import statistics
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from typing_extensions import assert_type
 
-if sys.version_info >= (3, 11):
-    from typing import assert_type
-else:
-    from typing_extensions import assert_type
-
+import annarchy_tb
 from annarchy_tb import Logger, Run, SummaryWriter, figure_style, find_runs
+from annarchy_tb.hooks import annarchy, ase, brian2, mesa, nengo, openmm, simpy
 from annarchy_tb.reading import (
     Damage,
     Histograms,
@@ -32,98 +37,478 @@ from annarchy_tb.reading import (
 from annarchy_tb.sweep import Result, logged, sweep
 from annarchy_tb.windows import Window
 
+# A method that returns nothing; one that returns a value does not match.
+Nothing = Callable[..., None]
 
-def writing(logdir: Path, rates: npt.NDArray[np.float32]) -> None:
-    """Steps, times and values come from NumPy as well as from Python."""
-    step, time = np.int64(3), np.float32(2.5)
-    with Logger(logdir, "run", dt=0.1, time_unit="ms") as logger:
+
+def the_package() -> None:
+    """Its names are typed."""
+    assert_type(annarchy_tb.__version__, str)
+    assert_type(annarchy_tb.Logger("runs"), Logger)
+    assert_type(annarchy_tb.Run("runs/run"), Run)
+    assert_type(annarchy_tb.find_runs(), Runs)
+    assert_type(annarchy_tb.SummaryWriter(), SummaryWriter)
+
+
+# -- the Logger ------------------------------------------------------------------------
+
+
+def a_logger_is_made() -> None:
+    """The directory is a str or a path."""
+    assert_type(Logger(), Logger)
+    Logger("runs", "run")
+    Logger(Path("runs"), "run", resume=True, dt=0.1, time_unit="us")
+    Logger(dt=np.float64(0.1))
+    Logger(dt=1)
+    Logger(3)  # type: ignore[arg-type]
+    with Logger() as logger:
         assert_type(logger, Logger)
-        assert_type(logger.add_scalar("a", np.float32(1), step, time=time), None)
-        logger.add_scalar("a", Decimal("0.5"), 5)
-        logger.add_scalar("a", rates.mean())
-        logger.add_scalars("b", {"x": 1, "y": np.float64(2)}, np.int32(3))
-        logger.log({"c": 1, "d": True}, step, time=3)
-        logger.add_series("e", [1.0, 2.0], [0, 1])
-        logger.add_series(["f", "g"], rates, times=np.arange(3))
-        logger.add_histogram("h", [[0.1, 0.2], [0.3]], step)
-        logger.add_image("i", rates, step, equalize=True)
-        logger.add_image("i", [[0.0, 1.0]])
-        logger.add_images("j", rates, step, True, equalize_per_image=True)
-        logger.add_raster("k", {0: [1, 2]}, step, start=0.0, duration=5, bins=10)
-        logger.add_matrix("l", ([[0.1]], [[0]]), step)
-        logger.add_audio("m", rates, step, 8000)
-        logger.add_text("n", "text", step)
-        logger.describe("n", "text")
-        logger.add_parameters({"tau": 10.0}, {"loss": np.float32(1)}, group="g")
-        logger.add_metrics({"loss": 1})
-        logger.save_checkpoint({"state": 1}, step, keep=3)
-        assert_type(logger.path("net.npz"), Path)
-        assert_type(logger.run_dir, Path)
-        assert_type(logger.closed, bool)
-        assert_type(logger.time_unit, str)
-        assert_type(logger.last, Last)
-        assert_type(logger.writer, SummaryWriter)
-        block: AbstractContextManager[None] = logger.figures("o", step)
-        assert block
-        with logger.window("p", every=3, reduce="max") as window:
-            assert_type(window, Window)
-            window.add(np.float32(1), weight=np.int64(2), step=step, time=time)
-        for trial in logger.track(range(3), show="a"):
-            assert_type(trial, int)
-        bar = logger.track(["x"], visible=False)
-        bar.set_description("a bar of tqdm")
 
 
-def figures() -> None:
-    """The style is a context of matplotlib."""
-    assert_type(figure_style(), AbstractContextManager[None])
+def attributes_of_the_logger(logger: Logger) -> None:
+    """The Logger's attributes are typed and read-only."""
+    assert_type(logger.run_dir, Path)
+    assert_type(logger.closed, bool)
+    assert_type(logger.time_unit, str)
+    assert_type(logger.writer, SummaryWriter)
+    assert_type(logger.last, Last)
+    assert_type(list(logger.last), list[str])
+    assert_type(len(logger.last), int)
+    rate: float = logger.last["Rate"]
+    curves: dict[str, float] = logger.last["Error"]
+    print(rate, curves)
+    logger.run_dir = Path("elsewhere")  # type: ignore[misc]
 
 
-def reading(path: Path) -> None:
-    """Results have named fields."""
-    run = Run(path)
+def methods_of_the_logger_that_return_nothing(logger: Logger) -> list[Nothing]:
+    """All methods that log, and those that end a run."""
+    return [
+        logger.add_scalar,
+        logger.add_scalars,
+        logger.log,
+        logger.add_series,
+        logger.add_histogram,
+        logger.add_image,
+        logger.add_images,
+        logger.add_figure,
+        logger.add_open_figures,
+        logger.add_raster,
+        logger.add_matrix,
+        logger.add_audio,
+        logger.add_text,
+        logger.describe,
+        logger.add_parameters,
+        logger.add_metrics,
+        logger.save_checkpoint,
+        logger.flush,
+        logger.close,
+    ]
+
+
+def steps_and_times(logger: Logger, figure: Figure) -> None:
+    """A step is any whole number and a time any number, NumPy's included."""
+    logger.add_scalar("a", 0.5, 3)
+    logger.add_scalar("a", 0.5, 3.0)
+    logger.add_scalar("a", 0.5, step=np.float64(3))
+    logger.add_scalar("a", 0.5, step=None, time=None)
+    logger.add_scalar("a", 0.5, time=12)
+    logger.add_scalar("a", 0.5, time=np.float64(12.5))
+    logger.add_scalar("a", 0.5, "3")  # type: ignore[arg-type]
+    logger.add_scalar("a", 0.5, [3])  # type: ignore[arg-type]
+    logger.add_scalar("a", 0.5, time="3")  # type: ignore[arg-type]
+    step, time = np.int64(3), np.float32(12.5)
+    logger.add_scalar("a", 0.5, step)
+    logger.add_scalar("a", 0.5, np.uint8(3))
+    logger.add_scalar("a", 0.5, np.float32(3))
+    logger.add_scalar("a", 0.5, time=step)
+    logger.add_scalar("a", 0.5, time=time)
+    logger.add_scalars("b", {"x": 1}, step, time=time)
+    logger.log({"c": 1}, step, time=time)
+    logger.add_histogram("d", [1], step, time=time)
+    logger.add_image("e", [[1]], step, time=time)
+    logger.add_images("f", [[[1]]], step, time=time)
+    logger.add_figure("g", figure, step, time=time)
+    logger.add_open_figures("h", step, time=time)
+    logger.figures("i", step, time=time)
+    logger.add_raster("j", {0: [1]}, step, time=time)
+    logger.add_matrix("k", [[1]], step, time=time)
+    logger.add_audio("l", [0.0], step, time=time)
+    logger.add_text("m", "text", step, time=time)
+    logger.save_checkpoint({}, step)
+    logger.window("n").add(1, 1, step, time)
+
+
+def numbers(logger: Logger, array: NDArray[np.float32]) -> None:
+    """A value is anything that ``float()`` takes, except text."""
+    logger.add_scalar("a", 1)
+    logger.add_scalar("a", True)
+    logger.add_scalar("a", np.float32(0.5))
+    logger.add_scalar("a", np.int64(5))
+    logger.add_scalar("a", np.bool_(True))
+    logger.add_scalar("a", array.mean())
+    logger.add_scalar("a", array[0])
+    logger.add_scalar("a", np.array([0.5]))
+    logger.add_scalar("a", Decimal("0.5"))
+    logger.add_scalar("a", "0.5")  # type: ignore[arg-type]
+    logger.add_scalar("a", [0.5, 0.6])  # type: ignore[arg-type]
+    logger.add_scalar(1, 0.5)  # type: ignore[arg-type]
+    plain: dict[str, float] = {"train": 0.5, "test": 0.25}
+    own: dict[str, np.float32] = {"train": np.float32(0.5)}
+    logger.add_scalars("b", plain)
+    logger.add_scalars("b", own)
+    logger.add_scalars("b", {"train": 1, "test": np.float32(0.5)})
+    logger.add_scalars("b", 0.5)  # type: ignore[arg-type]
+    logger.log(plain)
+    logger.log(own, 3)
+    logger.log({"a": "text"})  # type: ignore[dict-item]
+
+
+def recordings(logger: Logger, array: NDArray[np.float32]) -> None:
+    """Values, steps and times are lists or arrays, several tags a list or a tuple."""
+    logger.add_series("a", array)
+    logger.add_series("a", [0.5, 0.25], [0, 1])
+    logger.add_series("a", (1, 2), range(2), times=np.arange(2) * 0.1)
+    logger.add_series(["a", "b"], [[0.5, 1.0], [0.25, 2.0]], times=[0.1, 0.2])
+    logger.add_series(("a", "b"), array)
+    logger.add_series(1, array)  # type: ignore[arg-type]
+
+
+def distributions(logger: Logger, weights: list[list[float]]) -> None:
+    """A histogram takes anything that holds numbers, ragged lists included."""
+    logger.add_histogram("a", np.zeros((3, 4)))
+    logger.add_histogram("a", weights)
+    logger.add_histogram("a", {0: [1.0, 2.0], 1: [3.0]})
+    logger.add_histogram("a", 0.5)
+
+
+def windows(logger: Logger, batch: NDArray[np.float32]) -> None:
+    """A window takes numbers or dicts, and reduces them by name or by function."""
+    assert_type(logger.window("a"), Window)
+    logger.window("a", 10, "max")
+    logger.window(["a", "b"], every=10, reduce="last")
+    logger.window(("a", "b"), None)
+    logger.window("a", reduce=statistics.median)
+    logger.window("a", reduce=np.median)
+    logger.window("a", reduce=max)
+    logger.window("a", reduce=lambda values: values[-1] - values[0])
+    logger.window("a", reduce="median")  # type: ignore[arg-type]
+    with logger.window("a") as window:
+        assert_type(window, Window)
+        window.add(0.5)
+        window.add(np.float32(0.5), weight=32, step=3, time=12.5)
+        window.add({"a": 0.5, "b": np.float32(0.25)}, 2.0)
+        window.add(0.5, weight=np.int64(32))
+        window.add(0.5, weight=batch.sum())
+        window.add("0.5")  # type: ignore[arg-type]
+        assert_type(len(window), int)
+    returned: list[Nothing] = [window.add, window.flush]
+    print(returned)
+
+
+def progress(logger: Logger, trials: Iterator[tuple[int, str]]) -> None:
+    """The loop variable keeps its type, and the bar has tqdm's methods."""
+    for trial in logger.track(range(100)):
+        assert_type(trial, int)
+    for number, name in logger.track(trials, show=["Rate", "Error"], visible=False):
+        assert_type(number, int)
+        assert_type(name, str)
+    bar = logger.track([1.0, 2.0], show="Rate")
+    bar.set_description("Trials")
+    bar.set_postfix(rate=5.0)
+    bar.write("a line above the bar")
+    bar.update(1)
+    bar.close()
+    print(bar.n)
+    bar.no_such_method()  # type: ignore[attr-defined]
+    logger.track(3)  # type: ignore[arg-type]
+
+
+def pictures(logger: Logger, array: NDArray[np.float32]) -> None:
+    """An image is an array or nested lists; a figure is matplotlib's."""
+    logger.add_image("a", array)
+    logger.add_image("a", [[0.0, 0.5], [1.0, 0.0]], 3, True)
+    logger.add_image("a", np.zeros((3, 3), bool), equalize=True)
+    logger.add_images("a", np.zeros((9, 3, 3, 3), np.uint8), equalize_per_image=True)
+    logger.add_images("a", [[[0.0, 0.5], [1.0, 0.0]]])
+    figure, axes = plt.subplots()
+    axes.plot([1, 2, 3])
+    logger.add_figure("a", figure)
+    logger.add_figure("a", plt.gcf(), 3, False, time=12.5)
+    logger.add_figure("a", axes)  # type: ignore[arg-type]
+    with logger.figures("a", 3, time=12.5):
+        plt.plot([1, 2, 3])
+    with logger.figures("a") as nothing:
+        assert_type(nothing, None)
+    block: AbstractContextManager[None] = logger.figures("a")
+    print(block)
+
+
+def spikes_and_weights(
+    logger: Logger, spikes: dict[int, list[int]], times: NDArray[np.float64]
+) -> None:
+    """Data comes as simulators give it."""
+    logger.add_raster("a", spikes, start=1000, duration=500.0, bins=100)
+    logger.add_raster("a", (times, np.zeros(3, int)), duration=times[-1])
+    logger.add_raster("a", np.zeros((1000, 10), bool))
+    logger.add_raster("a", spikes, bins=1.5)  # type: ignore[arg-type]
+    logger.add_matrix("a", np.zeros((3, 4)))
+    logger.add_matrix("a", ([[0.1, 0.2], [0.3]], [[0, 1], [1]]))
+    logger.add_matrix("a", ([0, 1], [1, 0], 0.5))
+
+
+def sounds(logger: Logger, array: NDArray[np.float32]) -> None:
+    """A sound is an array or a list, and its rate a whole number."""
+    logger.add_audio("a", array)
+    logger.add_audio("a", [0.0, 0.5, -0.5], 3, 8000)
+    logger.add_audio("a", np.zeros((100, 2), np.int16), rate=22050)
+    logger.add_audio("a", array, rate=0.5)  # type: ignore[arg-type]
+
+
+def words_and_parameters(logger: Logger) -> None:
+    """Parameters are anything, metrics are numbers."""
+    logger.add_text("a", "# Head", 3)
+    logger.add_text("a", 3)  # type: ignore[arg-type]
+    logger.describe("a", "in Hz")
+    logger.add_parameters(
+        {"tau": 10.0, "rule": "oja", "layers": [3, 4], "sub": {"x": 1}}
+    )
+    logger.add_parameters({"tau": np.float32(10)}, {"Result": np.float32(0.5)})
+    logger.add_parameters({"tau": 10.0}, group="seeds")
+    logger.add_parameters([10.0])  # type: ignore[arg-type]
+    logger.add_metrics({"Result": np.float32(0.5), "Errors": 3})
+    logger.add_metrics({"Result": "good"})  # type: ignore[dict-item]
+
+
+def files_and_checkpoints(logger: Logger) -> None:
+    """A path is given as str or Path; a checkpoint is any object."""
+    assert_type(logger.path("net.npz"), Path)
+    assert_type(logger.path(Path("weights") / "net.npz"), Path)
+    logger.save_checkpoint({"weights": np.zeros(3)}, 3, keep=5)
+    logger.save_checkpoint((1, 2), step=3)
+    logger.save_checkpoint({}, "3")  # type: ignore[arg-type]
+    state, step = logger.load_checkpoint()
+    weights, first = logger.load_checkpoint(default=(0.0, 0))
+    print(state, step, weights, first)
+
+
+# -- tensorboardX's writer -------------------------------------------------------------
+
+
+def a_summary_writer() -> None:
+    """It takes tensorboardX's arguments."""
+    assert_type(SummaryWriter(), SummaryWriter)
+    SummaryWriter("runs/run", comment="second", purge_step=5, write_to_disk=False)
+    SummaryWriter(Path("runs"))
+    SummaryWriter(log_dir=Path("runs"))
+    SummaryWriter(3)  # type: ignore[arg-type]
+    with SummaryWriter() as writer:
+        assert_type(writer, SummaryWriter)
+    writer = SummaryWriter()
+    image = np.zeros((3, 8, 8), np.uint8)
+    writer.add_scalar("a", 0.5, 3, walltime=1.0)
+    writer.add_scalar("a", np.float32(0.5), global_step=3)
+    writer.add_scalars("b", {"x": 1.0, "y": np.float32(2)}, 3)
+    writer.add_histogram("c", np.zeros(9), 3, bins="auto")
+    writer.add_image("d", image, 3, dataformats="CHW")
+    writer.add_images("e", image[None], 3)
+    writer.add_figure("f", plt.figure(), 3, close=True)
+    writer.add_text("g", "text", 3)
+    writer.add_audio("h", np.zeros(9), 3, sample_rate=8000)
+    writer.add_pr_curve("i", np.ones(9), np.ones(9), 3)
+    writer.add_mesh("j", np.zeros((1, 3, 3)))
+    writer.add_embedding(np.zeros((9, 3)), metadata=list("abcdefghi"))
+    writer.add_custom_scalars({"a": {"b": ["Multiline", ["x", "y"]]}})
+    writer.add_hparams({"tau": 10.0, "rule": "oja"}, {"Result": 0.5}, name="one")
+
+
+def methods_of_the_writer_that_return_nothing(writer: SummaryWriter) -> list[Nothing]:
+    """All methods that log, and those that end it."""
+    return [
+        writer.add_scalar,
+        writer.add_scalars,
+        writer.add_hparams,
+        writer.add_histogram,
+        writer.add_image,
+        writer.add_images,
+        writer.add_figure,
+        writer.add_text,
+        writer.add_audio,
+        writer.add_custom_scalars,
+        writer.export_scalars_to_json,
+        writer.flush,
+        writer.close,
+    ]
+
+
+# -- figures ---------------------------------------------------------------------------
+
+
+def figures_in_the_style() -> Figure:
+    """A function may return from inside the ``with`` block."""
+    with figure_style() as nothing:
+        assert_type(nothing, None)
+        return plt.figure()
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+def attributes_of_a_run() -> None:
+    """A run is opened by str or path, and its attributes are typed."""
+    run = Run("runs/run")
+    assert_type(Run(Path("runs") / "run"), Run)
     assert_type(run.path, Path)
-    assert_type(run.info, dict[str, Any])
     assert_type(run.status, str)
+    assert_type(run.info, dict[str, Any])
+    assert_type(run.params, dict[str, Any])
+    assert_type(run.metrics, dict[str, Any])
     assert_type(run.started, datetime | None)
     assert_type(run.duration, timedelta | None)
+    Run(3)  # type: ignore[arg-type]
+
+
+def data_of_a_run(run: Run) -> None:
+    """Data comes back as arrays, lists and str, by attribute and by unpacking."""
     assert_type(run.tags(), dict[str, str])
     assert_type(run.scalars("a"), Scalars)
-    assert_type(run.scalars("a").steps, npt.NDArray[np.int64])
-    assert_type(run.scalars("a").values, npt.NDArray[np.float64])
+    steps, values, times = run.scalars("a")
+    assert_type(steps, NDArray[np.int64])
+    assert_type(values, NDArray[np.float64])
+    assert_type(times, NDArray[np.float64])
+    assert_type(run.scalars("a").values, NDArray[np.float64])
+    assert_type(run.all_scalars(), dict[str, Scalars])
     assert_type(run.all_scalars("a", "b"), dict[str, Scalars])
-    assert_type(run.curves("b"), dict[str, Scalars])
-    assert_type(run.images("i"), Images)
-    assert_type(run.histograms("h"), Histograms)
-    assert_type(run.text("n"), Texts)
-    assert_type(run.audio("m"), Sounds)
+    assert_type(run.curves("a"), dict[str, Scalars])
+    assert_type(run.images("a"), Images)
+    assert_type(run.images("a").steps, NDArray[np.int64])
+    assert_type(run.images("a").images, list[NDArray[Any]])
+    assert_type(run.histograms("a"), Histograms)
+    assert_type(run.histograms("a").histograms, list[NDArray[np.float64]])
+    assert_type(run.histograms("a").times, NDArray[np.float64])
+    assert_type(run.text("a"), Texts)
+    assert_type(run.text("a").texts, list[str])
+    assert_type(run.audio("a"), Sounds)
+    assert_type(run.audio("a").sounds, list[NDArray[Any]])
+    assert_type(run.audio("a").rates, list[int])
+    assert_type(run.data("a"), Any)
+    assert_type(list(run.points()), list[tuple[str, str, Scalars]])
     assert_type(run.damage(), list[Damage])
-    runs = find_runs(path, status="finished", params={"tau": 10.0})
+    path, offset, reason = run.damage()[0]
+    assert_type(path, Path)
+    assert_type(offset, int)
+    assert_type(reason, str)
+    run.scalars(3)  # type: ignore[arg-type]
+
+
+def tables(run: Run, runs: Runs) -> None:
+    """Tables are pandas DataFrames, and type-check without pandas."""
+    run.to_pandas().head()
+    run.scalars("a").to_pandas().head()
+    runs.to_pandas().head()
+
+
+def all_runs() -> None:
+    """All runs are a list of runs, and so is a slice of it."""
+    runs = find_runs()
     assert_type(runs, Runs)
+    assert_type(find_runs(Path("runs"), status="finished"), Runs)
+    find_runs("runs", status={"failed", "killed"}, params={"tau": 10.0})
+    find_runs("runs", status=["failed"])
+    find_runs("runs", "finished")  # type: ignore[call-arg]
+    for run in runs:
+        assert_type(run, Run)
     assert_type(runs[0], Run)
     assert_type(runs[:2], Runs)
+    assert_type(runs.logdir, Path)
+    assert_type(len(runs), int)
 
 
-def objective(params: dict[str, Any], logger: Logger) -> float:
-    """Be what a sweep calls."""
+# -- sweeps ----------------------------------------------------------------------------
+
+
+def loss(params: dict[str, Any], logger: Logger) -> float:
+    """Return the loss alone."""
+    logger.add_scalar("x", params["x"])
     return float(params["x"])
 
 
-def sweeping() -> None:
-    """A sweep returns its best parameters."""
-    result = sweep(objective, {"x": 1}, 10)
-    assert_type(result, Result)
-    assert_type(result.params, dict[str, Any] | None)
-    assert_type(result.loss, float)
-    assert_type(result.runs, Runs)
-    outcome: Mapping[str, Any] = logged(objective)({"x": 1})
-    assert outcome
+def numpys(params: dict[str, Any], logger: Logger) -> np.float32:
+    """Return the loss as a number of NumPy."""
+    return np.float32(loss(params, logger))
 
 
-def dropping_in(logdir: str) -> None:
-    """The SummaryWriter has tensorboardX's methods."""
-    with SummaryWriter(logdir) as writer:
-        assert_type(writer, SummaryWriter)
-        writer.add_scalar("a", 1.0, 0)
-        assert_type(writer.add_scalars("b", {"x": 1.0}, 0), None)
-        assert_type(writer.add_hparams({"x": 1}, {"loss": 1.0}), None)
+def metrics(params: dict[str, Any], logger: Logger) -> dict[str, float]:
+    """Return the loss with other results."""
+    return {"loss": loss(params, logger), "twice": 2.0}
+
+
+def text(params: dict[str, Any], logger: Logger) -> str:
+    """Return something that is no loss."""
+    return str(params["x"])
+
+
+def sweeps(space: dict[str, Any]) -> None:
+    """An objective returns a number or a dict of numbers; a result has three parts."""
+    assert_type(sweep(loss, space), Result)
+    sweep(numpys, space, 100, "runs/sweep")
+    with ThreadPoolExecutor(2) as pool:
+        found = sweep(
+            metrics,
+            space,
+            max_evals=100,
+            logdir=Path("runs"),
+            executor=pool,
+            workers=2,
+            repeats=3,
+            retries=0,
+            seed=1,
+            progress=False,
+        )
+    params, least, runs = found
+    assert_type(params, dict[str, Any] | None)
+    assert_type(least, float)
+    assert_type(runs, Runs)
+    assert_type(found.params, dict[str, Any] | None)
+    assert_type(found.loss, float)
+    assert_type(found.runs, Runs)
+    sweep(text, space)  # type: ignore[arg-type]
+
+
+def objectives_of_hyperopt() -> None:
+    """A logged objective takes parameters and returns hyperopt's dict."""
+    objective = logged(metrics, Path("runs"))
+    assert_type(objective({"x": 1.0}), dict[str, Any])
+    logged(text)  # type: ignore[arg-type]
+
+
+# -- hooks -----------------------------------------------------------------------------
+
+
+def hooks(logger: Logger, simulator: Any, sources: dict[str, Any]) -> None:
+    """Sources are callables, or names and pairs where the simulator has them."""
+    rate: Callable[[], float] = simulator.rate
+    annarchy.sample(logger, simulator, {"Rate": rate}, every=10.0)
+    annarchy.sample(logger, None, {"Rate": lambda: 0.5, "w": (simulator, "w")})
+    assert_type(annarchy.experiments(8), list[str])
+    assert_type(annarchy.experiments(8, Path("runs"), "name"), list[str])
+    ase.sample(logger, simulator, {"Energy": rate}, every=10)
+    brian2.sample(logger, {"v": (simulator, "v")}, every=simulator.every)
+    mesa.sample(logger, simulator)
+    mesa.sample(logger, simulator, {"Wealth": "Wealth", "Gini": lambda model: model.g})
+    nengo.sample(logger, sources, every=0.01, synapse=0.1)
+    nengo.log_probes(logger, simulator, {"Spikes": simulator.probe})
+    assert_type(
+        openmm.sample(
+            logger, {"E": "potentialEnergy", "x": lambda state: state.x}, 100
+        ),
+        openmm.Reporter,
+    )
+    simpy.sample(logger, simulator, {"Queue": lambda: 3}, every=1.0)
+    annarchy.sample(logger, {"Rate": rate})  # type: ignore[call-arg]
+    returned: list[Nothing] = [
+        annarchy.sample,
+        ase.sample,
+        mesa.sample,
+        nengo.log_probes,
+    ]
+    print(returned)
