@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from time import time as now
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb import progress, windows
 from annarchy_tb.inputs.clock import Clock, whole_step
@@ -37,6 +37,8 @@ from annarchy_tb.tfevents.names import harmless
 from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from annarchy_tb.reading.last import Last
     from annarchy_tb.run.info_file import InfoFile
     from annarchy_tb.writer import SummaryWriter
@@ -126,7 +128,7 @@ class Logger:
         experiment: str | None = None,
         *,
         resume: bool = False,
-        dt: float | None = None,
+        dt: SupportsFloat | None = None,
         time_unit: str = "ms",
     ) -> None:
         # Slow to import, and not needed before there is a run.
@@ -281,7 +283,7 @@ class Logger:
         return path
 
     def save_checkpoint(
-        self, state: object, step: SupportsFloat, *, keep: int = 2
+        self, state: object, step: SupportsFloat, *, keep: SupportsIndex = 2
     ) -> None:
         """Save the state of the simulation, to resume from if the run is interrupted.
 
@@ -318,13 +320,13 @@ class Logger:
                 "save_checkpoint: only the process that made the Logger may save it"
             )
         with naming("save_checkpoint", None):
-            whole, keep = whole_step(step), as_count("keep", keep)
+            whole, number = whole_step(step), as_count("keep", keep)
         self._run.directory.flush()
         info, files = self._info.read(), checkpoints.sizes(self.run_dir)
         checkpoint = checkpoints.Checkpoint(
             whole, files, info.params, info.metrics or {}
         )
-        checkpoints.save(self.run_dir, checkpoint, state, keep)
+        checkpoints.save(self.run_dir, checkpoint, state, number)
         self._info.update(checkpoint=whole)
 
     def load_checkpoint(self, default: Any = None) -> Any:
@@ -379,7 +381,7 @@ class Logger:
         """
         self._close(None)
 
-    def __enter__(self) -> Logger:
+    def __enter__(self) -> Self:
         self._run.check_open()
         return self
 

@@ -245,3 +245,39 @@ def test_every_kind_can_be_described(method: str, logger: Logger) -> None:
     first, second = points(logger.run_dir, "tag")
     assert first.proto.metadata.summary_description == "in mV"
     assert [first.step, second.step] == [0, 1]
+
+
+def test_tags_that_are_logged_together_are_named_and_warned_of(logger: Logger) -> None:
+    """Each group of tags once, and not once a run."""
+    for tags in ("ab", "cd"):
+        logger.log(dict.fromkeys(tags, 1.0), 5)
+        with pytest.warns(UserWarning, match=rf"log\('{', '.join(tags)}'\): step 3 "):
+            logger.log(dict.fromkeys(tags, 1.0), 3)
+
+
+def test_figures_stay_open_if_a_warning_refuses_them(logger: Logger) -> None:
+    """None of them is drawn, logged or closed."""
+    logger.add_image("g/2", [[1.0]], 5)
+    logger.add_image("one", [[1.0]], 5)
+    before = len(load(logger.run_dir))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            plt.figure()
+        with pytest.raises(UserWarning, match=r"add_open_figures\('g/2'\): step 3"):
+            logger.add_open_figures("g", 3)
+        with pytest.raises(UserWarning, match=r"add_figure\('one'\): step 3"):
+            logger.add_figure("one", plt.gcf(), 3)
+    assert len(plt.get_fignums()) == 2
+    assert len(load(logger.run_dir)) == before
+    plt.close("all")
+
+
+def test_a_described_series_beyond_single_precision_warns_as_others_do(
+    logger: Logger,
+) -> None:
+    """NumPy's own warning stays inside."""
+    logger.describe("s", "in mV")
+    with pytest.warns(UserWarning, match="beyond single precision") as caught:
+        logger.add_series("s", [1e39, 2.0])
+    assert len(caught) == 1

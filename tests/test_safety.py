@@ -598,3 +598,22 @@ def test_no_directory_looks_like_an_event_file(logdir: Path, name: str) -> None:
     made = [path.name for path in (logdir / "run").iterdir() if path.is_dir()]
     assert len(made) == 1
     assert "tfevents" not in made[0].lower()
+
+
+def test_a_thread_that_parts_tags_disturbs_no_other(logdir: Path) -> None:
+    """Tags of several threads are logged together and alone, and none is lost."""
+    with Logger(logdir, "run") as logger:
+
+        def part() -> None:
+            for i in range(1000):
+                logger.log({f"s{i}": 1.0, f"u{i}": 1.0})
+                logger.add_scalar(f"s{i}", 1.0)
+
+        thread = threading.Thread(target=part)
+        thread.start()
+        for i in range(1000):
+            logger.log({f"a{i}": 1.0, f"b{i}": 1.0})
+        thread.join()
+    found = [point.tag for point in load(logger.run_dir)]
+    assert len(found) == 5000
+    assert len(set(found)) == 4000

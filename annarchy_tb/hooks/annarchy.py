@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsFloat
 
 from annarchy_tb.hooks.sampling import (
     METHOD,
@@ -39,7 +39,7 @@ def sample(
     logger: Logger,
     net: Any,
     sources: Mapping[str, Any],
-    every: float = 10.0,
+    every: SupportsFloat = 10.0,
 ) -> None:
     """Log sources while ANNarchy simulates.
 

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, whole
 from annarchy_tb.inputs.messages import describe
@@ -22,7 +22,7 @@ from annarchy_tb.logger import Logger
 
 
 def sample(
-    logger: Logger, dyn: Any, sources: Mapping[str, Any], every: int = 1
+    logger: Logger, dyn: Any, sources: Mapping[str, Any], every: SupportsIndex = 1
 ) -> None:
     """Log sources while an ASE dynamics or optimizer runs.
 

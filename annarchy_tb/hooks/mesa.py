@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 from annarchy_tb.hooks.sampling import (
     METHOD,
@@ -32,7 +32,7 @@ def sample(
     logger: Logger,
     model: Any,
     sources: Mapping[str, Any] | None = None,
-    every: int = 1,
+    every: SupportsIndex = 1,
 ) -> None:
     """Log what a Mesa model's data collector collects.
 

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 from annarchy_tb.hooks.sampling import (
     METHOD,
@@ -38,7 +38,9 @@ UNITS = {
 }
 
 
-def sample(logger: Logger, sources: Mapping[str, Any], every: int = 100) -> Reporter:
+def sample(
+    logger: Logger, sources: Mapping[str, Any], every: SupportsIndex = 100
+) -> Reporter:
     """Return a reporter that logs while OpenMM simulates.
 
     Parameters
@@ -83,7 +85,7 @@ class Reporter:
     """A reporter that OpenMM calls for each sample; see `sample`."""
 
     def __init__(
-        self, logger: Logger, sources: Mapping[str, Any], every: int = 100
+        self, logger: Logger, sources: Mapping[str, Any], every: SupportsIndex = 100
     ) -> None:
         self._simulation: Any = None
         self._state: Any = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,7 +132,7 @@ class Clock:
         The solver's time step in that unit, if steps are computed from simulated time.
     """
 
-    def __init__(self, time_unit: str, dt: float | None) -> None:
+    def __init__(self, time_unit: str, dt: SupportsFloat | None) -> None:
         if time_unit not in tuple(TIME_UNITS):
             allowed = ", ".join(repr(unit) for unit in TIME_UNITS)
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")

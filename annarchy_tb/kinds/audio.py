@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,7 +44,7 @@ def add_audio(
     tag: str,
     sound: ArrayLike,
     step: SupportsFloat | None = None,
-    rate: int = 44100,
+    rate: SupportsIndex = 44100,
     *,
     time: SupportsFloat | None = None,
 ) -> None:
@@ -63,7 +63,7 @@ def add_audio(
         Samples per second and channel, in Hz.
     """
     with Entry(self._run, "add_audio", tag, AUDIO, step, time) as entry:
-        rate = as_count("rate", rate, FASTEST)
+        hertz = as_count("rate", rate, FASTEST)
         samples = as_samples(sound)
         if samples.dtype.kind == "f":
             finite = np.isfinite(samples)
@@ -72,7 +72,7 @@ def add_audio(
             if np.abs(samples).max(initial=0, where=finite) > 1:
                 entry.warn("range", "samples outside -1..1 are clipped")
             samples = to_int16(samples)
-        entry.write(encode(tag, samples, rate))
+        entry.write(encode(tag, samples, hertz))
 
 
 def as_samples(sound: ArrayLike) -> NDArray[Any]:

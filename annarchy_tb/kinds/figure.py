@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import _GeneratorContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
@@ -38,7 +38,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def figure_style() -> AbstractContextManager[None]:
+def figure_style() -> _GeneratorContextManager[None]:
     """Return a context in which new figures are readable on TensorBoard's cards.
 
     The figures are as wide as a card (3.6 x 2.16 inches, 720 x 432 pixels), with small
@@ -67,7 +67,7 @@ def figure_style() -> AbstractContextManager[None]:
     >>> plt.close(figure)
     """
     mpl = optional("matplotlib", "figure_style", "matplotlib")
-    context: AbstractContextManager[None] = mpl.rc_context(STYLE)
+    context: _GeneratorContextManager[None] = mpl.rc_context(STYLE)
     return context
 
 
@@ -184,8 +184,10 @@ def _entries(
 
 
 def _write(
-    entries: Iterable[tuple[Entry, str, Figure]], closing: Iterable[Figure]
+    entries: Sequence[tuple[Entry, str, Figure]], closing: Iterable[Figure]
 ) -> None:
+    for entry, _, _ in entries:
+        entry.check_order()  # a warning that is an error leaves all figures open
     try:
         for entry, name, figure in entries:
             image.write(entry, name, draw(figure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,9 @@ def add_raster(
     spikes: object,
     step: SupportsFloat | None = None,
     *,
-    start: float | None = None,
-    duration: float | None = None,
-    bins: int | None = None,
+    start: SupportsFloat | None = None,
+    duration: SupportsFloat | None = None,
+    bins: SupportsIndex | None = None,
     time: SupportsFloat | None = None,
 ) -> None:
     """Log spikes as a raster plot: an image, white on black.
@@ -82,9 +82,9 @@ def add_raster(
 
 def raster(
     spikes: object,
-    start: float | None = None,
-    duration: float | None = None,
-    bins: int | None = None,
+    start: SupportsFloat | None = None,
+    duration: SupportsFloat | None = None,
+    bins: SupportsIndex | None = None,
 ) -> tuple[Pixels, list[Remark]]:
     """Draw spikes as white on black.
 
@@ -124,8 +124,7 @@ def raster(
     span = None if duration is None else _limit("duration", duration)
     if span is not None and span <= 0:
         raise ValueError(f"duration must be more than 0, got {span:g}")
-    if bins is not None:
-        bins = as_count("bins", bins, MOST)
+    number = None if bins is None else as_count("bins", bins, MOST)
     found = collect(spikes)
     low = found.times.min(initial=math.inf)
     if low < min(left, 0.0):
@@ -133,7 +132,7 @@ def raster(
             f"spikes must be at 0 or later, got {low:g}; "
             f"start={low:g} begins the axis there"
         )
-    span, width, columns = _axis(found, left, span, bins)
+    span, width, columns = _axis(found, left, span, number)
     inside, remarks = _inside(found, left, left + span)
 
     share = math.ceil(max(found.neurons, 1) / HEIGHT)  # neurons per row

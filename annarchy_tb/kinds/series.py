@@ -87,7 +87,8 @@ def add_series(
     blocks: Iterable[bytes | memoryview]
     blocks = record_blocks(tags, table, wall_times, whole)
     if entry.describes():  # they go into the first event
-        row = table[0].astype(np.float32).tolist()
+        with np.errstate(over="ignore"):  # beyond single precision is infinity
+            row = table[0].astype(np.float32).tolist()
         values_of_row = map(scalar_value, tags, row)
         head = entry.event(place, values_of_row, float(wall_times[0]), int(whole[0]))
         later = wall_times if len(wall_times) == 1 else wall_times[1:]

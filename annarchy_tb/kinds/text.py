@@ -14,14 +14,14 @@ from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value
-from annarchy_tb.tfevents.records import Parts, bytes_field, plugin, value
+from annarchy_tb.tfevents.records import Parts, bytes_field, metadata, value
 from annarchy_tb.tfevents.scan import Block, rows
-from annarchy_tb.tfevents.schema import METADATA, TEXT
+from annarchy_tb.tfevents.schema import TEXT
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
-PLUGIN = bytes_field(METADATA, plugin(TEXT.plugin))
+METADATA = metadata(TEXT)
 
 # -- logging ---------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ def encode(tag: str, text: str) -> Parts:
     another file (of a parent process or an earlier Logger), which may be gone.
     """
     tensor = bytes_field(TEXT.field, tensors.of_text(text))
-    return value(tag, tensor, PLUGIN)
+    return value(tag, tensor, METADATA)
 
 
 def describe(self: Logger, tag: str, text: str) -> None:

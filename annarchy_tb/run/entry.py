@@ -129,6 +129,8 @@ class Entry:
 
     def warn(self, subject: str, message: str, tag: str | None = None) -> None:
         """Add a warning for `write` to give, once per tag and subject."""
+        if tag is None and self._tag is None:
+            tag = ", ".join(tag for _, tags in self._places for tag in tags)
         self._remarks.append(Remark(self._method, tag or self._tag, subject, message))
 
     def number(self, value: object, name: str | None = None) -> float:
@@ -187,6 +189,11 @@ class Entry:
         """Write a number for each tag of each place, as scalars."""
         tags = [tag for _, its in self._places for tag in its]
         self.write(*map(scalar_value, tags, numbers), numbers=numbers)
+
+    def check_order(self) -> None:
+        """Give the warnings about the order now, before what can't be undone."""
+        self._steps()
+        self.write_nothing()
 
     def write_nothing(self) -> None:
         """Give the warnings, without writing."""

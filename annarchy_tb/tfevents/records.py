@@ -153,10 +153,18 @@ def described(kind: Kind, value: Parts, text: str) -> Parts:
     and the class of data. They precede the tag because a number must come last. (A text
     has metadata of its own; readers merge the two.)
     """
-    metadata = (
-        plugin(kind.plugin) + text_field(3, text) + varint_field(4, kind.data_class)
-    )
-    return nested(1, bytes_field(METADATA, metadata), *value[1:])
+    return nested(1, metadata(kind, text), *value[1:])
+
+
+def metadata(kind: Kind, text: str = "") -> bytes:
+    """Return the metadata of a value, with a description.
+
+    A kind that is stored as a tensor needs them in each value: the plugin says what the
+    tensor is, and both loaders pass over a tensor without the class of its data.
+    """
+    description = text_field(3, text) if text else b""
+    data_class = varint_field(4, kind.data_class)
+    return bytes_field(METADATA, plugin(kind.plugin) + description + data_class)
 
 
 def plugin(name: str, content: bytes = b"") -> bytes:
