@@ -409,7 +409,7 @@ class Logger:
     def __del__(self) -> None:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
-            self._run.close()
+            closed = self._run.close()
             if os.getpid() == self._process:
                 self._info.release()
                 warnings.warn(
@@ -419,6 +419,7 @@ class Logger:
                     source=self,
                     stacklevel=1,
                 )
+            closed.warn()
 
     def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
@@ -441,11 +442,12 @@ class Logger:
                 self._info.ending(error)
                 self._write_end(error)
         finally:
-            lost = self._run.close()
+            closed = self._run.close()
             if own:
-                self._info.end(lost)
-        if lost:
-            message = f"{lost} records of {self.run_dir} could not be written"
+                self._info.end(closed.lost)
+            closed.warn()
+        if closed.lost:
+            message = f"{closed.lost} records of {self.run_dir} could not be written"
             if error is None:
                 raise OSError(errno.ENOSPC, f"{message}: the disk is full")
             warn(f"{message}: the disk is full")  # `error` propagates instead

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from conftest import Server, load, points, scalars
 
-from annarchy_tb import Logger, SummaryWriter
+from annarchy_tb import Logger, Run, SummaryWriter
 from annarchy_tb.kinds import parameters as hparams
 from annarchy_tb.tfevents import event_file as events
 from annarchy_tb.tfevents.event_file import event_files
@@ -451,6 +451,21 @@ def test_a_directory_that_vanishes_is_told(logdir: Path) -> None:
         logger.add_scalars("a", {"curve": 1})
     with pytest.warns(UserWarning, match="event file was deleted"):
         logger.close()
+
+
+def test_a_deleted_file_is_told_after_the_end(logdir: Path) -> None:
+    """If warnings are errors, all files are closed and the status is set before."""
+    logger = Logger(logdir, "run")
+    logger.add_scalars("a", {"one": 1, "two": 2})
+    for path in (logdir / "run").rglob("events*"):
+        path.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="event file was deleted"):
+            logger.close()
+    assert logger.closed
+    assert all(directory.file.closed for directory in logger._run.directory.all())
+    assert Run(logdir / "run").status == "finished"
 
 
 def test_300_curves_need_few_descriptors(logdir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import names
@@ -14,6 +15,26 @@ from annarchy_tb.tfevents.scan import Scan
 from annarchy_tb.tfevents.schema import SCALAR
 
 STAY_OPEN = 31  # curves; the files of any more are opened for each record
+
+
+class Closed(NamedTuple):
+    """The damage found when the files of a run were closed.
+
+    Attributes
+    ----------
+    lost : int
+        The number of records that could not be written.
+    deleted : list of Path
+        The event files that somebody deleted.
+    """
+
+    lost: int
+    deleted: list[Path]
+
+    def warn(self) -> None:
+        """Warn of deleted files: a warning may be an error, so this comes last."""
+        for path in self.deleted:
+            warn(f"the event file was deleted: {path}")
 
 
 class RunDirectory:
@@ -107,11 +128,12 @@ class RunDirectory:
                 str(self.path),
             )
 
-    def close(self) -> int:
-        """Close all files; return the number of records that could not be written."""
+    def close(self) -> Closed:
+        """Close all files; return the damage, for the caller to warn of."""
         self.backlog.drain()
+        deleted = []
         for directory in self.all():
             if not directory.file.closed and directory.file.is_lost():
-                warn(f"the event file was deleted: {directory.file.path}")
+                deleted.append(directory.file.path)
             directory.file.close()
-        return self.backlog.dropped + len(self.backlog)
+        return Closed(self.backlog.dropped + len(self.backlog), deleted)
