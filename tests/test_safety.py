@@ -489,6 +489,21 @@ def test_300_curves_need_few_descriptors(logdir: Path) -> None:
         assert len(event_files(logdir / "run" / f"curve {i}")) == 1
 
 
+def test_refused_curves_take_no_descriptor_from_others(logdir: Path) -> None:
+    """Whether a file stays open is decided when there is one."""
+    with Logger(logdir, "run") as logger:
+        with pytest.raises(TypeError, match="value must be one number"):
+            logger.add_scalars("a", {f"refused {i}": "text" for i in range(40)})
+        logger.add_scalars("a", {f"curve {i}": i for i in range(40)})
+        files = [directory.file for directory in logger._run.directory.all()]
+        assert sum(file.is_open for file in files) == 32  # with that of the run
+        twin = pickle.loads(pickle.dumps(logger))
+        twin.add_scalars("a", {f"curve {i}": i for i in range(40)})
+        files = [directory.file for directory in twin._run.directory.all()]
+        assert sum(file.is_open for file in files) == 31
+        twin.close()
+
+
 def test_the_drop_in_waits_for_a_full_disk_too(disk: Path) -> None:
     """SummaryWriter uses the same event files."""
     with SummaryWriter(disk / "run") as writer:

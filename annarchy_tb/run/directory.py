@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ class RunDirectory:
     ----------
     path
         An absolute path; the directory of a curve is created for its first record.
-    backlog, stay_open
+    backlog, may_stay
         See `EventFile`.
     descriptions
         The descriptions of tags, shared with the curves.
@@ -65,14 +66,14 @@ class RunDirectory:
         self,
         path: Path,
         backlog: Backlog | None = None,
-        stay_open: bool = True,
+        may_stay: Callable[[], bool] | None = None,
         descriptions: dict[str, str] | None = None,
     ) -> None:
         self.path = path
         self.descriptions = {} if descriptions is None else descriptions
         self.backlog = Backlog() if backlog is None else backlog
         self._earlier = event_files(path) if path.exists() else []
-        self.file = EventFile(path, self.backlog, stay_open)
+        self.file = EventFile(path, self.backlog, may_stay)
         self.ledger = Ledger(self._history)
         self.curves = {}
 
@@ -80,10 +81,15 @@ class RunDirectory:
         """Return the directory of the curve `key`."""
         curve = self.curves.get(key)
         if curve is None:
-            path, stay_open = self.path / names.curve(key), len(self.curves) < STAY_OPEN
-            curve = RunDirectory(path, self.backlog, stay_open, self.descriptions)
+            path = self.path / names.curve(key)
+            curve = RunDirectory(path, self.backlog, self._has_room, self.descriptions)
             curve = self.curves.setdefault(key, curve)
         return curve
+
+    def _has_room(self) -> bool:
+        """Return whether the file of a curve that was just opened may stay open."""
+        files = (curve.file for curve in list(self.curves.values()))
+        return sum(file.is_open for file in files) <= STAY_OPEN
 
     def describe(self, tag: str, text: str) -> bool:
         """Set the description of a tag; return False if it is too late."""
