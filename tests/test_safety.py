@@ -88,6 +88,29 @@ def test_a_full_disk_is_waited_for(disk: Path) -> None:
     assert len(event_files(run)) == 1
 
 
+def test_a_full_disk_is_waited_for_where_warnings_are_errors(
+    disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records are kept, so the call returns, and the warnings are logged."""
+    with Logger(disk, "run") as logger:
+        logger._run.directory.backlog._limit = 30_000
+        filler = fill(disk)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for step in range(4):
+                logger.add_text("a", "x" * 10_000, step)
+                logger.add_metrics({"b": step})
+        filler.unlink()
+        logger.flush()
+        logger._run.directory.backlog.dropped = 0
+    assert [step for step, _ in scalars(disk / "run", "b")][-1] == 3
+    assert Run(disk / "run").metrics == {"b": 3}
+    said = [record.getMessage() for record in caplog.records]
+    assert [record.name for record in caplog.records] == ["annarchy_tb"] * 3
+    for text in ("refuses writes", "run.json can't be written", "are dropped"):
+        assert sum(text in one for one in said) == 1
+
+
 @pytest.mark.filterwarnings(FULL)
 def test_a_record_that_is_written_in_part_is_completed(disk: Path) -> None:
     """A large record that half fits is completed once there is room; others follow."""

@@ -32,6 +32,16 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=level + 1)
 
 
+def warn_anyway(message: str) -> None:
+    """Warn of damage that must not stop the caller; log it if warnings are errors."""
+    try:
+        warn(message)
+    except UserWarning:
+        import logging
+
+        logging.getLogger("annarchy_tb").warning(message)
+
+
 class naming:  # noqa: N801 -- reads as a verb: with naming(...)
     """A context that prefixes the method and the tag to errors raised inside it."""
 
