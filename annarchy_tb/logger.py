@@ -143,8 +143,8 @@ class Logger:
         else:
             path = claim(parent, names.default_run())
         self._info = InfoFile(path)
-        existed = self._info.begin(resume)
         try:
+            existed = self._info.begin(resume)
             if resume:
                 self._go_back(path, existed)
             directory = RunDirectory(path)

@@ -339,6 +339,23 @@ def test_a_record_that_cannot_be_written_is_no_error(
     assert scalars(logdir / "run", "a") == [(0, 1)]
 
 
+def test_a_logger_that_was_interrupted_at_its_start_writes_no_run(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C during the first write of run.json, the run can be resumed."""
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = set(runinfo.open_sessions)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Logger(logdir, "run")
+    assert runinfo.open_sessions == before
+    Logger(logdir, "run", resume=True).close()
+
+
 def test_who_reads_never_sees_half_a_record(logger: Logger) -> None:
     """While run.json is replaced, readers find the old one or the new one."""
     done = threading.Event()
