@@ -580,6 +580,36 @@ def test_what_cannot_be_shown_is_refused_by_name(logger: Logger, value: Any) -> 
         logger.add_text("a", "text", value)
 
 
+class Shaped:
+    """An object whose shape is not that of an array."""
+
+    shape = 5
+
+    def __repr__(self) -> str:
+        return "shaped"
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (np.float64, r"got <class 'numpy.float64'> \(type\)$"),
+        (np.ndarray, r"got <class 'numpy.ndarray'> \(type\)$"),
+        (Shaped(), r"got shaped \(Shaped\)$"),
+        (Shaped, r"got <class '.*Shaped'> \(type\)$"),
+    ],
+)
+def test_a_shape_that_is_no_tuple_is_no_shape(
+    logger: Logger, value: Any, came: str
+) -> None:
+    """The error names the rule and the class or object, and gives no hint on arrays."""
+    with pytest.raises(TypeError, match=rf"^add_scalar\('a'\): value must .*{came}"):
+        logger.add_scalar("a", value)
+    with pytest.raises(TypeError, match=rf"^add_image\('a'\): img must .*{came}"):
+        logger.add_image("a", value)
+    with pytest.raises(TypeError, match=rf"^add_text\('a'\): text must .*{came}"):
+        logger.add_text("a", value)
+
+
 @pytest.mark.parametrize("time", [10**400, 1e306, "5", b"5"], ids=str)
 def test_times_beyond_all_dates_are_refused(logdir: Path, time: Any) -> None:
     """An infinite wall time would hide the point."""
