@@ -30,7 +30,7 @@ from annarchy_tb.kinds import (
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
-from annarchy_tb.run.paths import absolute, claim, inside
+from annarchy_tb.run.paths import absolute, as_path, claim, inside
 from annarchy_tb.run.state import Curve, RunState
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless
@@ -132,11 +132,11 @@ class Logger:
         # Slow to import, and not needed before there is a run.
         from annarchy_tb.run.info_file import InfoFile
 
-        clock = Clock(time_unit, dt)
-        parent = absolute(logdir)
-        if experiment is not None:
-            with naming("Logger", None):
-                path = inside(parent, experiment)
+        with naming("Logger", None):
+            clock = Clock(time_unit, dt)
+            parent = absolute(logdir)
+            path = None if experiment is None else inside(parent, experiment)
+        if path is not None:
             path.mkdir(parents=True, exist_ok=True)
         elif resume:
             raise ValueError("Logger: resume needs the name of the run: experiment=")
@@ -263,10 +263,12 @@ class Logger:
 
         Raises
         ------
-        ValueError
-            If the path leads out of the run, or has a name reserved for the run itself.
+        TypeError, ValueError
+            If it is not a path, leads out of the run, or has a name reserved for the
+            run itself.
         """
-        relative = Path(os.path.normpath(name))
+        with naming("path", None):
+            relative = Path(os.path.normpath(as_path("name", name)))
         first = relative.parts[0] if relative.parts else ""
         if relative.is_absolute() or first in ("", ".."):
             raise ValueError(f"path: name must be inside the run, got {describe(name)}")
