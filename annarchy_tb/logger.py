@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from annarchy_tb.writer import SummaryWriter
 
 
+# Attributes that `Logger._look_up` sets: a copy has its own.
+_LOOKED_UP = frozenset(
+    {"_file", "_groups", "_scalar_records", "_plot_records", "_writer", "_last"}
+)
+
+
 class Logger:
     """A run of a simulation, logged to TensorBoard's event files.
 
@@ -398,8 +404,8 @@ class Logger:
     def __getstate__(self) -> dict[str, object]:
         # In another process, or as a copy, it continues the same run with a separate
         # file, and leaves the status to the process that made the Logger.
-        kept = ("_run", "_has_parameters", "_info")
-        return {**{name: self.__dict__[name] for name in kept}, "_process": None}
+        kept = {k: v for k, v in self.__dict__.items() if k not in _LOOKED_UP}
+        return {**kept, "_process": None}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)

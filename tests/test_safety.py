@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -390,6 +390,39 @@ def test_a_copy_of_a_logger_is_a_logger(logger: Logger, duplicate: object) -> No
     logger.add_scalar("a", 2)
     assert scalars(logger.run_dir, "a") == [(0, 1), (1, 2)]
     assert scalars(logger.run_dir, "b") == [(0, 1)]
+
+
+class Named(Logger):
+    """A Logger with an attribute of its own."""
+
+    def __init__(self, logdir: Path, name: str) -> None:
+        super().__init__(logdir, name)
+        self.names = [name]
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda logger: pickle.loads(pickle.dumps(logger))]
+)
+def test_a_copy_of_a_subclass_has_its_attributes(
+    logdir: Path, duplicate: Callable[[Named], Named]
+) -> None:
+    """A copy, also in another process, is complete, and writes a file of its own."""
+    with Named(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        logger.add_scalars("b", {"one": 1})
+        logger.log({"c": 1})
+        logger.writer.add_scalar("d", 1)
+        assert logger.last["a"] == 1
+        with duplicate(logger) as twin:
+            assert type(twin) is Named
+            assert twin.names == ["run"]
+            assert twin.names is not logger.names
+            twin.add_scalar("a", 2)
+            twin.writer.add_scalar("e", 1)
+            assert twin.last["a"] == 2
+        logger.add_scalar("f", 1)
+    assert scalars(logdir / "run", "a") == [(0, 1), (1, 2)]
+    assert len(event_files(logdir / "run")) == 2
 
 
 def test_a_closed_logger_stays_closed(logdir: Path) -> None:
