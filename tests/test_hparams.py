@@ -62,6 +62,8 @@ def function() -> None:
         (np.int64(3), 3.0),
         (np.bool_(True), True),
         (np.array(2.5), 2.5),
+        (np.array(0.1, np.float32), 0.1),
+        ([np.array(0.1, np.float32)], "[0.1]"),
         (np.str_("text"), "text"),
         (10**400, hex(10**400)),
         ([1, np.float32(0.1), "a"], "[1, 0.1, a]"),

@@ -275,6 +275,8 @@ def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
 
 
 def _plain(given: object) -> Parameter:
+    if isinstance(given, np.ndarray) and given.shape == ():
+        given = given[()]  # a NumPy scalar: item() would widen it
     if isinstance(given, (np.float16, np.float32)):
         return float(str(given))  # 0.1, not 0.10000000149011612
     if getattr(given, "shape", None) == () and hasattr(given, "item"):
