@@ -118,6 +118,24 @@ def test_two_parameters_of_one_name_are_refused(logger: Logger) -> None:
     logger.add_parameters({"a": 1})  # the refused call does not count
 
 
+def nested(kind: type[list[Any] | dict[str, Any]]) -> Any:
+    """Return a list or a dict that contains itself."""
+    found: Any = kind()
+    found.append(found) if kind is list else found.update(inner=found)
+    return found
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_parameter_that_contains_itself_is_refused(
+    logger: Logger, kind: type[list[Any] | dict[str, Any]]
+) -> None:
+    """The error names the parameter."""
+    with pytest.raises(ValueError, match=r"'deep' must not contain itself.*length 1"):
+        logger.add_parameters({"a": 1, "deep": nested(kind)})
+    logger.add_parameters({"a": 1})
+    assert row(logger.run_dir) == {"a": 1.0}
+
+
 def test_parameters_are_logged_once(logger: Logger) -> None:
     """A second set is refused, with advice on the right way."""
     logger.add_parameters({"a": 1})
