@@ -118,6 +118,15 @@ def test_two_parameters_of_one_name_are_refused(logger: Logger) -> None:
     logger.add_parameters({"a": 1})  # the refused call does not count
 
 
+def test_a_group_has_a_name(logger: Logger) -> None:
+    """An empty one would be no group at all."""
+    with pytest.raises(ValueError, match=r"^add_parameters: group must not be empty"):
+        logger.add_parameters({"a": 1}, group="")
+    with pytest.raises(TypeError, match=r"^add_parameters: group must be a str"):
+        logger.add_parameters({"a": 1}, group=5)  # type: ignore[arg-type]
+    assert not load(logger.run_dir)
+
+
 def nested(kind: type[list[Any] | dict[str, Any]]) -> Any:
     """Return a list or a dict that contains itself."""
     found: Any = kind()

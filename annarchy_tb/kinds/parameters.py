@@ -94,7 +94,8 @@ def add_parameters(
     with naming(method, "params"):
         plain = flatten(params)
     with naming(method, None):
-        group = None if group is None else as_text("group", group)
+        if group is not None and not as_text("group", group):
+            raise ValueError("group must not be empty; leave it out for a row alone")
     _log_parameters(
         self, method, plain, {} if metrics is None else metrics, None, group
     )
