@@ -80,7 +80,7 @@ def as_samples(sound: ArrayLike) -> NDArray[Any]:
     array = numbers("sound", sound)
     full = array[:, np.newaxis] if array.ndim == 1 else array
     if full.ndim != 2 or 0 in full.shape or full.shape[1] > CHANNELS:
-        turned = full.ndim == 2 and full.shape[0] <= CHANNELS
+        turned = full.ndim == 2 and full.size and full.shape[0] <= CHANNELS
         raise ValueError(
             f"sound must have shape (T,), or (T, C) with at most {CHANNELS} channels, "
             f"got {array.shape}" + ("; pass its .T" if turned else "")
