@@ -111,7 +111,9 @@ def test_what_is_too_loud_is_clipped_with_a_warning(
         ([0.5], True, ValueError, "rate must be a whole number"),
         ([0.5], "44k", TypeError, "rate must be a whole number"),
         ([0.5], 2**31, ValueError, "to 134217727"),
-        (np.broadcast_to(0.5, 2**29), 1, ValueError, "at most 536870911 samples"),
+        (np.broadcast_to(0.5, 2**29), 1, ValueError, "at most 536854528 samples"),
+        # The length is refused before the type, so that there is nothing to encode.
+        (np.broadcast_to(True, 2**29 - 1), 1, ValueError, "at most 536854528 samples"),
     ],
 )
 def test_what_is_no_sound_is_refused(

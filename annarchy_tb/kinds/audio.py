@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 CHANNELS = 8  # at most; more are probably samples
 FASTEST = 2**27 - 1  # samples per second: WAV has 32 bits for the bytes per second
-LONGEST = 2**29 - 1  # samples: a protobuf message holds 2 GiB
+# Samples: a protobuf message holds less than 2 GiB, 64 KiB of which are for the rest.
+LONGEST = (2**31 - 2**16) // 4
 STORED = ("uint8", "int16", "int32")  # types that WAV stores unchanged
 
 # -- logging ---------------------------------------------------------------------------
