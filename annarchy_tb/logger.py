@@ -30,7 +30,7 @@ from annarchy_tb.kinds import (
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
-from annarchy_tb.run.paths import absolute, claim, inside
+from annarchy_tb.run.paths import absolute, as_path, claim, inside
 from annarchy_tb.run.state import Curve, RunState
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless
@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from annarchy_tb.reading.last import Last
     from annarchy_tb.run.info_file import InfoFile
     from annarchy_tb.writer import SummaryWriter
+
+
+# Attributes that `Logger._look_up` sets: a copy has its own.
+_LOOKED_UP = frozenset(
+    {"_file", "_groups", "_scalar_records", "_plot_records", "_writer", "_last"}
+)
 
 
 class Logger:
@@ -134,19 +140,19 @@ class Logger:
         # Slow to import, and not needed before there is a run.
         from annarchy_tb.run.info_file import InfoFile
 
-        clock = Clock(time_unit, dt)
-        parent = absolute(logdir)
-        if experiment is not None:
-            with naming("Logger", None):
-                path = inside(parent, experiment)
+        with naming("Logger", None):
+            clock = Clock(time_unit, dt)
+            parent = absolute(logdir)
+            path = None if experiment is None else inside(parent, experiment)
+        if path is not None:
             path.mkdir(parents=True, exist_ok=True)
         elif resume:
             raise ValueError("Logger: resume needs the name of the run: experiment=")
         else:
             path = claim(parent, names.default_run())
         self._info = InfoFile(path)
-        existed = self._info.begin(resume)
         try:
+            existed = self._info.begin(resume)
             if resume:
                 self._go_back(path, existed)
             directory = RunDirectory(path)
@@ -265,10 +271,12 @@ class Logger:
 
         Raises
         ------
-        ValueError
-            If the path leads out of the run, or has a name reserved for the run itself.
+        TypeError, ValueError
+            If it is not a path, leads out of the run, or has a name reserved for the
+            run itself.
         """
-        relative = Path(os.path.normpath(name))
+        with naming("path", None):
+            relative = Path(os.path.normpath(as_path("name", name)))
         first = relative.parts[0] if relative.parts else ""
         if relative.is_absolute() or first in ("", ".."):
             raise ValueError(f"path: name must be inside the run, got {describe(name)}")
@@ -398,8 +406,8 @@ class Logger:
     def __getstate__(self) -> dict[str, object]:
         # In another process, or as a copy, it continues the same run with a separate
         # file, and leaves the status to the process that made the Logger.
-        kept = ("_run", "_has_parameters", "_info")
-        return {**{name: self.__dict__[name] for name in kept}, "_process": None}
+        kept = {k: v for k, v in self.__dict__.items() if k not in _LOOKED_UP}
+        return {**kept, "_process": None}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -411,7 +419,7 @@ class Logger:
     def __del__(self) -> None:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
-            self._run.close()
+            closed = self._run.close()
             if os.getpid() == self._process:
                 self._info.release()
                 warnings.warn(
@@ -421,6 +429,7 @@ class Logger:
                     source=self,
                     stacklevel=1,
                 )
+            closed.warn()
 
     def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
@@ -443,11 +452,12 @@ class Logger:
                 self._info.ending(error)
                 self._write_end(error)
         finally:
-            lost = self._run.close()
+            closed = self._run.close()
             if own:
-                self._info.end(lost)
-        if lost:
-            message = f"{lost} records of {self.run_dir} could not be written"
+                self._info.end(closed.lost)
+            closed.warn()
+        if closed.lost:
+            message = f"{closed.lost} records of {self.run_dir} could not be written"
             if error is None:
                 raise OSError(errno.ENOSPC, f"{message}: the disk is full")
             warn(f"{message}: the disk is full")  # `error` propagates instead

@@ -68,7 +68,7 @@ class _EventWriter:
 
     def close(self) -> None:
         if self._logged is None:
-            self._directory.close()
+            self._directory.close().warn()
 
 
 class _FileWriter(tbx.FileWriter):  # type: ignore[misc]
@@ -241,7 +241,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         try:
             parameters.write_row(run, method, params, metrics, step)
         finally:
-            run.close()
+            run.close().warn()
 
     def export_scalars_to_json(self, path: str) -> None:
         """Write the curves of `add_scalars` as JSON, as the event files hold them.

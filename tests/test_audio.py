@@ -101,8 +101,9 @@ def test_what_is_too_loud_is_clipped_with_a_warning(
         ([1, 2], 1, TypeError, r"or be int16, int32 or uint8.*astype\(np.int16\)"),
         ([True], 1, TypeError, "or be int16, int32 or uint8"),
         (0.5, 1, ValueError, r"shape \(T,\), or \(T, C\) .*got \(\)"),
-        ([], 1, ValueError, r"got \(0,\)"),
-        (np.zeros((2, 0)), 1, ValueError, r"got \(2, 0\)"),
+        ([], 1, ValueError, r"got \(0,\)$"),  # turned, it would be as empty
+        (np.zeros((4, 0)), 1, ValueError, r"got \(4, 0\)$"),
+        (np.zeros((0, 100)), 1, ValueError, r"got \(0, 100\)$"),
         (np.zeros((2, 2, 2)), 1, ValueError, r"got \(2, 2, 2\)"),
         (np.zeros((2, 100)), 1, ValueError, r"at most 8 channels, got .*; pass its .T"),
         ([0.5], 0, ValueError, "rate must be a whole number from 1"),
@@ -110,7 +111,9 @@ def test_what_is_too_loud_is_clipped_with_a_warning(
         ([0.5], True, ValueError, "rate must be a whole number"),
         ([0.5], "44k", TypeError, "rate must be a whole number"),
         ([0.5], 2**31, ValueError, "to 134217727"),
-        (np.broadcast_to(0.5, 2**29), 1, ValueError, "at most 536870911 samples"),
+        (np.broadcast_to(0.5, 2**29), 1, ValueError, "at most 536854528 samples"),
+        # The length is refused before the type, so that there is nothing to encode.
+        (np.broadcast_to(True, 2**29 - 1), 1, ValueError, "at most 536854528 samples"),
     ],
 )
 def test_what_is_no_sound_is_refused(

@@ -166,6 +166,23 @@ def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:
     assert {path.name for path in logger.run_dir.parent.iterdir()} == {"run"}
 
 
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        (5, TypeError, r"must be a str or path, got 5 \(int\)"),
+        (None, TypeError, "must be a str or path, got None"),
+        (b"net.npz", TypeError, "must be a str or path"),
+        ("a\0b", ValueError, r"must not contain a null character, got 'a\\x00b'"),
+    ],
+)
+def test_what_is_no_path_is_refused(
+    logger: Logger, name: Any, error: type[Exception], message: str
+) -> None:
+    """The error names the method and the argument."""
+    with pytest.raises(error, match=f"^path: name {message}"):
+        logger.path(name)
+
+
 # -- resume ----------------------------------------------------------------------------
 
 

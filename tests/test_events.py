@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from conftest import load, scalars
 
 from annarchy_tb import Logger
+from annarchy_tb.run.ledger import Ledger
 from annarchy_tb.tfevents import event_file as events
 from annarchy_tb.tfevents.backlog import Backlog
 from annarchy_tb.tfevents.event_file import EventFile, event_files
@@ -114,6 +116,7 @@ import os, signal
 import numpy as np
 from matplotlib.figure import Figure
 from annarchy_tb import Logger
+from annarchy_tb.run.ledger import Ledger
 logger = Logger({str(tmp_path)!r}, "run")
 for step in range(1000):
     logger.add_scalar("scalar", step, step)
@@ -224,3 +227,98 @@ def test_an_exception_in_a_forked_child_writes_no_status(logdir: Path) -> None:
     logger.close()
     tags = [point.tag for point in load(logdir / "run")]
     assert tags.count("_hparams_/session_end_info") == 1
+
+
+# -- earlier data ----------------------------------------------------------------------
+
+
+def test_an_interrupted_reading_of_earlier_data_is_repeated() -> None:
+    """After Ctrl-C, no half of the tags is entered, and the next call sees all."""
+    interrupts = [KeyboardInterrupt]
+
+    def history() -> Iterator[tuple[str, str, int]]:
+        yield "a", "scalar", 3
+        if interrupts:
+            raise interrupts.pop()
+        yield "b", "scalar", 5
+
+    ledger = Ledger(history)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.check("add_scalar", "a", "scalar")
+    assert not ledger.has_begun("a")
+    assert ledger.furthest(["b"]) == (5, -math.inf)
+    assert not ledger.has_begun("a")
+
+
+def test_threads_wait_for_earlier_data() -> None:
+    """While one thread reads them, another one sees all or nothing."""
+    seen = []
+
+    def ask() -> None:
+        asked.set()
+        seen.append(ledger.furthest(["b"])[0])
+
+    def history() -> Iterator[tuple[str, str, int]]:
+        yield "a", "scalar", 3
+        thread.start()
+        asked.wait()
+        thread.join(0.1)  # it has to wait, however long this is
+        yield "b", "scalar", 5
+
+    ledger, asked = Ledger(history), threading.Event()
+    thread = threading.Thread(target=ask)
+    assert ledger.furthest(["a"])[0] == 3
+    thread.join()
+    assert seen == [5]
+
+
+def test_a_signal_handler_may_log_while_earlier_data_are_read() -> None:
+    """The handler sees all of them, and what it enters stays."""
+
+    def history() -> Iterator[tuple[str, str, int]]:
+        yield "a", "scalar", 3
+        if not handled:
+            handled.append(True)
+            signal.raise_signal(signal.SIGUSR1)
+        yield "b", "scalar", 5
+
+    def handle(*_: object) -> None:
+        assert ledger.furthest(["b"])[0] == 5
+        ledger.note("a", "scalar", 8)
+        ledger.note("c", "scalar", 9)
+
+    handled: list[bool] = []
+    ledger = Ledger(history)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        assert ledger.furthest(["a"])[0] == 8
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert ledger.furthest(["a", "b", "c"])[0] == 9
+    assert [ledger.has_begun(tag) for tag in "abc"] == [False, False, True]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_reads_earlier_data_that_a_thread_is_reading() -> None:
+    """It does not wait for a thread that it does not have."""
+    parent, begun, released = os.getpid(), threading.Event(), threading.Event()
+
+    def history() -> Iterator[tuple[str, str, int]]:
+        if os.getpid() == parent:
+            begun.set()
+            released.wait()
+        yield "a", "scalar", 3
+
+    def child() -> None:
+        signal.alarm(60)  # a child that waits is killed
+        assert ledger.furthest(["a"])[0] == 3
+
+    ledger = Ledger(history)
+    thread = threading.Thread(target=ledger.furthest, args=(["a"],))
+    thread.start()
+    begun.wait()
+    try:
+        assert in_child(child) == 0
+    finally:
+        released.set()
+        thread.join()

@@ -62,6 +62,8 @@ def function() -> None:
         (np.int64(3), 3.0),
         (np.bool_(True), True),
         (np.array(2.5), 2.5),
+        (np.array(0.1, np.float32), 0.1),
+        ([np.array(0.1, np.float32)], "[0.1]"),
         (np.str_("text"), "text"),
         (10**400, hex(10**400)),
         ([1, np.float32(0.1), "a"], "[1, 0.1, a]"),
@@ -114,6 +116,33 @@ def test_two_parameters_of_one_name_are_refused(logger: Logger) -> None:
     with pytest.raises(TypeError, match="params must be a dict"):
         logger.add_parameters([("a", 1)])
     logger.add_parameters({"a": 1})  # the refused call does not count
+
+
+def test_a_group_has_a_name(logger: Logger) -> None:
+    """An empty one would be no group at all."""
+    with pytest.raises(ValueError, match=r"^add_parameters: group must not be empty"):
+        logger.add_parameters({"a": 1}, group="")
+    with pytest.raises(TypeError, match=r"^add_parameters: group must be a str"):
+        logger.add_parameters({"a": 1}, group=5)  # type: ignore[arg-type]
+    assert not load(logger.run_dir)
+
+
+def nested(kind: type[list[Any] | dict[str, Any]]) -> Any:
+    """Return a list or a dict that contains itself."""
+    found: Any = kind()
+    found.append(found) if kind is list else found.update(inner=found)
+    return found
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_parameter_that_contains_itself_is_refused(
+    logger: Logger, kind: type[list[Any] | dict[str, Any]]
+) -> None:
+    """The error names the parameter."""
+    with pytest.raises(ValueError, match=r"'deep' must not contain itself.*length 1"):
+        logger.add_parameters({"a": 1, "deep": nested(kind)})
+    logger.add_parameters({"a": 1})
+    assert row(logger.run_dir) == {"a": 1.0}
 
 
 def test_parameters_are_logged_once(logger: Logger) -> None:

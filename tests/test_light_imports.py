@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import load
 
 import annarchy_tb
 
@@ -51,3 +53,34 @@ def test_a_name_that_is_missing_is_an_attribute_error() -> None:
     """As of any module."""
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         annarchy_tb.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "inner"),
+    [("numpy.ma", "numpy.ma.core"), ("matplotlib.figure", "matplotlib.layout_engine")],
+)
+def test_a_call_may_come_while_a_module_is_imported(
+    module: str, inner: str, tmp_path: Path
+) -> None:
+    """A module that is only half imported, as by another thread, stops no call."""
+    loaded(f"""
+import importlib
+from annarchy_tb import Logger
+from annarchy_tb.hooks.sampling import Sampler
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == {inner!r}:
+            assert {module!r} in sys.modules
+            sampler(0)
+            logger.add_scalar("scalar", 1.0)
+            called.append(name)
+
+called = []
+with Logger({str(tmp_path)!r}, "run") as logger:
+    sampler = Sampler(logger, {{"array": lambda: [1.0, 2.0]}})
+    sys.meta_path.insert(0, Finder())
+    importlib.import_module({module!r})
+assert called
+""")
+    assert {point.tag for point in load(tmp_path / "run")} == {"array", "scalar"}

@@ -261,7 +261,7 @@ def test_several_tags_go_on_from_their_largest_step(logger: Logger) -> None:
 
 WHOLE: list[tuple[Any, int]] = [
     *((5, 5), (5.0, 5), (9.999999999999966, 10), (np.int32(5), 5), (np.float64(5), 5)),
-    *((np.uint64(5), 5), (True, 1), (np.array(5), 5), (np.array([5]), 5)),
+    *((np.uint64(5), 5), (np.array(5), 5), (np.array([5]), 5)),
     *((decimal.Decimal(5), 5), (2.0**62, 2**62)),
     *((MAX_STEP, MAX_STEP), (MIN_STEP, MIN_STEP)),
 ]
@@ -294,6 +294,11 @@ def test_whole_steps_are_steps(
         ("5", TypeError, "step must be a whole number"),
         ([5], TypeError, "step must be a whole number"),
         (np.zeros(2), TypeError, "step must be one number"),
+        (True, TypeError, r"step must be a whole number, got True \(bool\)"),
+        (np.bool_(True), TypeError, "step must be a whole number"),
+        (np.timedelta64(5, "ns"), TypeError, "step must be a whole number"),
+        (np.array("5"), TypeError, "step must be a whole number"),
+        (np.int64, TypeError, r"step must be a whole number, got <.*int64'> \(type\)"),
         (2**63, ValueError, "64 bits"),
         (-(2**63) - 1, ValueError, "64 bits"),
         (1e30, ValueError, "64 bits"),
@@ -420,6 +425,16 @@ def test_time_goes_on_from_the_first_start_in_a_reused_run(logdir: Path) -> None
         (np.inf, ValueError, "time must be finite"),
         ("1 s", TypeError, "time must be a number"),
         ([1, 2], TypeError, "time must be a number"),
+        (1j, TypeError, "time must be a number"),
+        (np.complex128(1), TypeError, "time must be a number"),
+        (np.array(1 + 2j), TypeError, "time must be a number"),
+        (np.array("5"), TypeError, "time must be a number"),
+        (np.array(b"5"), TypeError, "time must be a number"),
+        (np.timedelta64(5, "ns"), TypeError, "time must be a number"),
+        (np.zeros(2), TypeError, "time must be a number"),
+        (np.float64, TypeError, r"time must be a number, got <.*float64'> \(type\)"),
+        (np.ma.masked, ValueError, "time must be finite"),
+        pytest.param(10**400, ValueError, "time must fit a double", id="large"),
     ],
 )
 def test_what_is_no_time_is_refused(
@@ -429,6 +444,27 @@ def test_what_is_no_time_is_refused(
     with pytest.raises(error, match=rf"^add_scalar\('a'\): {message}"):
         logger.add_scalar("a", 1, time=time)
     assert not load(logger.run_dir)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [np.array([250.0]), np.array(250), np.array(250, object), np.longdouble(250)],
+)
+def test_arrays_of_one_number_are_times(logger: Logger, time: Any) -> None:
+    """They are taken as that number, without a warning of NumPy's."""
+    logger.add_scalar("a", 1, time=time)
+    [point] = points(logger.run_dir, "a")
+    assert point.time - logger._info.started == pytest.approx(0.25, abs=1e-6)
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, 1.0])
+def test_times_beyond_the_steps_of_dt_are_refused(logdir: Path, time: float) -> None:
+    """The error concerns the time that was given, not the step computed from it."""
+    with Logger(logdir, "run", dt=1e-300) as logger:
+        with pytest.raises(ValueError, match=r"^add_scalar\('a'\): time must be less"):
+            logger.add_scalar("a", 1, time=time)
+        with pytest.raises(ValueError, match=r"^add_series\('a'\): times must be less"):
+            logger.add_series("a", [1], times=[time])
 
 
 # -- text --------------------------------------------------------------------------
@@ -542,6 +578,36 @@ def test_what_cannot_be_shown_is_refused_by_name(logger: Logger, value: Any) -> 
         logger.add_scalar("a", value)
     with pytest.raises((TypeError, ValueError), match=r"^add_text\('a'\): step must"):
         logger.add_text("a", "text", value)
+
+
+class Shaped:
+    """An object whose shape is not that of an array."""
+
+    shape = 5
+
+    def __repr__(self) -> str:
+        return "shaped"
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (np.float64, r"got <class 'numpy.float64'> \(type\)$"),
+        (np.ndarray, r"got <class 'numpy.ndarray'> \(type\)$"),
+        (Shaped(), r"got shaped \(Shaped\)$"),
+        (Shaped, r"got <class '.*Shaped'> \(type\)$"),
+    ],
+)
+def test_a_shape_that_is_no_tuple_is_no_shape(
+    logger: Logger, value: Any, came: str
+) -> None:
+    """The error names the rule and the class or object, and gives no hint on arrays."""
+    with pytest.raises(TypeError, match=rf"^add_scalar\('a'\): value must .*{came}"):
+        logger.add_scalar("a", value)
+    with pytest.raises(TypeError, match=rf"^add_image\('a'\): img must .*{came}"):
+        logger.add_image("a", value)
+    with pytest.raises(TypeError, match=rf"^add_text\('a'\): text must .*{came}"):
+        logger.add_text("a", value)
 
 
 @pytest.mark.parametrize("time", [10**400, 1e306, "5", b"5"], ids=str)

@@ -157,6 +157,7 @@ def test_texts_parse_to_what_protobuf_gives(
     """A text's record is the message that protobuf makes."""
     value = Summary.Value(tag=tag)
     value.metadata.plugin_data.plugin_name = "text"
+    value.metadata.data_class = 2  # a tensor
     value.tensor.dtype = 7  # DT_STRING
     value.tensor.tensor_shape.SetInParent()
     value.tensor.string_val.append(text.encode())

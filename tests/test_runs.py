@@ -180,11 +180,16 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         ({"experiment": "/abs"}, "experiment must be a name"),
         ({"experiment": "a\0b"}, "experiment must be a name"),
         ({"experiment": 3}, r"experiment must be a str.* got 3 \(int\)"),
-        ({"experiment": "my.tfevents.1"}, "without .* and 'tfevents'"),
-        ({"logdir": "s3://bucket/runs"}, "local directory"),
+        ({"experiment": "my.tfevents.1"}, "experiment .* without .* and 'tfevents'"),
+        ({"logdir": "s3://bucket/runs"}, "logdir must be a local directory"),
+        ({"logdir": 5}, r"logdir must be a str or path, got 5 \(int\)"),
+        ({"logdir": b"runs"}, "logdir must be a str or path"),
+        ({"logdir": "a\0b"}, "logdir must not contain a null character"),
         ({"time_unit": "fortnight"}, "time_unit must be one of .*'ms'"),
         ({"dt": 0.0}, "dt must be positive"),
+        ({"dt": -1}, "dt must be positive"),
         ({"dt": float("nan")}, "dt must be finite"),
+        ({"resume": True}, "resume needs the name of the run"),
     ],
 )
 def test_wrong_arguments_make_no_directory(
@@ -193,9 +198,9 @@ def test_wrong_arguments_make_no_directory(
     arguments: dict[str, object],
     message: str,
 ) -> None:
-    """A Logger that can't be created leaves nothing on the disk."""
+    """A Logger that can't be created says so, and leaves nothing on the disk."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((TypeError, ValueError), match=message):
+    with pytest.raises((TypeError, ValueError), match=f"^Logger: {message}"):
         Logger(**arguments)
     assert not list(tmp_path.iterdir())
 

@@ -15,14 +15,14 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Server, load, points, scalars
 
-from annarchy_tb import Logger, SummaryWriter
+from annarchy_tb import Logger, Run, SummaryWriter
 from annarchy_tb.kinds import parameters as hparams
 from annarchy_tb.tfevents import event_file as events
 from annarchy_tb.tfevents.event_file import event_files
@@ -86,6 +86,29 @@ def test_a_full_disk_is_waited_for(disk: Path) -> None:
     assert scalars(run / "y", "curves") == [(0, 2)]
     assert len(scalars(run, "series")) == 100
     assert len(event_files(run)) == 1
+
+
+def test_a_full_disk_is_waited_for_where_warnings_are_errors(
+    disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records are kept, so the call returns, and the warnings are logged."""
+    with Logger(disk, "run") as logger:
+        logger._run.directory.backlog._limit = 30_000
+        filler = fill(disk)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for step in range(4):
+                logger.add_text("a", "x" * 10_000, step)
+                logger.add_metrics({"b": step})
+        filler.unlink()
+        logger.flush()
+        logger._run.directory.backlog.dropped = 0
+    assert [step for step, _ in scalars(disk / "run", "b")][-1] == 3
+    assert Run(disk / "run").metrics == {"b": 3}
+    said = [record.getMessage() for record in caplog.records]
+    assert [record.name for record in caplog.records] == ["annarchy_tb"] * 3
+    for text in ("refuses writes", "run.json can't be written", "are dropped"):
+        assert sum(text in one for one in said) == 1
 
 
 @pytest.mark.filterwarnings(FULL)
@@ -369,6 +392,39 @@ def test_a_copy_of_a_logger_is_a_logger(logger: Logger, duplicate: object) -> No
     assert scalars(logger.run_dir, "b") == [(0, 1)]
 
 
+class Named(Logger):
+    """A Logger with an attribute of its own."""
+
+    def __init__(self, logdir: Path, name: str) -> None:
+        super().__init__(logdir, name)
+        self.names = [name]
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda logger: pickle.loads(pickle.dumps(logger))]
+)
+def test_a_copy_of_a_subclass_has_its_attributes(
+    logdir: Path, duplicate: Callable[[Named], Named]
+) -> None:
+    """A copy, also in another process, is complete, and writes a file of its own."""
+    with Named(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        logger.add_scalars("b", {"one": 1})
+        logger.log({"c": 1})
+        logger.writer.add_scalar("d", 1)
+        assert logger.last["a"] == 1
+        with duplicate(logger) as twin:
+            assert type(twin) is Named
+            assert twin.names == ["run"]
+            assert twin.names is not logger.names
+            twin.add_scalar("a", 2)
+            twin.writer.add_scalar("e", 1)
+            assert twin.last["a"] == 2
+        logger.add_scalar("f", 1)
+    assert scalars(logdir / "run", "a") == [(0, 1), (1, 2)]
+    assert len(event_files(logdir / "run")) == 2
+
+
 def test_a_closed_logger_stays_closed(logdir: Path) -> None:
     """This holds for pickled copies, too."""
     with Logger(logdir, "run") as logger:
@@ -453,6 +509,21 @@ def test_a_directory_that_vanishes_is_told(logdir: Path) -> None:
         logger.close()
 
 
+def test_a_deleted_file_is_told_after_the_end(logdir: Path) -> None:
+    """If warnings are errors, all files are closed and the status is set before."""
+    logger = Logger(logdir, "run")
+    logger.add_scalars("a", {"one": 1, "two": 2})
+    for path in (logdir / "run").rglob("events*"):
+        path.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="event file was deleted"):
+            logger.close()
+    assert logger.closed
+    assert all(directory.file.closed for directory in logger._run.directory.all())
+    assert Run(logdir / "run").status == "finished"
+
+
 def test_300_curves_need_few_descriptors(logdir: Path) -> None:
     """A process that may open 64 files can still write 300 curves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -472,6 +543,21 @@ def test_300_curves_need_few_descriptors(logdir: Path) -> None:
         found = scalars(logdir / "run" / f"curve {i}", "a")
         assert found == [(0, i), (1, i), (2, i)]
         assert len(event_files(logdir / "run" / f"curve {i}")) == 1
+
+
+def test_refused_curves_take_no_descriptor_from_others(logdir: Path) -> None:
+    """Whether a file stays open is decided when there is one."""
+    with Logger(logdir, "run") as logger:
+        with pytest.raises(TypeError, match="value must be one number"):
+            logger.add_scalars("a", {f"refused {i}": "text" for i in range(40)})
+        logger.add_scalars("a", {f"curve {i}": i for i in range(40)})
+        files = [directory.file for directory in logger._run.directory.all()]
+        assert sum(file.is_open for file in files) == 32  # with that of the run
+        twin = pickle.loads(pickle.dumps(logger))
+        twin.add_scalars("a", {f"curve {i}": i for i in range(40)})
+        files = [directory.file for directory in twin._run.directory.all()]
+        assert sum(file.is_open for file in files) == 31
+        twin.close()
 
 
 def test_the_drop_in_waits_for_a_full_disk_too(disk: Path) -> None:

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import HAS_PANDAS, HAS_RUST, Server, load, tables
+from conftest import HAS_PANDAS, HAS_RUST, Server, load, scalars, tables
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import annarchy_tb
@@ -319,6 +320,40 @@ def test_a_record_that_cannot_be_written_stops_nothing(
         logger.add_scalar("c", 1)
     assert read(logdir / "run")["metrics"] == {"a": 1.0, "b": 1.0}
     assert [path.name for path in (logdir / "run").glob(".*")] == []
+
+
+def test_a_record_that_cannot_be_written_is_no_error(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where warnings are errors, it is logged, since the metrics were written."""
+    with Logger(logdir, "run") as logger, monkeypatch.context() as patch:
+
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(os, "fsync", refuse)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            logger.add_metrics({"a": 1})
+    assert "run.json can't be written" in caplog.text
+    assert scalars(logdir / "run", "a") == [(0, 1)]
+
+
+def test_a_logger_that_was_interrupted_at_its_start_writes_no_run(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C during the first write of run.json, the run can be resumed."""
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = set(runinfo.open_sessions)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Logger(logdir, "run")
+    assert runinfo.open_sessions == before
+    Logger(logdir, "run", resume=True).close()
 
 
 def test_who_reads_never_sees_half_a_record(logger: Logger) -> None:

@@ -98,8 +98,9 @@ class Sampler:
             )
             if all(names_and_numbers):
                 return self._logger.add_scalars
-        figure = sys.modules.get("matplotlib.figure")
-        if figure is not None and isinstance(value, figure.Figure):
+        # While another thread imports the module, its class is missing.
+        figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
+        if figure is not None and isinstance(value, figure):
             return self._logger.add_figure
         return self._logger.add_histogram
 

@@ -87,8 +87,9 @@ def widened(array: NDArray[Any]) -> NDArray[Any]:
 
 def unmasked(given: object) -> object:
     """Replace the masked values of a masked array by NaN; return the rest unchanged."""
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(given, masked.MaskedArray):
+    # While another thread imports the module, its class is missing.
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if masked is not None and isinstance(given, masked):
         return given.astype(np.float64).filled(np.nan)
     return given
 

@@ -8,11 +8,12 @@ from typing import Any, SupportsFloat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb.inputs.arrays import as_column
+from annarchy_tb.inputs.arrays import as_column, unmasked
 from annarchy_tb.inputs.messages import describe
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 DRAWN = 1e300  # up to this, a time in any unit is a finite number of seconds
+_FAR = "{} must be less than 2**63 steps of dt"
 TOLERANCE = 1e-6  # largest distance of a step from a whole number
 
 # Seconds on TensorBoard's time axis for one unit of simulated time. Neighbouring wall
@@ -59,15 +60,20 @@ def whole_step(step: object) -> int:
     Raises
     ------
     TypeError
-        If `step` is not a number.
+        If `step` is not a number, or a bool.
     ValueError
         If it is not finite, not whole, or does not fit into 64 bits.
     """
     try:
-        number: Any = step.item() if hasattr(step, "item") else step
+        number: Any = _plain(step)
+        number = number.item() if hasattr(number, "item") else number
     except (ValueError, RuntimeError):  # several elements
         raise TypeError(f"step must be one number, got {describe(step)}") from None
+    except TypeError:
+        raise TypeError(f"step must be a whole number, got {describe(step)}") from None
     try:
+        if isinstance(number, bool):
+            raise TypeError
         whole = round(number)
         distance = abs(number - whole)
     except TypeError:
@@ -108,14 +114,34 @@ def _column(name: str, given: object) -> NDArray[Any]:
     return array
 
 
+def _plain(given: object) -> Any:
+    """Return an array or a scalar of NumPy's as Python's, or of an extended precision.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If its type is not one of numbers or objects, or it has several elements.
+    """
+    if not isinstance(given, (np.ndarray, np.generic)):
+        return given
+    if given.dtype.kind not in "biufO":
+        raise TypeError  # item() of 5 ns is 5, and float() of 1+2j is 1
+    if isinstance(given, np.ndarray):  # maybe a masked one
+        given = np.asarray(unmasked(given))
+    return given.item()
+
+
 def finite_time(time: object, name: str = "time") -> float:
     """Return a time as a float; raise if it is not a finite number."""
     try:
-        if isinstance(time, (str, bytes)):
+        plain = _plain(time)
+        if isinstance(plain, (str, bytes)):
             raise TypeError
-        number = float(time)  # type: ignore[arg-type]
+        number = float(plain)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {describe(time)}") from None
+    except OverflowError:
+        raise ValueError(f"{name} must fit a double, got {describe(time)}") from None
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {describe(time)}")
     return number
@@ -150,7 +176,10 @@ class Clock:
         """Return the solver step nearest to `time`, if `dt` is known."""
         if self._dt is None or time is None:
             return None
-        return whole_step(round(finite_time(time) / self._dt))
+        steps = finite_time(time) / self._dt
+        if not abs(steps) < 2.0**63:
+            raise ValueError(f"{_FAR.format('time')}, got {describe(time)}")
+        return round(steps)
 
     def wall_times(self, times: ArrayLike, start: float) -> NDArray[np.float64]:
         """Return the wall times of many simulated times, shape ``(N,)``."""
@@ -165,7 +194,14 @@ class Clock:
         """Return the solver steps nearest to `times`, if `dt` is known."""
         if self._dt is None:
             return None
-        return whole_steps(np.rint(_column("times", times) / self._dt))
+        column = _column("times", times).astype(np.float64)
+        with np.errstate(over="ignore"):
+            steps = np.rint(column / self._dt)
+        far = np.abs(steps) >= 2.0**63
+        if far.any():
+            raise ValueError(f"{_FAR.format('times')}, got {column[far][0]:g}")
+        whole: NDArray[np.int64] = steps.astype(np.int64)
+        return whole
 
     @staticmethod
     def _finite(wall_time: float) -> float:

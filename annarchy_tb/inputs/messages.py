@@ -32,6 +32,16 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=level + 1)
 
 
+def warn_anyway(message: str) -> None:
+    """Warn of damage that must not stop the caller; log it if warnings are errors."""
+    try:
+        warn(message)
+    except UserWarning:
+        import logging
+
+        logging.getLogger("annarchy_tb").warning(message)
+
+
 class naming:  # noqa: N801 -- reads as a verb: with naming(...)
     """A context that prefixes the method and the tag to errors raised inside it."""
 
@@ -76,10 +86,10 @@ def describe(value: object) -> str:
     """Describe a value in a few words, for the end of an error message."""
     if value is None:
         return "None"
-    shape = getattr(value, "shape", None)
-    if isinstance(value, np.ndarray) or (shape is not None and len(shape)):
+    shape = getattr(value, "shape", None)  # of a class, a descriptor
+    if isinstance(shape, tuple) and (shape or isinstance(value, np.ndarray)):
         dtype = getattr(value, "dtype", "")
-        return f"{type(value).__name__} of shape {tuple(shape or ())} and dtype {dtype}"
+        return f"{type(value).__name__} of shape {tuple(shape)} and dtype {dtype}"
     if isinstance(value, list | tuple | dict | set):
         return f"{type(value).__name__} of length {len(value)}"
     return f"{short(value)} ({type(value).__name__})"

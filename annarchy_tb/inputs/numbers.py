@@ -42,7 +42,8 @@ def as_number(value: object, warn: Warn) -> float:
             raise TypeError
         found = float(plain)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        many = isinstance(value, list | tuple) or getattr(value, "shape", ()) != ()
+        shape = getattr(value, "shape", ())
+        many = isinstance(value, list | tuple) or (isinstance(shape, tuple) and shape)
         raise TypeError(
             f"value must be one number, got {describe(value)}"
             + ("; log its mean, or use add_histogram" if many else "")

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 CHANNELS = 8  # at most; more are probably samples
 FASTEST = 2**27 - 1  # samples per second: WAV has 32 bits for the bytes per second
-LONGEST = 2**29 - 1  # samples: a protobuf message holds 2 GiB
+# Samples: a protobuf message holds less than 2 GiB, 64 KiB of which are for the rest.
+LONGEST = (2**31 - 2**16) // 4
 STORED = ("uint8", "int16", "int32")  # types that WAV stores unchanged
 
 # -- logging ---------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def as_samples(sound: ArrayLike) -> NDArray[Any]:
     array = numbers("sound", sound)
     full = array[:, np.newaxis] if array.ndim == 1 else array
     if full.ndim != 2 or 0 in full.shape or full.shape[1] > CHANNELS:
-        turned = full.ndim == 2 and full.shape[0] <= CHANNELS
+        turned = full.ndim == 2 and full.size and full.shape[0] <= CHANNELS
         raise ValueError(
             f"sound must have shape (T,), or (T, C) with at most {CHANNELS} channels, "
             f"got {array.shape}" + ("; pass its .T" if turned else "")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
-from annarchy_tb.inputs.messages import describe, naming
+from annarchy_tb.inputs.messages import describe, naming, short
 from annarchy_tb.inputs.numbers import as_names, as_text
 from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.kinds import text
@@ -93,7 +93,8 @@ def add_parameters(
     with naming(method, "params"):
         plain = flatten(params)
     with naming(method, None):
-        group = None if group is None else as_text("group", group)
+        if group is not None and not as_text("group", group):
+            raise ValueError("group must not be empty; leave it out for a row alone")
     _log_parameters(
         self, method, plain, {} if metrics is None else metrics, None, group
     )
@@ -252,15 +253,23 @@ def flatten(params: object) -> dict[str, Parameter]:
     TypeError
         If `params` is not a mapping.
     ValueError
-        If two parameters get the same name.
+        If two parameters get the same name, or one contains itself.
     """
     if not isinstance(params, Mapping):
         raise TypeError(f"params must be a dict, got {describe(params)}")
     flat: dict[str, Parameter] = {}
-    for name, leaf in _leaves(params):
-        if name in flat:
-            raise ValueError(f"params must have distinct names, got {name!r} twice")
-        flat[name] = _plain(leaf)
+    for key, given in params.items():
+        try:
+            found = [(name, _plain(leaf)) for name, leaf in _leaves({key: given})]
+        except RecursionError:
+            raise ValueError(
+                f"the parameter {short(key)} must not contain itself, nor be nested "
+                f"very deeply; got {describe(given)}"
+            ) from None
+        for name, plain in found:
+            if name in flat:
+                raise ValueError(f"params must have distinct names, got {name!r} twice")
+            flat[name] = plain
     return flat
 
 
@@ -274,6 +283,8 @@ def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
 
 
 def _plain(given: object) -> Parameter:
+    if isinstance(given, np.ndarray) and given.shape == ():
+        given = given[()]  # a NumPy scalar: item() would widen it
     if isinstance(given, (np.float16, np.float32)):
         return float(str(given))  # 0.1, not 0.10000000149011612
     if getattr(given, "shape", None) == () and hasattr(given, "item"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import names
@@ -16,6 +18,26 @@ from annarchy_tb.tfevents.schema import SCALAR
 STAY_OPEN = 31  # curves; the files of any more are opened for each record
 
 
+class Closed(NamedTuple):
+    """The damage found when the files of a run were closed.
+
+    Attributes
+    ----------
+    lost : int
+        The number of records that could not be written.
+    deleted : list of Path
+        The event files that somebody deleted.
+    """
+
+    lost: int
+    deleted: list[Path]
+
+    def warn(self) -> None:
+        """Warn of deleted files: a warning may be an error, so this comes last."""
+        for path in self.deleted:
+            warn(f"the event file was deleted: {path}")
+
+
 class RunDirectory:
     """A directory that TensorBoard shows as one run, with its event file and ledger.
 
@@ -26,7 +48,7 @@ class RunDirectory:
     ----------
     path
         An absolute path; the directory of a curve is created for its first record.
-    backlog, stay_open
+    backlog, may_stay
         See `EventFile`.
     descriptions
         The descriptions of tags, shared with the curves.
@@ -44,14 +66,14 @@ class RunDirectory:
         self,
         path: Path,
         backlog: Backlog | None = None,
-        stay_open: bool = True,
+        may_stay: Callable[[], bool] | None = None,
         descriptions: dict[str, str] | None = None,
     ) -> None:
         self.path = path
         self.descriptions = {} if descriptions is None else descriptions
         self.backlog = Backlog() if backlog is None else backlog
         self._earlier = event_files(path) if path.exists() else []
-        self.file = EventFile(path, self.backlog, stay_open)
+        self.file = EventFile(path, self.backlog, may_stay)
         self.ledger = Ledger(self._history)
         self.curves = {}
 
@@ -59,10 +81,15 @@ class RunDirectory:
         """Return the directory of the curve `key`."""
         curve = self.curves.get(key)
         if curve is None:
-            path, stay_open = self.path / names.curve(key), len(self.curves) < STAY_OPEN
-            curve = RunDirectory(path, self.backlog, stay_open, self.descriptions)
+            path = self.path / names.curve(key)
+            curve = RunDirectory(path, self.backlog, self._has_room, self.descriptions)
             curve = self.curves.setdefault(key, curve)
         return curve
+
+    def _has_room(self) -> bool:
+        """Return whether the file of a curve that was just opened may stay open."""
+        files = (curve.file for curve in list(self.curves.values()))
+        return sum(file.is_open for file in files) <= STAY_OPEN
 
     def describe(self, tag: str, text: str) -> bool:
         """Set the description of a tag; return False if it is too late."""
@@ -107,11 +134,12 @@ class RunDirectory:
                 str(self.path),
             )
 
-    def close(self) -> int:
-        """Close all files; return the number of records that could not be written."""
+    def close(self) -> Closed:
+        """Close all files; return the damage, for the caller to warn of."""
         self.backlog.drain()
+        deleted = []
         for directory in self.all():
             if not directory.file.closed and directory.file.is_lost():
-                warn(f"the event file was deleted: {directory.file.path}")
+                deleted.append(directory.file.path)
             directory.file.close()
-        return self.backlog.dropped + len(self.backlog)
+        return Closed(self.backlog.dropped + len(self.backlog), deleted)

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import time as now
 from typing import Any
 
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.run import provenance
 from annarchy_tb.run.atomic import exclusive, replacing
 from annarchy_tb.run.info import (
@@ -186,7 +186,7 @@ class InfoFile:
         except OSError as error:  # a full disk, for example, must not stop a simulation
             if not self._failed and self._run.exists():
                 self._failed = True
-                warn(f"{self._run / RUN_JSON} can't be written: {error}")
+                warn_anyway(f"{self._run / RUN_JSON} can't be written: {error}")
             return False
         self._failed = False
         return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -77,8 +79,8 @@ class Ledger:
     Parameters
     ----------
     history
-        Called at most once, when the first tag is entered: yields tag, kind and step of
-        all earlier data in the directory.
+        Called when the first tag is checked or entered, and again only if it raised:
+        yields tag, kind and step of all earlier data in the directory.
 
     Attributes
     ----------
@@ -88,14 +90,16 @@ class Ledger:
 
     groups: dict[tuple[str, ...], Group]
     _states: dict[str, TagState]
-    _history: Callable[[], History] | None
+    _history: Callable[[], History] | None  # None once it has been read
     _earlier: frozenset[str]
+    _locks: dict[int, threading.RLock]  # of reading the history, by process
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
         self.groups = {}
         self._states = {}
         self._history = history
         self._earlier = frozenset()
+        self._locks = {}
 
     def check(self, method: str, tag: str, kind: str) -> None:
         """Raise ValueError if the tag holds another kind of data."""
@@ -155,11 +159,26 @@ class Ledger:
         return found
 
     def _read_history(self) -> None:
-        if self._history is not None:
-            history, self._history = self._history, None
+        """Enter the tags of earlier data; other threads wait until all are there."""
+        if self._history is None:
+            return
+        # A forked process makes its own lock: a thread that it does not have may hold
+        # the one that it inherited.
+        with self._locks.setdefault(os.getpid(), threading.RLock()):
+            history = self._history
+            if history is None:
+                return
+            found: dict[str, TagState] = {}
             for tag, kind, step in history():
-                self.note(tag, kind, step)
-            self._earlier = frozenset(self._states)
+                state = found.setdefault(tag, TagState())
+                state.number = 1
+                state.kind = state.kind or kind
+                state.last = max(state.last, step)
+            self._earlier = frozenset(found)
+            for tag, state in found.items():
+                # A signal handler may have read it too, and logged.
+                self._states.setdefault(tag, state)
+            self._history = None
 
     def has_begun(self, tag: str) -> bool:
         """Return whether a tag was entered here, and not in the history."""
@@ -170,7 +189,8 @@ class Ledger:
         return tag in self._states
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "groups": {}}  # templates can't be pickled
+        # Templates and locks can't be pickled.
+        return {**self.__dict__, "groups": {}, "_locks": {}}
 
 
 def furthest(states: Sequence[TagState]) -> tuple[int, float]:

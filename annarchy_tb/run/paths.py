@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import time as now
 
-from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.messages import describe, short
 from annarchy_tb.run import names
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import harmless, is_ours
@@ -17,11 +17,33 @@ from annarchy_tb.tfevents.scan import Scan
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
-    """Return a local path that stays valid if the working directory changes."""
-    text = os.fspath(path)
+    """Return a local path that stays valid if the working directory changes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one.
+    """
+    text = as_path("logdir", path)
     if "://" in text:
         raise ValueError(f"logdir must be a local directory, got {text!r}")
     return Path(os.path.abspath(os.path.expanduser(text)))
+
+
+def as_path(name: str, given: object) -> str:
+    """Return a path as a str.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a path, or contains a null character.
+    """
+    text = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or path, got {describe(given)}")
+    if "\0" in text:
+        raise ValueError(f"{name} must not contain a null character, got {short(text)}")
+    return text
 
 
 def inside(parent: Path, name: object) -> Path:

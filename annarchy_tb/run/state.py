@@ -13,7 +13,7 @@ from annarchy_tb.inputs.clock import (
     finite_time,
     whole_step,
 )
-from annarchy_tb.run.directory import RunDirectory
+from annarchy_tb.run.directory import Closed, RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
 from annarchy_tb.run.warned import Warned
@@ -138,8 +138,8 @@ class RunState:
         """Write a value about the run itself, not one of the simulation."""
         self.directory.file.append(records.summary([value], now()))
 
-    def close(self) -> int:
-        """Close all files; return the number of records that could not be written."""
+    def close(self) -> Closed:
+        """Close all files; return the damage, for the caller to warn of."""
         try:
             return self.directory.close()
         finally:

@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import warn_anyway
 
 LIMIT = 64 << 20  # bytes
 
@@ -91,12 +91,12 @@ class Backlog:
             drops = not dropped and self.dropped
         # Warn without the lock: whoever handles a warning may log it.
         if waits:
-            warn(
+            warn_anyway(
                 f"the disk refuses writes to {file.path}: up to {self._limit >> 20} "
                 f"MiB of records are kept in memory until there is room"
             )
         if drops:
-            warn(
+            warn_anyway(
                 f"the disk is still full, and more than {self._limit >> 20} MiB are "
                 f"waiting: the oldest records are dropped"
             )

@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import weakref
+from collections.abc import Callable
 from os import write
 from pathlib import Path
 from time import sleep
@@ -61,8 +62,9 @@ class EventFile:
         An absolute path. It is created if it is missing and its parent exists.
     backlog
         Keeps the records refused by a full disk; shared by the files of a run.
-    stay_open
-        Keep the file open. If false, it is opened and closed for each record.
+    may_stay
+        Called when the file is first open: whether it stays open. If it does not, it is
+        opened and closed for each record. By default it stays open.
 
     Attributes
     ----------
@@ -82,17 +84,21 @@ class EventFile:
     closed: bool
     _directory: Path
     _backlog: Backlog
-    _stay_open: bool
+    _may_stay: Callable[[], bool] | None
+    _stays: bool | None  # None until the file is first open
     _version: bytes  # the unwritten rest of the first record
     _descriptor: int  # of the file, while it is open
     _fd: int  # the same, while `append` may write directly
 
     def __init__(
-        self, directory: Path, backlog: Backlog, stay_open: bool = True
+        self,
+        directory: Path,
+        backlog: Backlog,
+        may_stay: Callable[[], bool] | None = None,
     ) -> None:
         self._directory = directory
         self._backlog = backlog
-        self._stay_open = stay_open
+        self._may_stay = may_stay
         self.closed = False
         self._set_out()
 
@@ -102,6 +108,7 @@ class EventFile:
         self._version = b""
         self._descriptor = _NONE
         self._fd = _NONE
+        self._stays = None if self._may_stay else True
         _files.add(self)
 
     def append(self, record: bytes | memoryview) -> None:
@@ -143,6 +150,11 @@ class EventFile:
             finally:
                 os.close(descriptor)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open now."""
+        return self._descriptor != _NONE
+
     def is_lost(self) -> bool:
         """Return whether the file was deleted."""
         return self.path != self._directory and not self.path.exists()
@@ -162,7 +174,9 @@ class EventFile:
 
     def resume(self, nothing_waits: bool) -> None:
         """Let `append` write directly again, if no records are waiting."""
-        if not self._stay_open:
+        if self._stays is None and self._may_stay is not None and self.is_open:
+            self._stays = self._may_stay()
+        if not self._stays:
             self._release()
         self._fd = self._descriptor if nothing_waits else _NONE
 
@@ -228,7 +242,7 @@ class EventFile:
     # -- other processes ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("_directory", "_backlog", "_stay_open", "closed")
+        kept = ("_directory", "_backlog", "_may_stay", "closed")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:
