@@ -12,7 +12,7 @@ from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb import progress, windows
-from annarchy_tb.inputs.clock import Clock, whole_step
+from annarchy_tb.inputs.clock import Ask, Clock, as_clock, whole_step
 from annarchy_tb.inputs.messages import describe, naming, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.kinds import (
@@ -46,7 +46,15 @@ if TYPE_CHECKING:
 
 # Attributes that `Logger._look_up` sets: a copy has its own.
 _LOOKED_UP = frozenset(
-    {"_file", "_groups", "_scalar_records", "_plot_records", "_writer", "_last"}
+    {
+        "_clock",
+        "_file",
+        "_groups",
+        "_scalar_records",
+        "_plot_records",
+        "_writer",
+        "_last",
+    }
 )
 
 
@@ -70,9 +78,16 @@ class Logger:
         shows the data cut off.
     dt : float, optional
         The solver's time step in `time_unit`. If it is given, a step that is left out
-        is computed from ``time=``, as the nearest whole number of solver steps.
-    time_unit : {"ms", "s", "us", "min", "h", "d", "ns", "ps", "fs"}, default "ms"
-        The unit of ``time=`` and of `dt`.
+        is computed from ``time=``, as the nearest whole number of solver steps. A run
+        that exists has its own.
+    time_unit : {"ms", "s", "us", "min", "h", "d", "ns", "ps", "fs"}, optional
+        The unit of ``time=`` and of `dt`: "ms" for a new run, that of the run if it
+        exists.
+    clock : callable, optional
+        What gives the simulated time, such as ``lambda: net.time``, to calls without
+        ``time=``. Exceptions raised by it propagate, and nothing is written then. It is
+        not asked for `add_series`, `add_parameters`, `add_metrics` and `writer`, and
+        not sent to other processes.
 
     Raises
     ------
@@ -81,6 +96,8 @@ class Logger:
     RuntimeError
         If the run to resume is still being written by a process of this host; processes
         of other hosts can't be detected.
+    TypeError, ValueError
+        If an argument is invalid, or `time_unit` or `dt` is not that of the run.
 
     Notes
     -----
@@ -127,6 +144,7 @@ class Logger:
     _groups: dict[tuple[str, ...], Group]
     _scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     _plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
+    _clock: Ask | None
 
     def __init__(
         self,
@@ -135,13 +153,15 @@ class Logger:
         *,
         resume: bool = False,
         dt: SupportsFloat | None = None,
-        time_unit: str = "ms",
+        time_unit: str | None = None,
+        clock: Ask | None = None,
     ) -> None:
         # Slow to import, and not needed before there is a run.
-        from annarchy_tb.run.info_file import InfoFile
+        from annarchy_tb.run.info_file import TIME_UNIT, InfoFile
 
         with naming("Logger", None):
-            clock = Clock(time_unit, dt)
+            asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt)
+            ask = as_clock(clock)
             parent = absolute(logdir)
             path = None if experiment is None else inside(parent, experiment)
         if path is not None:
@@ -152,7 +172,8 @@ class Logger:
             path = claim(parent, names.default_run())
         self._info = InfoFile(path)
         try:
-            existed = self._info.begin(resume)
+            with naming("Logger", None):
+                existed = self._info.begin(resume, time_unit, asked.dt)
             if resume:
                 self._go_back(path, existed)
             directory = RunDirectory(path)
@@ -160,7 +181,9 @@ class Logger:
         except BaseException:
             self._info.release()  # no Logger writes the run
             raise
-        self._run = RunState(directory, clock, self._info.started)
+        its = self._info.info
+        own = Clock(its.time_unit or TIME_UNIT, its.dt)
+        self._run = RunState(directory, own, self._info.started, ask)
         self._has_parameters = False
         self._process = os.getpid()
         self._look_up()
@@ -188,6 +211,7 @@ class Logger:
         self._groups = self._run.directory.ledger.groups
         self._scalar_records = self._run.scalar_records
         self._plot_records = self._run.plot_records
+        self._clock = self._run.ask
         self._writer = None
         self._last = None
 

@@ -135,7 +135,16 @@ class Window:
     ) -> Entry:
         """Check that a point could be logged now."""
         places = [(self._run.directory, self._tags)]
-        return Entry(self._run, method, self._label, SCALAR, step, time, places=places)
+        return Entry(
+            self._run,
+            method,
+            self._label,
+            SCALAR,
+            step,
+            time,
+            places=places,
+            clocked=False,
+        )
 
     def _hold_nothing(self) -> None:
         self._number = 0
@@ -172,6 +181,8 @@ class Window:
         TypeError, ValueError
             If an argument is invalid. The value is then not added.
         """
+        if time is None and self._run.ask is not None:
+            time = self._run.ask()
         entry = self._entry(METHOD, step, time)
         numbers = self._numbers(entry, value)
         counted = entry.number(weight, f"{self._label}: weight")

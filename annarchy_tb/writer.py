@@ -58,7 +58,9 @@ class _EventWriter:
             for value in found.values:
                 place = (self._directory, (value.tag,))
                 kind = kind_named(value.kind)
-                Entry(self._logged, METHOD, value.tag, kind, places=[place])
+                Entry(
+                    self._logged, METHOD, value.tag, kind, places=[place], clocked=False
+                )
         for value in found.values:
             self._directory.ledger.note(value.tag, value.kind, found.step)
         self._directory.file.append(records.record(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import struct
 import tempfile
@@ -189,3 +190,113 @@ def test_files_without_doubles_read_as_before(tmp_path: Path) -> None:
     assert (steps.tolist(), values.tolist()) == ([3], [float(np.float32(0.1))])
     assert np.isnan(times).all()
     assert wall_times.tolist() == [5.0]
+
+
+# -- clocks and units ------------------------------------------------------------------
+
+
+def test_a_clock_gives_the_time_to_calls_without_one(logdir: Path) -> None:
+    """To all kinds and to windows; a time that is given wins."""
+    now = [0.0]
+    with Logger(logdir, "run", dt=0.5, clock=lambda: now[0]) as logger:
+        with logger.window("window") as window:
+            for moment in (1.5, 2.5):
+                now[0] = moment
+                logger.add_scalar("a", 1.0)
+                logger.add_scalars("plot", {"x": 1.0})
+                logger.log({"b": 1.0, "c": 2.0})
+                logger.add_image("image", [[0.5]])
+                logger.add_text("text", "a")
+                window.add(1.0)
+            now[0] = 9.0
+        logger.add_scalar("a", 1.0, time=4.0)
+    run = Run(logdir / "run")
+    assert run.scalars("a").times.tolist() == [1.5, 2.5, 4.0]
+    assert run.scalars("a").steps.tolist() == [3, 5, 8]
+    for points in (run.curves("plot")["x"], run.scalars("c")):
+        assert points.times.tolist() == [1.5, 2.5]
+    assert run.images("image").times.tolist() == [1.5, 2.5]
+    assert run.text("text").times.tolist() == [1.5, 2.5]
+    assert run.scalars("window").times.tolist() == [2.5]
+
+
+def test_what_has_no_time_does_not_ask_the_clock(logdir: Path) -> None:
+    """Series, parameters, results and the SummaryWriter."""
+
+    def never() -> float:
+        raise AssertionError("asked")
+
+    with Logger(logdir, "run", clock=never) as logger:
+        logger.add_series("series", [1.0, 2.0])
+        logger.add_parameters({"a": 1}, {"m": 1.0})
+        logger.add_metrics({"n": 1.0})
+        logger.writer.add_scalar("w", 1.0, 0)
+        with pytest.raises(AssertionError, match="asked"):
+            logger.add_scalar("a", 1.0)
+        logger.add_scalar("a", 1.0, time=0.0)
+        with pytest.raises(AssertionError, match="asked"):
+            logger.add_scalar("a", 1.0)
+    assert len(Run(logdir / "run").scalars("a").steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (math.nan, ValueError, r"add_scalar\('a'\): time must be finite"),
+        ("1.0", TypeError, r"add_scalar\('a'\): time must be a number"),
+        (None, TypeError, "clock must give the simulated time"),
+    ],
+)
+def test_a_clock_that_gives_no_time_stops_the_call(
+    given: Any, error: type[Exception], message: str, logdir: Path
+) -> None:
+    """Nothing is written, for new tags and known ones."""
+    times = [given, 0.0, given]
+    with Logger(logdir, "run", clock=lambda: times.pop()) as logger:
+        with pytest.raises(error, match=message):
+            logger.add_scalar("a", 1.0)
+        logger.add_scalar("a", 1.0)
+        with pytest.raises(error, match=message):
+            logger.add_scalar("a", 1.0)
+    assert len(Run(logdir / "run").scalars("a").steps) == 1
+
+
+def test_a_clock_is_callable(logdir: Path) -> None:
+    """Another one makes no run."""
+    with pytest.raises(TypeError, match="Logger: clock must be a callable"):
+        Logger(logdir, "run", clock=3.0)  # type: ignore[arg-type]
+    assert not logdir.exists()
+
+
+def test_a_clock_stays_with_its_process(logdir: Path) -> None:
+    """A copy of the Logger has none."""
+    with Logger(logdir, "run", clock=lambda: 1.0) as logger:
+        copied = copy.copy(logger)
+        copied.add_scalar("copy", 1.0)
+        copied.close()
+        logger.add_scalar("own", 1.0)
+    run = Run(logdir / "run")
+    assert np.isnan(run.scalars("copy").times).all()
+    assert run.scalars("own").times.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_keeps_its_unit_and_its_step(resume: bool, logdir: Path) -> None:
+    """They may be left out, and no others are taken; the run stays as it was."""
+    with Logger(logdir, "run", time_unit="s", dt=0.1) as logger:
+        logger.save_checkpoint({}, 0)
+    before = (logdir / "run" / "run.json").read_bytes()
+    files = sorted((logdir / "run").rglob("*"))
+    for wrong in ({"time_unit": "ms"}, {"dt": 0.2}):
+        [name] = wrong
+        with pytest.raises(ValueError, match=f"Logger: {name} must be that of the run"):
+            Logger(logdir, "run", resume=resume, **wrong)  # type: ignore[arg-type]
+    assert (logdir / "run" / "run.json").read_bytes() == before
+    assert sorted((logdir / "run").rglob("*")) == files
+    for its in ({}, {"time_unit": "s", "dt": np.float64(0.1)}):
+        with Logger(logdir, "run", resume=resume, **its) as logger:  # type: ignore[arg-type]
+            assert logger.time_unit == "s"
+            logger.add_scalar("a", 1.0, time=2.0 + len(its))
+    assert Run(logdir / "run").time_unit == "s"
+    assert Run(logdir / "run").info["dt"] == 0.1
+    assert 40 in Run(logdir / "run").scalars("a").steps

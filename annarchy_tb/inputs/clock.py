@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -147,6 +148,34 @@ def finite_time(time: object, name: str = "time") -> float:
     return number
 
 
+Ask = Callable[[], SupportsFloat]  # gives the simulated time
+
+
+def as_clock(clock: object) -> Ask | None:
+    """Return what asks a user's clock, None if there is none.
+
+    Raises
+    ------
+    TypeError
+        If it is not callable.
+    """
+    if clock is None:
+        return None
+    if not callable(clock):
+        raise TypeError(
+            f"clock must be a callable that gives the simulated time, such as "
+            f"lambda: net.time, got {describe(clock)}"
+        )
+
+    def ask() -> SupportsFloat:
+        time: SupportsFloat | None = clock()
+        if time is None:
+            raise TypeError("the Logger's clock must give the simulated time, got None")
+        return time
+
+    return ask
+
+
 class Clock:
     """Conversion of simulated time to TensorBoard's wall times and steps.
 
@@ -164,8 +193,8 @@ class Clock:
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
         self.unit = time_unit
         self.seconds = TIME_UNITS[time_unit]
-        self._dt = None if dt is None else finite_time(dt, "dt")
-        if self._dt is not None and self._dt <= 0:
+        self.dt = None if dt is None else finite_time(dt, "dt")
+        if self.dt is not None and self.dt <= 0:
             raise ValueError(f"dt must be positive, got {describe(dt)}")
 
     def wall_time(self, time: object, start: float) -> float:
@@ -174,9 +203,9 @@ class Clock:
 
     def step(self, time: object) -> int | None:
         """Return the solver step nearest to `time`, if `dt` is known."""
-        if self._dt is None or time is None:
+        if self.dt is None or time is None:
             return None
-        steps = finite_time(time) / self._dt
+        steps = finite_time(time) / self.dt
         if not abs(steps) < 2.0**63:
             raise ValueError(f"{_FAR.format('time')}, got {describe(time)}")
         return round(steps)
@@ -192,11 +221,11 @@ class Clock:
 
     def steps(self, times: ArrayLike) -> NDArray[np.int64] | None:
         """Return the solver steps nearest to `times`, if `dt` is known."""
-        if self._dt is None:
+        if self.dt is None:
             return None
         column = _column("times", times).astype(np.float64)
         with np.errstate(over="ignore"):
-            steps = np.rint(column / self._dt)
+            steps = np.rint(column / self.dt)
         far = np.abs(steps) >= 2.0**63
         if far.any():
             raise ValueError(f"{_FAR.format('times')}, got {column[far][0]:g}")

@@ -135,7 +135,9 @@ def figures(
     ...     with logger.figures("Activity", 0):
     ...         _ = plt.plot([1, 2, 3])
     """
-    Entry(self._run, "figures", tag, IMAGE, step, time)  # raise before the block runs
+    Entry(
+        self._run, "figures", tag, IMAGE, step, time, clocked=False
+    )  # raise before the block runs
     before, current = _managers(), _current()
     try:
         yield
@@ -164,7 +166,9 @@ def add_open_figures(
         open, nothing is written.
     """
     method = "add_open_figures"
-    Entry(self._run, method, tag, IMAGE, step, time)  # raise even if none is open
+    Entry(
+        self._run, method, tag, IMAGE, step, time, clocked=False
+    )  # raise even if none is open
     opened = _figures()
     _write(_entries(self, method, tag, opened, step, time), opened)
 

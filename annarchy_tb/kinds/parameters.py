@@ -194,7 +194,9 @@ def _metrics(
     with naming(method, label):
         names = as_names(metrics)
     places = [(run.directory, (name,)) for name in names]
-    entry = Entry(run, method, label, SCALAR, step, places=places, apart=True)
+    entry = Entry(
+        run, method, label, SCALAR, step, places=places, apart=True, clocked=False
+    )
     with entry:
         numbers = entry.numbers(metrics)
     return entry, dict(zip(names, numbers, strict=True))

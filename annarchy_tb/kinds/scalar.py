@@ -63,6 +63,8 @@ def add_scalar(
         of one element, a bool, a Decimal; not a text. TensorBoard shows it in single
         precision; `Run` reads the double back. NaN and infinity are kept.
     """
+    if time is None and self._clock is not None:
+        time = self._clock()
     try:
         state, template = self._scalar_records[tag]
         number = value if type(value) is float else plain_float(value)
@@ -115,6 +117,8 @@ def add_scalars(
     value : dict of str to float
         The value of each curve, by the curve's name.
     """
+    if time is None and self._clock is not None:
+        time = self._clock()
     try:
         curves = self._plot_records[tag, tuple(value)]
         numbers = [
@@ -183,6 +187,8 @@ def log(
         See `Logger`. If the step is left out, it is one more than the largest last step
         of these tags.
     """
+    if time is None and self._clock is not None:
+        time = self._clock()
     try:
         tags = tuple(metrics)
         group = self._groups[tags]

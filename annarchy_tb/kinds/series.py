@@ -60,7 +60,7 @@ def add_series(
         check_tag(method, one)
     label = tags[0] if single else str(tags)
     place = (run.directory, tags)
-    with Entry(run, method, label, SCALAR, places=[place]) as entry:
+    with Entry(run, method, label, SCALAR, places=[place], clocked=False) as entry:
         if len(set(tags)) < len(tags):
             raise ValueError("the tags must be distinct")
         whole, wall_times = _places(run, steps, times)

@@ -109,6 +109,11 @@ class Run:
         return RunInfo.read(self.path).metrics or {}
 
     @property
+    def time_unit(self) -> str | None:
+        """The unit of simulated times, None if ``run.json`` does not say it."""
+        return RunInfo.read(self.path).time_unit
+
+    @property
     def started(self) -> datetime | None:
         """The first start of the run, in UTC."""
         return began(self.path, RunInfo.read(self.path))

@@ -52,6 +52,9 @@ class Entry:
         Continue automatic steps from the last step at each place, not from the largest
         of them.
 
+    clocked
+        Ask the user's clock, if there is one, where `time` is None.
+
     Raises
     ------
     TypeError, ValueError
@@ -91,6 +94,7 @@ class Entry:
         *,
         places: Sequence[Place] | None = None,
         apart: bool = False,
+        clocked: bool = True,
     ) -> None:
         run.check_open()
         if places is None:
@@ -100,6 +104,8 @@ class Entry:
             for one in tags:
                 check_tag(method, one)
                 directory.ledger.check(method, one, kind.name)
+        if time is None and clocked and run.ask is not None:
+            time = run.ask()
         try:
             self._step, self._wall_time, self._times = run.when(step, time)
         except Exception as error:

@@ -47,6 +47,8 @@ class RunInfo:
     versions: dict[str, Any] | None = None
     git: dict[str, Any] | None = None
     slurm: dict[str, Any] | None = None
+    time_unit: str | None = None
+    dt: float | None = None
     params: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
     restarts: int | None = None
@@ -107,10 +109,12 @@ class RunInfo:
         return alive
 
 
-def _python_type(annotation: str) -> type:
+def _python_type(annotation: str) -> type | tuple[type, ...]:
     """Return the type in an annotation such as ``"dict[str, Any] | None"``."""
     named = annotation.partition("[")[0].partition(" ")[0]
-    return {"str": str, "int": int, "dict": dict}[named]
+    types: dict[str, type | tuple[type, ...]]
+    types = {"str": str, "int": int, "float": (int, float), "dict": dict}
+    return types[named]
 
 
 _TYPES = {

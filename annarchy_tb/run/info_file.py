@@ -27,6 +27,7 @@ from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import first_time
 
 PATIENCE = 5.0  # seconds to wait for others, before writing without the lock
+TIME_UNIT = "ms"  # of a new run, by default
 LONGEST = 2000  # characters of an error's message
 
 Change = tuple[dict[str, Any], dict[str, Any]]  # more metrics, and changed fields
@@ -72,13 +73,19 @@ class InfoFile:
         self._failed = False
         self._end = {}
 
-    def begin(self, resume: bool) -> bool:
+    def begin(
+        self, resume: bool, time_unit: str | None = None, dt: float | None = None
+    ) -> bool:
         """Write that this process is running the run; return whether it existed.
+
+        A run keeps its time unit and its `dt`; by default, they are those of the run.
 
         Raises
         ------
         RuntimeError
             If it is resumed while a process is still writing it.
+        ValueError
+            If the run has another time unit, or another `dt`.
         """
         with exclusive(self._run, PATIENCE):
             before = RunInfo.read(self._run)
@@ -88,6 +95,9 @@ class InfoFile:
                     f"the run {self._run} can't be resumed: process {before.pid} of "
                     f"this host is still writing it; close its Logger or end it first"
                 )
+            if before.time_unit is not None:
+                _check_same("time_unit", time_unit, before.time_unit)
+                _check_same("dt", dt, before.dt)
             begun = before.begun() or date(iso(first_time(self._run)))
             self.started = begun.timestamp() if begun else now()
             open_sessions.add(self._session)
@@ -95,6 +105,8 @@ class InfoFile:
                 status=RUNNING,
                 started=iso(self.started),
                 experiment=self._run.name,
+                time_unit=before.time_unit or time_unit or TIME_UNIT,
+                dt=dt if before.dt is None else float(before.dt),
                 params=before.params,
                 metrics=before.metrics or {},
                 restarts=before.restarts or 0,
@@ -193,6 +205,15 @@ class InfoFile:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_waiting": [], "_busy": None}
+
+
+def _check_same(name: str, given: object, its: object) -> None:
+    """Raise ValueError if a setting is given that is not the one of the run."""
+    if given is not None and given != its:
+        raise ValueError(
+            f"{name} must be that of the run, {its!r}, got {given!r}; leave it out, or "
+            f"take another experiment"
+        )
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from annarchy_tb.inputs.clock import (
     DRAWN,
     MAX_STEP,
     MIN_STEP,
+    Ask,
     Clock,
     finite_time,
     whole_step,
@@ -58,6 +59,8 @@ class RunState:
         The warnings given so far.
     units : dict of str to str
         The units of tags, as determined by hooks.
+    ask : callable or None
+        The user's clock: what gives the simulated time of calls without ``time=``.
     pending : dict
         The windows that hold values, in the order of their first values.
     scalar_records, plot_records : dict
@@ -71,20 +74,29 @@ class RunState:
     warned: Warned
     units: dict[str, str]
     pending: dict[Flushable, None]
+    ask: Ask | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
 
-    def __init__(self, directory: RunDirectory, clock: Clock, started: float) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        clock: Clock,
+        started: float,
+        ask: Ask | None = None,
+    ) -> None:
         self.directory = directory
         self.clock = clock
         self.started = started
         self.warned = Warned()
         self.units = {}
         self._begin()
+        self.ask = ask
 
     def _begin(self) -> None:
         """Start without windows and templates."""
         self.pending = {}
+        self.ask = None
         self.scalar_records, self.plot_records = {}, {}
 
     def check_open(self) -> None:
@@ -148,7 +160,7 @@ class RunState:
             self.plot_records.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("pending", "scalar_records", "plot_records")
+        own = ("ask", "pending", "scalar_records", "plot_records")
         return {k: v for k, v in self.__dict__.items() if k not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
