@@ -6,6 +6,7 @@ import copy
 import errno
 import os
 import warnings
+from datetime import datetime
 from pathlib import Path
 from time import time as now
 from types import FunctionType, TracebackType
@@ -37,6 +38,7 @@ from annarchy_tb.tfevents.names import harmless
 from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
+    import numpy as np
     from typing_extensions import Self
 
     from annarchy_tb.reading.last import Last
@@ -88,6 +90,11 @@ class Logger:
         ``time=``. Exceptions raised by it propagate, and nothing is written then. It is
         not asked for `add_series`, `add_parameters`, `add_metrics` and `writer`, and
         not sent to other processes.
+    origin : datetime or numpy.datetime64, optional
+        The date at time 0, for models that have dates: TensorBoard's WALL axis then
+        shows them, and ``time=`` may be a date, too. Dates have a time zone like it, or
+        none like it (they are then in UTC). A run that exists has its own. Not with
+        units below a microsecond.
 
     Raises
     ------
@@ -155,12 +162,13 @@ class Logger:
         dt: SupportsFloat | None = None,
         time_unit: str | None = None,
         clock: Ask | None = None,
+        origin: datetime | np.datetime64 | None = None,
     ) -> None:
         # Slow to import, and not needed before there is a run.
         from annarchy_tb.run.info_file import TIME_UNIT, InfoFile
 
         with naming("Logger", None):
-            asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt)
+            asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt, origin)
             ask = as_clock(clock)
             parent = absolute(logdir)
             path = None if experiment is None else inside(parent, experiment)
@@ -173,7 +181,12 @@ class Logger:
         self._info = InfoFile(path)
         try:
             with naming("Logger", None):
-                existed = self._info.begin(resume, time_unit, asked.dt)
+                existed = self._info.begin(
+                    resume,
+                    time_unit,
+                    asked.dt,
+                    None if asked.origin is None else asked.origin.isoformat(),
+                )
             if resume:
                 self._go_back(path, existed)
             directory = RunDirectory(path)
@@ -182,7 +195,8 @@ class Logger:
             self._info.release()  # no Logger writes the run
             raise
         its = self._info.info
-        own = Clock(its.time_unit or TIME_UNIT, its.dt)
+        begun = None if its.origin is None else datetime.fromisoformat(its.origin)
+        own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
         self._run = RunState(directory, own, self._info.started, ask)
         self._has_parameters = False
         self._process = os.getpid()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import describe, naming
 from annarchy_tb.inputs.numbers import as_count, as_names
 from annarchy_tb.kinds.scalar import log_for
@@ -98,7 +99,7 @@ class Window:
     _number: int  # of values held
     _weight: float
     _held: list[Any]  # of each tag: its values combined so far, or a list of them
-    _when: tuple[SupportsFloat | None, SupportsFloat | None]
+    _when: tuple[SupportsFloat | None, Time | None]
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class Window:
         self._hold_nothing()
 
     def _entry(
-        self, method: str, step: SupportsFloat | None, time: SupportsFloat | None
+        self, method: str, step: SupportsFloat | None, time: Time | None
     ) -> Entry:
         """Check that a point could be logged now."""
         places = [(self._run.directory, self._tags)]
@@ -162,7 +163,7 @@ class Window:
         value: SupportsFloat | Mapping[str, SupportsFloat],
         weight: SupportsFloat = 1.0,
         step: SupportsFloat | None = None,
-        time: SupportsFloat | None = None,
+        time: Time | None = None,
     ) -> None:
         """Add a value, and log a point if it completes one.
 

@@ -7,6 +7,7 @@ import math
 import struct
 import tempfile
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,94 @@ def test_a_run_keeps_its_unit_and_its_step(resume: bool, logdir: Path) -> None:
     assert Run(logdir / "run").time_unit == "s"
     assert Run(logdir / "run").info["dt"] == 0.1
     assert 40 in Run(logdir / "run").scalars("a").steps
+
+
+# -- dates -----------------------------------------------------------------------------
+
+NOON = datetime(2001, 5, 1, 12)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        NOON,
+        NOON.replace(tzinfo=timezone(timedelta(hours=2))),
+        np.datetime64("2001-05-01T12:00"),
+        datetime(1850, 1, 1),
+    ],
+)
+def test_time_0_is_the_origin(origin: Any, logdir: Path) -> None:
+    """TensorBoard's wall times are dates of the model; a date is a time, too."""
+    zone = getattr(origin, "tzinfo", None)
+    begun = np.datetime64(origin.replace(tzinfo=None) if zone else origin, "us").item()
+    with Logger(logdir, "run", time_unit="d", dt=1.0, origin=origin) as logger:
+        logger.add_scalar("a", 1.0, time=2)
+        logger.add_scalar(
+            "a", 1.0, time=(begun + timedelta(days=3)).replace(tzinfo=zone)
+        )
+        dates = [(begun + timedelta(days=d)).replace(tzinfo=zone) for d in (1, 5)]
+        logger.add_series("series", [1.0, 2.0], times=dates)
+        logger.add_image("image", [[1.0]], time=4.5)
+        if zone is None:
+            times = np.array(dates, "datetime64[s]")
+            logger.add_series("more", [1.0, 2.0], times=times)
+    points = Run(logdir / "run").scalars("a")
+    assert points.times.tolist() == [2.0, 3.0]
+    assert points.steps.tolist() == [2, 3]
+    assert (abs(points.wall_times - time.time()) < 60).all()
+    utc = begun.replace(tzinfo=zone or timezone.utc).timestamp()
+    drawn: dict[str, list[float]] = {}
+    for point in load(logdir / "run"):
+        drawn.setdefault(point.tag, []).append((point.time - utc) / 86400)
+    assert drawn["a"] == [2.0, 3.0]
+    assert drawn["series"] == [1.0, 5.0]
+    assert drawn["image"] == [4.5]
+    assert drawn.get("more", [1.0, 5.0]) == [1.0, 5.0]
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1.0, time=4)
+    assert load(logdir / "run")[-1].time == utc + 4 * 86400
+    with pytest.raises(ValueError, match="Logger: origin must be that of the run"):
+        Logger(logdir, "run", origin=datetime(1999, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "error", "message"),
+    [
+        ({}, NOON, TypeError, r"time must be a number.*Logger\(origin="),
+        ({"origin": NOON}, NOON.replace(tzinfo=timezone.utc), ValueError, "both have"),
+        ({"origin": NOON.replace(tzinfo=timezone.utc)}, NOON, ValueError, "both have"),
+        ({"origin": NOON}, np.datetime64("NaT"), TypeError, "must be a datetime"),
+        ({"origin": NOON}, "2001", TypeError, "time must be a number"),
+    ],
+)
+def test_a_date_that_does_not_fit_is_refused(
+    settings: Any, given: Any, error: type[Exception], message: str, logdir: Path
+) -> None:
+    """Nothing is written."""
+    with (
+        Logger(logdir, "run", **settings) as logger,
+        pytest.raises(error, match=rf"add_scalar\('a'\): .*{message}"),
+    ):
+        logger.add_scalar("a", 1.0, time=given)
+    assert load(logdir / "run") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"origin": "2001-05-01"}, TypeError, "Logger: origin must be a datetime"),
+        ({"origin": 5.0}, TypeError, "Logger: origin must be a datetime"),
+        (
+            {"origin": NOON, "time_unit": "ps"},
+            ValueError,
+            "Logger: origin must go with",
+        ),
+    ],
+)
+def test_an_origin_that_is_none_makes_no_run(
+    settings: Any, error: type[Exception], message: str, logdir: Path
+) -> None:
+    """Neither does one that could not be drawn."""
+    with pytest.raises(error, match=message):
+        Logger(logdir, "run", **settings)
+    assert not logdir.exists()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -148,7 +149,44 @@ def finite_time(time: object, name: str = "time") -> float:
     return number
 
 
-Ask = Callable[[], SupportsFloat]  # gives the simulated time
+def as_date(name: str, given: object) -> datetime:
+    """Return a date as a datetime: one, or a datetime64 of NumPy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, or not a date.
+    """
+    if isinstance(given, np.datetime64):
+        given = given.astype("datetime64[us]").item()  # None if it is not a time
+    if not isinstance(given, datetime):
+        raise TypeError(f"{name} must be a datetime, got {describe(given)}")
+    if given != given:  # pandas' NaT
+        raise ValueError(f"{name} must be a date, got {describe(given)}")
+    return given
+
+
+def _seconds(date: datetime) -> float:
+    """Return a date in seconds since 1970; without a time zone, it is in UTC."""
+    known = date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+    return known.timestamp()
+
+
+def _is_date(given: object) -> bool:
+    return isinstance(given, (datetime, np.datetime64))
+
+
+def _each(array: Any) -> list[Any]:
+    """Return the items of a list, or of an array of dates, one by one."""
+    if not isinstance(array, np.ndarray):
+        return list(array)
+    if array.ndim != 1:
+        raise ValueError(f"times must have shape (N,), got {array.shape}")
+    return list(array)
+
+
+Time = SupportsFloat | datetime | np.datetime64  # as users give a simulated time
+Ask = Callable[[], Time]  # gives one
 
 
 def as_clock(clock: object) -> Ask | None:
@@ -167,8 +205,8 @@ def as_clock(clock: object) -> Ask | None:
             f"lambda: net.time, got {describe(clock)}"
         )
 
-    def ask() -> SupportsFloat:
-        time: SupportsFloat | None = clock()
+    def ask() -> Time:
+        time: Time | None = clock()
         if time is None:
             raise TypeError("the Logger's clock must give the simulated time, got None")
         return time
@@ -185,9 +223,24 @@ class Clock:
         The unit of all simulated times, one of `TIME_UNITS`.
     dt
         The solver's time step in that unit, if steps are computed from simulated time.
+    origin
+        The date at time 0, if times are drawn as dates of their own.
+
+    Attributes
+    ----------
+    zero : float or None
+        The date at time 0, in seconds since 1970; without a time zone, it is in UTC.
     """
 
-    def __init__(self, time_unit: str, dt: SupportsFloat | None) -> None:
+    unit: str
+    seconds: float
+    dt: float | None
+    origin: datetime | None
+    zero: float | None
+
+    def __init__(
+        self, time_unit: str, dt: SupportsFloat | None, origin: object = None
+    ) -> None:
         if time_unit not in tuple(TIME_UNITS):
             allowed = ", ".join(repr(unit) for unit in TIME_UNITS)
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
@@ -196,23 +249,62 @@ class Clock:
         self.dt = None if dt is None else finite_time(dt, "dt")
         if self.dt is not None and self.dt <= 0:
             raise ValueError(f"dt must be positive, got {describe(dt)}")
+        self.origin = None if origin is None else as_date("origin", origin)
+        self.zero = None if self.origin is None else _seconds(self.origin)
+        if self.origin is not None and FEMTOSECONDS[time_unit] < FEMTOSECONDS["us"]:
+            raise ValueError(
+                f'origin must go with a time_unit of "us" or more, got {time_unit!r}: '
+                f"shorter times are drawn as seconds"
+            )
+
+    def time(self, given: object) -> float:
+        """Return a simulated time, or the one of a date, as a float.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is neither, or a date without an `origin`, or with a time zone where
+            that has none (or the other way round).
+        """
+        if not isinstance(given, (datetime, np.datetime64)):
+            return finite_time(given)
+        if self.origin is None:
+            raise TypeError(
+                f"time must be a number, got {describe(given)}; dates need "
+                f"Logger(origin=...), the date at time 0"
+            )
+        date = as_date("time", given)
+        if (date.tzinfo is None) != (self.origin.tzinfo is None):
+            raise ValueError(
+                f"time and origin must both have a time zone, or neither, got "
+                f"{describe(given)} and {self.origin!r}"
+            )
+        return (date - self.origin).total_seconds() / self.seconds
+
+    def times(self, given: ArrayLike) -> NDArray[np.float64]:
+        """Return many simulated times, or those of dates, of shape ``(N,)``."""
+        array = np.asarray(given) if hasattr(given, "dtype") else given
+        dates = getattr(getattr(array, "dtype", None), "kind", "") in ("M", "O")
+        if dates or (isinstance(array, Sequence) and array and _is_date(array[0])):
+            return np.array([self.time(date) for date in _each(array)])
+        return _column("times", given).astype(np.float64)
 
     def wall_time(self, time: object, start: float) -> float:
         """Return the wall time at which `time` is drawn in a run started at `start`."""
-        return self._finite(start + finite_time(time) * self.seconds)
+        return self._finite(start + self.time(time) * self.seconds)
 
     def step(self, time: object) -> int | None:
         """Return the solver step nearest to `time`, if `dt` is known."""
         if self.dt is None or time is None:
             return None
-        steps = finite_time(time) / self.dt
+        steps = self.time(time) / self.dt
         if not abs(steps) < 2.0**63:
             raise ValueError(f"{_FAR.format('time')}, got {describe(time)}")
         return round(steps)
 
     def wall_times(self, times: ArrayLike, start: float) -> NDArray[np.float64]:
         """Return the wall times of many simulated times, shape ``(N,)``."""
-        past = _column("times", times).astype(np.float64)
+        past = self.times(times)
         with np.errstate(over="ignore"):
             drawn: NDArray[np.float64] = start + past * self.seconds
         if len(drawn):
@@ -223,7 +315,7 @@ class Clock:
         """Return the solver steps nearest to `times`, if `dt` is known."""
         if self.dt is None:
             return None
-        column = _column("times", times).astype(np.float64)
+        column = self.times(times)
         with np.errstate(over="ignore"):
             steps = np.rint(column / self.dt)
         far = np.abs(steps) >= 2.0**63

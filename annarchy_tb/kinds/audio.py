@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.run.entry import Entry
@@ -47,7 +48,7 @@ def add_audio(
     step: SupportsFloat | None = None,
     rate: SupportsIndex = 44100,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log a sound, shown with a player in the AUDIO tab.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds import image
@@ -81,7 +82,7 @@ def add_figure(
     step: SupportsFloat | None = None,
     close: bool = True,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log a matplotlib figure as an image, and close it.
 
@@ -112,7 +113,7 @@ def figures(
     tag: str,
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> Iterator[None]:
     """Log and close the pyplot figures that are opened in a ``with`` block.
 
@@ -155,7 +156,7 @@ def add_open_figures(
     tag: str,
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log and close all figures of pyplot that are open.
 
@@ -179,7 +180,7 @@ def _entries(
     tag: str,
     opened: Sequence[Figure],
     step: SupportsFloat | None,
-    time: SupportsFloat | None,
+    time: Time | None,
 ) -> list[tuple[Entry, str, Figure]]:
     return [
         (Entry(self._run, method, name, IMAGE, step, time), name, figure)

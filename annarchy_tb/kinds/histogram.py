@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import is_opaque, unmasked, widened
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
@@ -38,7 +39,7 @@ def add_histogram(
     hist: object,
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log the distribution of values, in 64 buckets of equal width.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.kinds import png
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
@@ -42,7 +43,7 @@ def add_image(
     step: SupportsFloat | None = None,
     equalize: bool = False,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log one image.
 
@@ -73,7 +74,7 @@ def add_images(
     equalize: bool = False,
     equalize_per_image: bool = False,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log several images side by side as one, such as receptive fields.
 

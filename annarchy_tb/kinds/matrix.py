@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.synapses import Synapses, collect
 from annarchy_tb.kinds import colours, image
 from annarchy_tb.kinds.image import Pixels, Remark
@@ -26,7 +27,7 @@ def add_matrix(
     matrix: object,
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log a matrix of weights as a colour image.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
@@ -40,7 +41,7 @@ def add_raster(
     start: SupportsFloat | None = None,
     duration: SupportsFloat | None = None,
     bins: SupportsIndex | None = None,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log spikes as a raster plot: an image, white on black.
 

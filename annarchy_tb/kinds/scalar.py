@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.inputs.clock import MAX_STEP
+from annarchy_tb.inputs.clock import MAX_STEP, Time
 from annarchy_tb.inputs.messages import naming
 from annarchy_tb.inputs.numbers import as_names, plain_float
 from annarchy_tb.inputs.optional import optional
@@ -50,7 +50,7 @@ def add_scalar(
     value: SupportsFloat,
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log one number.
 
@@ -88,7 +88,7 @@ def _add_scalar_checked(
     tag: str,
     value: object,
     step: SupportsFloat | None,
-    time: SupportsFloat | None,
+    time: Time | None,
 ) -> None:
     with Entry(self._run, "add_scalar", tag, SCALAR, step, time) as entry:
         entry.write_numbers([entry.number(value)])
@@ -102,7 +102,7 @@ def add_scalars(
     value: Mapping[str, SupportsFloat],
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log several numbers that are drawn as curves on one plot.
 
@@ -151,7 +151,7 @@ def _add_scalars_checked(
     tag: str,
     value: Mapping[str, object],
     step: SupportsFloat | None,
-    time: SupportsFloat | None,
+    time: Time | None,
 ) -> None:
     method, run = "add_scalars", self._run
     run.check_open()
@@ -173,7 +173,7 @@ def log(
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log several numbers, each under its own tag, in one record.
 
@@ -224,7 +224,7 @@ def log_for(
     label: str | None,
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
-    time: SupportsFloat | None,
+    time: Time | None,
 ) -> None:
     """Log several numbers as `log` does, for a method that messages name."""
     token = _caller.set((method, label))
@@ -240,7 +240,7 @@ def _log_checked(
     label: str | None,
     metrics: Mapping[str, object],
     step: SupportsFloat | None,
-    time: SupportsFloat | None,
+    time: Time | None,
 ) -> None:
     run = self._run
     run.check_open()

@@ -104,7 +104,7 @@ def _places(
     whole = None if steps is None else whole_steps(steps)
     if times is None:
         return whole, np.array([now()])
-    wall_times = run.clock.wall_times(times, run.started)
+    wall_times = run.clock.wall_times(times, run.zero)
     return run.clock.steps(times) if whole is None else whole, wall_times
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import naming, where
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.tags import check_tag
@@ -32,7 +33,7 @@ def add_text(
     text: str,
     step: SupportsFloat | None = None,
     *,
-    time: SupportsFloat | None = None,
+    time: Time | None = None,
 ) -> None:
     """Log a text.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import SupportsFloat
 
+from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
 from annarchy_tb.inputs.tags import check_tag
@@ -90,7 +91,7 @@ class Entry:
         tag: str | None,
         kind: Kind,
         step: SupportsFloat | None = None,
-        time: SupportsFloat | None = None,
+        time: Time | None = None,
         *,
         places: Sequence[Place] | None = None,
         apart: bool = False,

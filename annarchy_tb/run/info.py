@@ -49,6 +49,7 @@ class RunInfo:
     slurm: dict[str, Any] | None = None
     time_unit: str | None = None
     dt: float | None = None
+    origin: str | None = None
     params: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
     restarts: int | None = None

@@ -74,18 +74,22 @@ class InfoFile:
         self._end = {}
 
     def begin(
-        self, resume: bool, time_unit: str | None = None, dt: float | None = None
+        self,
+        resume: bool,
+        time_unit: str | None = None,
+        dt: float | None = None,
+        origin: str | None = None,
     ) -> bool:
         """Write that this process is running the run; return whether it existed.
 
-        A run keeps its time unit and its `dt`; by default, they are those of the run.
+        A run keeps its time unit, its `dt` and its `origin`.
 
         Raises
         ------
         RuntimeError
             If it is resumed while a process is still writing it.
         ValueError
-            If the run has another time unit, or another `dt`.
+            If the run has another of these.
         """
         with exclusive(self._run, PATIENCE):
             before = RunInfo.read(self._run)
@@ -98,6 +102,7 @@ class InfoFile:
             if before.time_unit is not None:
                 _check_same("time_unit", time_unit, before.time_unit)
                 _check_same("dt", dt, before.dt)
+                _check_same("origin", origin, before.origin)
             begun = before.begun() or date(iso(first_time(self._run)))
             self.started = begun.timestamp() if begun else now()
             open_sessions.add(self._session)
@@ -107,6 +112,7 @@ class InfoFile:
                 experiment=self._run.name,
                 time_unit=before.time_unit or time_unit or TIME_UNIT,
                 dt=dt if before.dt is None else float(before.dt),
+                origin=before.origin or origin,
                 params=before.params,
                 metrics=before.metrics or {},
                 restarts=before.restarts or 0,

@@ -11,7 +11,7 @@ from annarchy_tb.inputs.clock import (
     MIN_STEP,
     Ask,
     Clock,
-    finite_time,
+    Time,
     whole_step,
 )
 from annarchy_tb.run.directory import Closed, RunDirectory
@@ -55,6 +55,8 @@ class RunState:
 
     Attributes
     ----------
+    zero : float
+        The wall time at which time 0 is drawn.
     warned : Warned
         The warnings given so far.
     units : dict of str to str
@@ -71,6 +73,7 @@ class RunState:
     directory: RunDirectory
     clock: Clock
     started: float
+    zero: float
     warned: Warned
     units: dict[str, str]
     pending: dict[Flushable, None]
@@ -88,6 +91,7 @@ class RunState:
         self.directory = directory
         self.clock = clock
         self.started = started
+        self.zero = started if clock.zero is None else clock.zero
         self.warned = Warned()
         self.units = {}
         self._begin()
@@ -105,7 +109,7 @@ class RunState:
             raise ValueError(f"Logger is closed: {self.directory.path}")
 
     def when(
-        self, step: SupportsFloat | None, time: SupportsFloat | None
+        self, step: SupportsFloat | None, time: Time | None
     ) -> tuple[int | None, float, Times]:
         """Return a step, None if it is to be counted, the wall time, and the times.
 
@@ -121,16 +125,16 @@ class RunState:
                 return step, now(), None
             return whole_step(step), now(), None
         if type(time) is not float or not -DRAWN < time < DRAWN:
-            time = finite_time(time)
+            time = self.clock.time(time)
         whole = self.clock.step(time) if step is None else whole_step(step)
-        return whole, self.clock.wall_time(time, self.started), (time, now())
+        return whole, self.clock.wall_time(time, self.zero), (time, now())
 
     def next(
         self,
         last: int,
         last_time: float,
         step: SupportsFloat | None,
-        time: SupportsFloat | None,
+        time: Time | None,
     ) -> tuple[int, float, Times]:
         """Return step, wall time and times of a point that comes after the last one.
 
