@@ -267,12 +267,22 @@ def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text]:
     name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
     return (
         Text(str(name)),
-        _status(info),
+        Text.assemble(_status(info), _not_finite(info)),
         Text(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
         Text(_duration(run.duration)),
         Text(_plain(info.params or {})),
         Text(_plain(info.metrics or {})),
     )
+
+
+def _not_finite(info: RunInfo) -> str:
+    """Return the first tag that was not finite, and how many others there are."""
+    found = list((info.not_finite or {}).items())
+    if not found:
+        return ""
+    [(tag, step), *others] = found
+    more = f" and {len(others)} more" if others else ""
+    return f", not finite: {tag} at {step}{more}"
 
 
 def _status(info: RunInfo) -> Text:

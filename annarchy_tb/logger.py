@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from time import time as now
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, get_args
 
 from annarchy_tb import progress, windows
 from annarchy_tb.inputs.clock import Ask, Clock, as_clock, whole_step
@@ -32,7 +32,7 @@ from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
 from annarchy_tb.run.paths import absolute, as_path, claim, inside
-from annarchy_tb.run.state import Curve, RunState
+from annarchy_tb.run.state import Curve, OnNan, RunState
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless
 from annarchy_tb.tfevents.templates import ScalarRecords
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _LOOKED_UP = frozenset(
     {
         "_clock",
+        "_not_finite",
         "_file",
         "_groups",
         "_scalar_records",
@@ -95,6 +96,10 @@ class Logger:
         shows them, and ``time=`` may be a date, too. Dates have a time zone like it, or
         none like it (they are then in UTC). A run that exists has its own. Not with
         units below a microsecond.
+    on_nan : {"warn", "raise", "ignore"}, default "warn"
+        What to do about the first NaN or infinity of each tag of numbers: give one
+        warning, raise a FloatingPointError once the whole call is written, or nothing.
+        In each case ``run.json`` names the tag and its step.
 
     Raises
     ------
@@ -152,6 +157,7 @@ class Logger:
     _scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     _plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
     _clock: Ask | None
+    _not_finite: set[str]
 
     def __init__(
         self,
@@ -163,6 +169,7 @@ class Logger:
         time_unit: str | None = None,
         clock: Ask | None = None,
         origin: datetime | np.datetime64 | None = None,
+        on_nan: OnNan = "warn",
     ) -> None:
         # Slow to import, and not needed before there is a run.
         from annarchy_tb.run.info_file import TIME_UNIT, InfoFile
@@ -170,6 +177,9 @@ class Logger:
         with naming("Logger", None):
             asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt, origin)
             ask = as_clock(clock)
+            if on_nan not in get_args(OnNan):
+                allowed = ", ".join(map(repr, get_args(OnNan)))
+                raise ValueError(f"on_nan must be one of {allowed}, got {on_nan!r}")
             parent = absolute(logdir)
             path = None if experiment is None else inside(parent, experiment)
         if path is not None:
@@ -197,7 +207,9 @@ class Logger:
         its = self._info.info
         begun = None if its.origin is None else datetime.fromisoformat(its.origin)
         own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
-        self._run = RunState(directory, own, self._info.started, ask)
+        self._run = RunState(directory, own, self._info.started, ask, on_nan)
+        if on_nan != "raise":
+            self._run.not_finite.update(its.not_finite or ())
         self._has_parameters = False
         self._process = os.getpid()
         self._look_up()
@@ -217,6 +229,7 @@ class Logger:
             checkpoint=last.step if last else None,
             params=last.params if last else None,
             metrics=last.metrics if last else {},
+            not_finite=(last.not_finite or {}) if last else {},
         )
 
     def _look_up(self) -> None:
@@ -226,6 +239,8 @@ class Logger:
         self._scalar_records = self._run.scalar_records
         self._plot_records = self._run.plot_records
         self._clock = self._run.ask
+        self._not_finite = self._run.not_finite
+        self._run.note = self._info.enter_not_finite
         self._writer = None
         self._last = None
 
@@ -370,7 +385,7 @@ class Logger:
         self._run.directory.flush()
         info, files = self._info.read(), checkpoints.sizes(self.run_dir)
         checkpoint = checkpoints.Checkpoint(
-            whole, files, info.params, info.metrics or {}
+            whole, files, info.params, info.metrics or {}, info.not_finite
         )
         checkpoints.save(self.run_dir, checkpoint, state, number)
         self._info.update(checkpoint=whole)

@@ -52,7 +52,8 @@ def logdir(tmp_path: Path) -> Path:
                 logger.add_scalars("plot", {"train": step})
             logger.add_text("t", "text")
     with pytest.raises(ZeroDivisionError), Logger(logdir, "failed") as logger:
-        logger.add_scalar("a", np.nan)
+        with pytest.warns(UserWarning, match="the value is nan"):
+            logger.add_scalar("a", np.nan)
         raise ZeroDivisionError
     Logger(logdir, "empty").close()
     return logdir

@@ -149,6 +149,7 @@ def test_the_sweep_of_the_docs_runs(here: Path) -> None:
 def test_the_glance_gives_the_signatures_as_they_are() -> None:
     """Every call of the API at a glance exists, with its arguments in order."""
     glance = (ROOT / "docs" / "api.rst").read_text().split("\nWriting\n")[0]
+    glance = re.sub(r",\n +", ", ", glance)  # calls that take two lines
     calls = re.findall(r"^    (\w+)\((.*?)\) *(?:#.*)?$", glance, re.MULTILINE)
     assert len(calls) > 10
     for name, arguments in calls:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import copy
 import math
+import multiprocessing
 import struct
 import tempfile
 import time
+import warnings
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import load, scalars
+from click.testing import CliRunner
+from conftest import load, scalars, tables
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from annarchy_tb import Logger, Run
+from annarchy_tb.cli import main
 
 doubles = st.floats(allow_subnormal=True) | st.sampled_from(
     [
@@ -169,6 +173,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize("value", TAKEN, ids=lambda value: type(value).__name__)
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_what_the_first_call_takes_the_second_takes(value: Any, logger: Logger) -> None:
     """The same number, whichever way it goes, and without a warning."""
     for _ in range(3):
@@ -392,3 +397,116 @@ def test_an_origin_that_is_none_makes_no_run(
     with pytest.raises(error, match=message):
         Logger(logdir, "run", **settings)
     assert not logdir.exists()
+
+
+# -- not finite ------------------------------------------------------------------------
+
+
+def test_the_first_value_that_is_not_finite_is_warned_of_and_noted(
+    logdir: Path,
+) -> None:
+    """Once a tag, at the user's line; run.json, the table and ls say at which step."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_scalar("a", 1.0, step)
+            logger.log({"b": 1.0, "c": 1.0}, step)
+        with pytest.warns(UserWarning, match=r"add_scalar\('a'\): the value is nan"):
+            logger.add_scalar("a", math.nan, 3)
+        assert Run(logger.run_dir).info["not_finite"] == {"a": 3}  # the first, at once
+        with pytest.warns(UserWarning, match=r"log\('c'\): the value is -inf"):
+            logger.log({"b": 2.0, "c": -math.inf}, 4)
+        with pytest.warns(
+            UserWarning, match=r"add_scalars\('plot'\): the value is inf"
+        ):
+            logger.add_scalars("plot", {"x": 1.0, "y": math.inf}, 5)
+        with pytest.warns(UserWarning, match=r"add_series\('s'\): the value is nan"):
+            logger.add_series("s", [1.0, 2.0, np.nan, np.nan], [0, 10, 20, 30])
+        with pytest.warns(UserWarning, match=r"window.add\('w'\): the value is nan"):
+            logger.window("w", every=1).add(math.nan, step=6)
+        for step in range(10, 13):  # they are known
+            logger.add_scalar("a", math.inf, step)
+            logger.log({"b": 1.0, "c": math.nan}, step)
+            logger.add_scalars("plot", {"x": math.nan, "y": 1.0}, step)
+            logger.add_series("s", [np.nan], [100 + step])
+        logger.add_scalar("large", 1e38, 0)
+        logger.add_metrics({"m": math.nan})
+    found = Run(logdir / "run").info["not_finite"]
+    assert found == {"a": 3, "c": 4, "plot": 5, "s": 20, "w": 6}
+    assert "| not finite: a | from step 3 |" in tables(logdir / "run")[-1]
+    said = CliRunner().invoke(main, ["ls", str(logdir)]).output
+    assert "not finite" in said
+    assert "a at 3" in said
+    with Logger(logdir, "run") as logger:  # and stay known
+        logger.add_scalar("a", math.nan, 20)
+    assert Run(logdir / "run").info["not_finite"] == found
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda logger: logger.add_scalar("tag", math.nan, 7, time=2.5),
+        lambda logger: logger.log({"b": 1.0, "tag": math.inf}, 7, time=2.5),
+        lambda logger: logger.add_scalars("tag", {"x": math.nan}, 7, time=2.5),
+        lambda logger: logger.add_series("tag", [1, np.nan], [6, 7], times=[2, 2.5]),
+    ],
+)
+def test_a_value_that_is_not_finite_ends_the_run_if_asked_to(
+    call: Any, logdir: Path
+) -> None:
+    """With tag, step and time, once the whole call is written; each time anew."""
+    message = r"tag'\): the value is (nan|inf) at step 7, time 2.5"
+    logger = Logger(logdir, "run", on_nan="raise")
+    with pytest.raises(FloatingPointError, match=message), logger:
+        call(logger)
+    run = Run(logdir / "run")
+    assert run.status == "failed"
+    assert run.info["not_finite"] == {"tag": 7}
+    assert sum(7 in points.steps for *_, points in run.points()) >= 1
+    with Logger(logdir, "again", on_nan="raise") as logger:
+        for step in (7, 8):
+            with pytest.raises(FloatingPointError, match=f"step {step}"):
+                logger.add_scalar("a", math.nan, step)
+    assert len(Run(logdir / "again").scalars("a").steps) == 2
+
+
+def test_it_may_be_passed_over(logdir: Path) -> None:
+    """Without a warning; run.json still names the tag."""
+    with Logger(logdir, "run", on_nan="ignore") as logger:
+        logger.add_scalar("a", math.nan, 3)
+        logger.add_series("s", [np.inf])
+    assert Run(logdir / "run").info["not_finite"] == {"a": 3, "s": 0}
+    with pytest.raises(ValueError, match="Logger: on_nan must be one of 'warn', 'rai"):
+        Logger(logdir, "other", on_nan="stop")  # type: ignore[arg-type]
+    assert not (logdir / "other").exists()
+
+
+def test_a_resume_forgets_what_was_cut_off(logdir: Path) -> None:
+    """A tag that was not finite after the checkpoint is warned of again."""
+    with Logger(logdir, "run") as logger:
+        with pytest.warns(UserWarning, match="the value is nan"):
+            logger.add_scalar("early", math.nan, 0)
+        logger.save_checkpoint({}, 1)
+        with pytest.warns(UserWarning, match="the value is nan"):
+            logger.add_scalar("late", math.nan, 2)
+    with Logger(logdir, "run", resume=True) as logger:
+        assert Run(logdir / "run").info["not_finite"] == {"early": 0}
+        logger.add_scalar("early", math.nan, 1)
+        with pytest.warns(UserWarning, match="the value is nan"):
+            logger.add_scalar("late", math.nan, 5)
+    assert Run(logdir / "run").info["not_finite"] == {"early": 0, "late": 5}
+
+
+def test_a_child_notes_its_own(logdir: Path) -> None:
+    """What a forked process found is in the record of the run."""
+
+    def child() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logger.add_scalar("child", math.nan, 4)
+        logger.close()
+
+    with Logger(logdir, "run") as logger:
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join()
+    assert Run(logdir / "run").info["not_finite"] == {"child": 4}

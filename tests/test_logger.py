@@ -141,6 +141,7 @@ def test_booleans_are_scalars(logger: Logger, value: bool) -> None:
     assert scalars(logger.run_dir, "a") == [(0, float(value))]
 
 
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_nan_and_infinity_are_kept(logger: Logger) -> None:
     """They are shown as the simulation gave them."""
     for value in (np.nan, np.inf, -np.inf):
@@ -620,6 +621,7 @@ def test_times_beyond_all_dates_are_refused(logdir: Path, time: Any) -> None:
             logger.add_series("a", [1], times=[time])
 
 
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_masked_values_are_nan(logger: Logger) -> None:
     """A masked scalar is a gap from the first call on."""
     logger.add_scalar("a", np.ma.masked)

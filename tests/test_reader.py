@@ -54,6 +54,7 @@ def equal_to_tensorboard(run: Path) -> int:
 # -- what was logged -------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
     """Steps, values and times of every kind come back in the order of writing."""
     rng = np.random.default_rng(0)

@@ -26,7 +26,11 @@ steps = (
 
 
 def one_by_one(
-    tags: list[str], values: np.ndarray, times: np.ndarray, at: np.ndarray
+    tags: list[str],
+    values: np.ndarray,
+    times: np.ndarray,
+    at: np.ndarray,
+    given: np.ndarray | None = None,
 ) -> bytes:
     """Return the records of the points, each made separately in the general way."""
     return b"".join(
@@ -34,6 +38,7 @@ def one_by_one(
             [scalar_value(*pair) for pair in zip(tags, row.tolist(), strict=True)],
             float(times[0] if len(times) == 1 else times[i]),
             int(at[i]),
+            times=None if given is None else (float(given[i]), 5.5),
         )
         for i, row in enumerate(values)
     )
@@ -59,6 +64,10 @@ def test_a_series_is_byte_for_byte_its_points(
     whole = np.array(at, np.int64)
     made = b"".join(bytes(block) for block in series(tags, values, times, whole))
     assert made == one_by_one(tags, values, times, whole)
+    given = data.draw(hnp.arrays(np.float64, n, elements=st.floats(-1e9, 1e9)))
+    blocks = series(tags, values, times, whole, given, 5.5)
+    made = b"".join(bytes(block) for block in blocks)
+    assert made == one_by_one(tags, values, times, whole, given)
 
 
 @pytest.mark.parametrize("number", [ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 1])
@@ -157,6 +166,7 @@ def test_lists_and_decimals_are_series_too(logger: Logger) -> None:
     assert scalars(logger.run_dir, "a") == [(0, 1), (1, 2)]
 
 
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_nan_and_infinity_are_kept(logger: Logger) -> None:
     """A gap in a recording stays a gap."""
     logger.add_series("a", [1.0, np.nan, np.inf])
@@ -278,6 +288,7 @@ def test_several_tags_count_on_in_a_reused_run(logdir: Path) -> None:
     assert [step for step, _ in scalars(logdir / "run", "b")] == [8, 9, 10]
 
 
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_masked_values_are_gaps(logger: Logger) -> None:
     """Masked values are NaN, never the numbers under the mask."""
     logger.add_series("a", np.ma.masked_array([1.0, 999.0], [False, True]))

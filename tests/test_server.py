@@ -283,6 +283,7 @@ def test_columns_stay_numbers_where_runs_differ(served: Path, server: Server) ->
         unique_by=lambda said: said[0],
     )
 )
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_any_tag_step_and_value_comes_back(
     served: Path, server: Server, said: list[tuple[str, float, int]]
 ) -> None:

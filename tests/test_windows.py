@@ -209,6 +209,7 @@ def test_the_mean_is_that_of_numpy(
 
 
 @pytest.mark.parametrize("reduce", ["min", "max", "sum", "last", "mean"])
+@pytest.mark.filterwarnings("ignore:.*the value is (nan|-?inf)")
 def test_nan_stays_nan(logger: Logger, reduce: Any) -> None:
     """An average that hides a NaN would hide an error."""
     with logger.window("Rate", reduce=reduce) as window:

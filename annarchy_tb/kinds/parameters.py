@@ -203,7 +203,7 @@ def _metrics(
 
 
 def _write_metrics(entry: Entry, results: Mapping[str, float]) -> None:
-    entry.write_numbers(list(results.values()))
+    entry.write_numbers(list(results.values()), watched=False)
 
 
 def write_table(self: Logger) -> None:

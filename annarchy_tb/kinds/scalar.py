@@ -68,6 +68,8 @@ def add_scalar(
     try:
         state, template = self._scalar_records[tag]
         number = value if type(value) is float else plain_float(value)
+        if number - number and tag not in self._not_finite:
+            raise ValueError  # it is the first one, to be warned of
         if time is None and type(step) is int and state.last < step <= MAX_STEP:
             at = step
             data = template.make(number, now(), at)
@@ -125,6 +127,9 @@ def add_scalars(
             number if type(number) is float else plain_float(number)
             for number in value.values()
         ]
+        total = sum(numbers)
+        if total - total and tag not in self._not_finite:
+            raise ValueError
         last = max([curve.state.last for curve in curves])
         times: Times = None
         if time is None and type(step) is int and last < step <= MAX_STEP:
@@ -196,8 +201,16 @@ def log(
         last = furthest(group.states)[0] if single is None else single.last
         numbers: list[Any] = [*metrics.values()]
         # One call tells that all are Python's: others give their sum another type.
-        if type(sum(numbers)) is not float:
+        total = sum(numbers)
+        if type(total) is not float:
             numbers = [plain_float(number) for number in numbers]
+            total = sum(numbers)
+        if total - total:
+            odd = [
+                t for t, number in zip(tags, numbers, strict=True) if number - number
+            ]
+            if not self._not_finite.issuperset(odd):
+                raise ValueError
         if time is None and type(step) is int and last < step <= MAX_STEP:
             at = step
             data = group.make(numbers, now(), at)

@@ -63,14 +63,14 @@ def add_series(
     with Entry(run, method, label, SCALAR, places=[place], clocked=False) as entry:
         if len(set(tags)) < len(tags):
             raise ValueError("the tags must be distinct")
-        whole, wall_times = _places(run, steps, times)
+        whole, wall_times, given = _places(run, steps, times)
         table = as_table(values, None if single else len(tags))
         _check_number("steps", whole, len(table))
-        _check_number("times", None if times is None else wall_times, len(table))
+        _check_number("times", given, len(table))
         if not table.size:
             return
         first = None if whole is None else int(whole[0])
-        at = entry.begin(first, None if times is None else float(wall_times[0]))
+        at = entry.begin(first, None if given is None else float(wall_times[0]))
         if whole is None:
             if at > MAX_STEP + 1 - len(table):
                 raise ValueError("steps must fit into 64 bits")
@@ -84,28 +84,44 @@ def add_series(
         beyond = beyond_single(table)
         if beyond is not None:
             warn_range(entry.warn, beyond)
+        odd = first_not_finite(tags, table)
+        for one in odd.keys() - run.not_finite:
+            entry.warn_not_finite(one, float(table[odd[one], tags.index(one)]))
     blocks: Iterable[bytes | memoryview]
-    blocks = record_blocks(tags, table, wall_times, whole)
+    real = now()
+    blocks = record_blocks(tags, table, wall_times, whole, given, real)
     if entry.describes():  # they go into the first event
         with np.errstate(over="ignore"):  # beyond single precision is infinity
             row = table[0].astype(np.float32).tolist()
-        values_of_row = map(scalar_value, tags, row)
-        head = entry.event(place, values_of_row, float(wall_times[0]), int(whole[0]))
+        head = entry.event(
+            place,
+            map(scalar_value, tags, row),
+            float(wall_times[0]),
+            int(whole[0]),
+            times=None if given is None else (float(given[0]), real),
+        )
         later = wall_times if len(wall_times) == 1 else wall_times[1:]
-        blocks = chain([head], record_blocks(tags, table[1:], later, whole[1:]))
-    drawn = None if times is None else float(wall_times[-1])
+        rest = None if given is None else given[1:]
+        others = record_blocks(tags, table[1:], later, whole[1:], rest, real)
+        blocks = chain([head], others)
+    drawn = None if given is None else float(wall_times[-1])
     entry.write_blocks(blocks, int(whole[-1]), drawn)
+    for one, at in odd.items():
+        number = float(table[at, tags.index(one)])
+        time = None if given is None else float(given[at])
+        run.watch(method, {one: number}, int(whole[at]), time)
 
 
 def _places(
     run: RunState, steps: ArrayLike | None, times: ArrayLike | None
-) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
-    """Return the steps, None if they are automatic, and the wall times."""
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the steps, None if they are automatic, the wall times, and the times."""
     whole = None if steps is None else whole_steps(steps)
     if times is None:
-        return whole, np.array([now()])
-    wall_times = run.clock.wall_times(times, run.zero)
-    return run.clock.steps(times) if whole is None else whole, wall_times
+        return whole, np.array([now()]), None
+    given = run.clock.times(times)
+    wall_times = run.clock.wall_times(given, run.zero)
+    return run.clock.steps(given) if whole is None else whole, wall_times, given
 
 
 def _check_number(name: str, given: NDArray[Any] | None, number: int) -> None:
@@ -148,3 +164,15 @@ def beyond_single(table: NDArray[Any]) -> float | None:
         return None
     beyond = table[np.isfinite(table) & (np.abs(table) >= LARGEST)]
     return float(beyond[0]) if len(beyond) else None
+
+
+def first_not_finite(tags: tuple[str, ...], table: NDArray[Any]) -> dict[str, int]:
+    """Return the row of the first number of each column that is not finite, by tag."""
+    if table.dtype.kind != "f":
+        return {}
+    bad = ~np.isfinite(table)
+    return {
+        tag: int(column.argmax())
+        for tag, column in zip(tags, bad.T, strict=True)
+        if column.any()
+    }

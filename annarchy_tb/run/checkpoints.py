@@ -43,6 +43,7 @@ class Checkpoint(NamedTuple):
     files: dict[str, int]
     params: dict[str, Any] | None
     metrics: dict[str, Any]
+    not_finite: dict[str, int] | None = None
 
 
 def sizes(run: Path) -> dict[str, int]:

@@ -157,6 +157,7 @@ class Entry:
         wall_time: float,
         step: int,
         numbers: Sequence[float] = (),
+        times: Times = None,
     ) -> bytes:
         """Return the record of one event, with the descriptions of new tags."""
         if self._run.directory.descriptions:
@@ -164,7 +165,7 @@ class Entry:
                 records.described(self._kind, value, text) if text else value
                 for text, value in zip(self._texts(place), values, strict=True)
             ]
-        return records.summary(values, wall_time, step, numbers, self._times)
+        return records.summary(values, wall_time, step, numbers, times or self._times)
 
     def describes(self) -> bool:
         """Return whether the next event includes descriptions."""
@@ -192,10 +193,27 @@ class Entry:
             self._enter(place, step, self._drawn)
             place[0].file.append(record)
 
-    def write_numbers(self, numbers: Sequence[float]) -> None:
-        """Write a number for each tag of each place, as scalars."""
+    def write_numbers(self, numbers: Sequence[float], watched: bool = True) -> None:
+        """Write a number for each tag of each place, as scalars.
+
+        If `watched`, one that is not finite is warned of, and noted once it is written.
+        """
         tags = [tag for _, its in self._places for tag in its]
+        odd = {tag: n for tag, n in zip(tags, numbers, strict=True) if n - n}
+        if watched:
+            for tag in odd.keys() - self._run.not_finite:
+                self.warn_not_finite(tag, odd[tag])
         self.write(*map(scalar_value, tags, numbers), numbers=numbers)
+        if watched and odd:
+            time = None if self._times is None else self._times[0]
+            self._run.watch(self._method, odd, self.states[0].last, time)
+
+    def warn_not_finite(self, tag: str, number: float) -> None:
+        """Add a warning about a number, unless the Logger is to do otherwise."""
+        if self._run.on_nan == "warn":
+            self.warn(
+                "not finite", f"the value is {number:g}, the first of this tag", tag
+            )
 
     def check_order(self) -> None:
         """Give the warnings about the order now, before what can't be undone."""

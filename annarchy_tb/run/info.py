@@ -52,6 +52,7 @@ class RunInfo:
     origin: str | None = None
     params: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
+    not_finite: dict[str, Any] | None = None
     restarts: int | None = None
     checkpoint: int | None = None
     group: str | None = None

@@ -30,7 +30,8 @@ PATIENCE = 5.0  # seconds to wait for others, before writing without the lock
 TIME_UNIT = "ms"  # of a new run, by default
 LONGEST = 2000  # characters of an error's message
 
-Change = tuple[dict[str, Any], dict[str, Any]]  # more metrics, and changed fields
+# More metrics, more tags that were not finite with their steps, and changed fields.
+Change = tuple[dict[str, Any], dict[str, int], dict[str, Any]]
 
 
 class InfoFile:
@@ -59,6 +60,7 @@ class InfoFile:
     _run: Path
     _session: str
     _waiting: list[Change]  # not written yet
+    _noted: float  # when tags that were not finite were written last
     _busy: tuple[int, int] | None  # the process and thread that is writing
     _failed: bool  # the last write failed, and a warning was given
     _end: dict[str, Any]  # the final fields, once they are known
@@ -69,6 +71,7 @@ class InfoFile:
         self._run = run
         self._session = os.urandom(8).hex()
         self._waiting = []
+        self._noted = 0.0
         self._busy = None
         self._failed = False
         self._end = {}
@@ -115,6 +118,7 @@ class InfoFile:
                 origin=before.origin or origin,
                 params=before.params,
                 metrics=before.metrics or {},
+                not_finite=before.not_finite or {},
                 restarts=before.restarts or 0,
                 checkpoint=before.checkpoint,
                 group=before.group,
@@ -149,14 +153,24 @@ class InfoFile:
         self, more: Mapping[str, Any] | None = None, /, **changes: Any
     ) -> None:
         """Change fields and add `more` metrics at the next `update`."""
-        self._waiting.append((dict(more or {}), changes))
+        self._waiting.append((dict(more or {}), {}, changes))
+
+    def enter_not_finite(self, found: Mapping[str, int]) -> None:
+        """Add tags that were not finite, with their steps; at most once a second."""
+        self._waiting.append(({}, dict(found), {}))
+        if now() - self._noted > 1:
+            self._noted = now()
+            self.update()
 
     def _write_waiting(self) -> bool:
         there = self.read()
         own = there.session == self._session
-        for more, changes in list(self._waiting):
+        for more, found, changes in list(self._waiting):
             if not own:
                 changes = {"params": there.params or changes.get("params")}
+            if found:
+                earlier = there.not_finite or {}  # their steps and their order stay
+                changes = {**changes, "not_finite": {**earlier, **found, **earlier}}
             there = there.changed(more, changes)
         self.info = there
         return self._write()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from time import time as now
-from typing import Any, NamedTuple, Protocol, SupportsFloat
+from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat
 
 from annarchy_tb.inputs.clock import (
     DRAWN,
@@ -14,6 +15,7 @@ from annarchy_tb.inputs.clock import (
     Time,
     whole_step,
 )
+from annarchy_tb.inputs.messages import where
 from annarchy_tb.run.directory import Closed, RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
@@ -21,6 +23,8 @@ from annarchy_tb.run.warned import Warned
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.templates import ScalarRecords
+
+OnNan = Literal["warn", "raise", "ignore"]
 
 # The simulated time of a call, as it was given, and the real time; None without time=.
 Times = tuple[float, float] | None
@@ -63,6 +67,12 @@ class RunState:
         The units of tags, as determined by hooks.
     ask : callable or None
         The user's clock: what gives the simulated time of calls without ``time=``.
+    on_nan : {"warn", "raise", "ignore"}
+        What to do about numbers that are not finite.
+    note : callable or None
+        What takes tags that were not finite, with their steps.
+    not_finite : set of str
+        The tags that had one; nothing more is to be said about these.
     pending : dict
         The windows that hold values, in the order of their first values.
     scalar_records, plot_records : dict
@@ -78,6 +88,9 @@ class RunState:
     units: dict[str, str]
     pending: dict[Flushable, None]
     ask: Ask | None
+    on_nan: OnNan
+    not_finite: set[str]
+    note: Callable[[dict[str, int]], None] | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
 
@@ -87,6 +100,7 @@ class RunState:
         clock: Clock,
         started: float,
         ask: Ask | None = None,
+        on_nan: OnNan = "warn",
     ) -> None:
         self.directory = directory
         self.clock = clock
@@ -94,13 +108,41 @@ class RunState:
         self.zero = started if clock.zero is None else clock.zero
         self.warned = Warned()
         self.units = {}
+        self.on_nan = on_nan
+        self.not_finite = set()
         self._begin()
         self.ask = ask
+
+    def watch(
+        self,
+        method: str,
+        numbers: Mapping[str, float],
+        step: int,
+        time: float | None,
+    ) -> None:
+        """Note numbers of tags that were written and are not finite, by their tags.
+
+        Raises
+        ------
+        FloatingPointError
+            If the Logger was asked to.
+        """
+        if self.note is not None:
+            self.note(dict.fromkeys(numbers, step))
+        if self.on_nan != "raise":
+            self.not_finite.update(numbers)
+            return
+        tag, number = next(iter(numbers.items()))
+        when = "" if time is None else f", time {time:g}"
+        raise FloatingPointError(
+            f"{where(method, tag)}: the value is {number:g} at step {step}{when}"
+        )
 
     def _begin(self) -> None:
         """Start without windows and templates."""
         self.pending = {}
         self.ask = None
+        self.note = None
         self.scalar_records, self.plot_records = {}, {}
 
     def check_open(self) -> None:
@@ -164,7 +206,7 @@ class RunState:
             self.plot_records.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("ask", "pending", "scalar_records", "plot_records")
+        own = ("ask", "note", "pending", "scalar_records", "plot_records")
         return {k: v for k, v in self.__dict__.items() if k not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -17,6 +17,10 @@ def as_table(info: RunInfo) -> str:
         rows += [("error", message), ("where", info.error.get("where"))]
     rows += [("started", _readable(info.started)), ("ended", _readable(info.ended))]
     rows += [("restarts", info.restarts or None)]
+    rows += [
+        (f"not finite: {tag}", f"from step {step}")
+        for tag, step in (info.not_finite or {}).items()
+    ]
     lines = [f"| run | {_cell(info.experiment)} |", "|---|---|", *_lines(rows)]
     for kind, values in (("params", info.params), ("metrics", info.metrics)):
         for name, value in (values or {}).items():

@@ -11,8 +11,8 @@ from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from annarchy_tb.tfevents.checksums import changes
-from annarchy_tb.tfevents.records import header, mask
-from annarchy_tb.tfevents.templates import pieces
+from annarchy_tb.tfevents.records import DOUBLE, header, mask
+from annarchy_tb.tfevents.templates import REAL_KEY, TIME_KEY, pieces
 
 WALL_TIME_KEY, STEP_KEY = 9, 16
 ROWS, BLOCK = 16384, 1 << 20  # the most records, and bytes, made at a time
@@ -26,6 +26,8 @@ def record_blocks(
     values: NDArray[Any],
     wall_times: NDArray[np.float64],
     steps: NDArray[np.int64],
+    times: NDArray[np.float64] | None = None,
+    real: float = 0.0,
 ) -> Iterator[memoryview]:
     """Yield the records of whole time series, some thousands at a time.
 
@@ -41,6 +43,8 @@ def record_blocks(
         Shape ``(N,)``, or ``(1,)`` for one that holds for all.
     steps
         Shape ``(N,)``.
+    times, real
+        The simulated times as they were given, shape ``(N,)``, and the real time.
     """
     if not len(steps):
         return
@@ -54,15 +58,16 @@ def record_blocks(
         widths = _varint_widths(bits)
         starts = np.flatnonzero(np.diff(widths, prepend=0))
         if len(starts) > 100 + len(steps) // 1000:
-            yield from _mixed(constant, values, wall_times, bits, widths)
+            yield from _mixed(constant, values, wall_times, bits, widths, times, real)
             return
         widths = widths[starts]
     for start, end, width in zip(starts, [*starts[1:], len(bits)], widths, strict=True):
-        rows = _Rows(constant, int(width), end - start)
+        rows = _Rows(constant, int(width), end - start, times is not None, real)
         for at in range(start, end, rows.number):
             part = slice(at, min(at + rows.number, end))
-            times = wall_times if len(wall_times) == 1 else wall_times[part]
-            yield rows.fill(values[part], times, bits[part]).data
+            drawn = wall_times if len(wall_times) == 1 else wall_times[part]
+            given = None if times is None else times[part]
+            yield rows.fill(values[part], drawn, bits[part], given).data
 
 
 def _mixed(
@@ -71,10 +76,13 @@ def _mixed(
     wall_times: NDArray[np.float64],
     bits: NDArray[np.uint64],
     widths: NDArray[np.intp],
+    times: NDArray[np.float64] | None,
+    real: float,
 ) -> Iterator[memoryview]:
     """Yield the records of steps whose widths change all the time."""
     kinds = {
-        int(width): _Rows(pieces, int(width), len(bits)) for width in np.unique(widths)
+        int(width): _Rows(pieces, int(width), len(bits), times is not None, real)
+        for width in np.unique(widths)
     }
     longest = max(rows.length for rows in kinds.values())
     number = min(rows.number for rows in kinds.values())
@@ -84,8 +92,9 @@ def _mixed(
         lengths = np.empty(len(table), np.intp)
         for width, rows in kinds.items():
             chosen = np.flatnonzero(widths[part] == width)
-            times = wall_times if len(wall_times) == 1 else wall_times[part][chosen]
-            filled = rows.fill(values[part][chosen], times, bits[part][chosen])
+            drawn = wall_times if len(wall_times) == 1 else wall_times[part][chosen]
+            given = None if times is None else times[part][chosen]
+            filled = rows.fill(values[part][chosen], drawn, bits[part][chosen], given)
             table[chosen, : rows.length] = filled.reshape(len(chosen), rows.length)
             lengths[chosen] = rows.length
         yield table[np.arange(longest) < lengths[:, np.newaxis]].data
@@ -102,7 +111,9 @@ class _Rows:
     What is constant is written once, and only what changes is filled in again.
     """
 
-    def __init__(self, pieces: Sequence[bytes], width: int, most: int) -> None:
+    def __init__(
+        self, pieces: Sequence[bytes], width: int, most: int, timed: bool, real: float
+    ) -> None:
         values = b"".join(piece + bytes(4) for piece in pieces[1:])
         tail = (
             bytes(4)
@@ -110,6 +121,8 @@ class _Rows:
             + bytes([WALL_TIME_KEY, *bytes(8), STEP_KEY])
             + bytes(width)
         )
+        end = TIME_KEY + bytes(8) + REAL_KEY + DOUBLE.pack(real) if timed else b""
+        tail += end
         head = header(len(pieces[0]) + len(tail)) + pieces[0]
         row = np.frombuffer(head + tail + bytes(4), np.uint8)
         self.length = len(row)
@@ -120,7 +133,8 @@ class _Rows:
         self._width = width
         self._crc = crc32c(pieces[0])
         self._tail = len(head)
-        self._step = self.length - 4 - width
+        self._step = self.length - 4 - len(end) - width
+        self._time = self._step + width + len(TIME_KEY)
         # The tables for it are made once, but that takes as long as some thousand rows.
         self._at_once = len(pieces) == 1 or (len(pieces) <= 16 and most >= 8192)
         sizes = [len(piece) for piece in pieces]
@@ -137,6 +151,7 @@ class _Rows:
         values: NDArray[Any],
         wall_times: NDArray[np.float64],
         bits: NDArray[np.uint64],
+        times: NDArray[np.float64] | None,
     ) -> NDArray[np.uint8]:
         """Return the records of these points; they hold until the next call."""
         number = len(bits)
@@ -147,6 +162,8 @@ class _Rows:
             for i, place in enumerate(self._places):
                 self._column(number, place, "<f4")[:] = values[:, i]
         self._column(number, self._step - 9, "<f8")[:] = wall_times
+        if times is not None:
+            self._column(number, self._time, "<f8")[:] = times
         for i in range(self._width):
             seven = (bits >> np.uint64(7 * i)).astype(np.uint8)
             if i < self._width - 1:
