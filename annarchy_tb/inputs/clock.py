@@ -297,7 +297,8 @@ class Clock:
         """Return the solver step nearest to `time`, if `dt` is known."""
         if self.dt is None or time is None:
             return None
-        steps = self.time(time) / self.dt
+        number = time if type(time) is float else self.time(time)
+        steps = number / self.dt
         if not abs(steps) < 2.0**63:
             raise ValueError(f"{_FAR.format('time')}, got {describe(time)}")
         return round(steps)

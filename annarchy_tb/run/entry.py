@@ -99,7 +99,6 @@ class Entry:
     ) -> None:
         run.check_open()
         if places is None:
-            check_tag(method, tag)
             places = [(run.directory, (tag,))]  # type: ignore[list-item]
         for directory, tags in places:
             for one in tags:

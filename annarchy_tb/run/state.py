@@ -166,10 +166,16 @@ class RunState:
             if step is None or (type(step) is int and MIN_STEP <= step <= MAX_STEP):
                 return step, now(), None
             return whole_step(step), now(), None
-        if type(time) is not float or not -DRAWN < time < DRAWN:
-            time = self.clock.time(time)
-        whole = self.clock.step(time) if step is None else whole_step(step)
-        return whole, self.clock.wall_time(time, self.zero), (time, now())
+        clock = self.clock
+        if type(time) is not float:
+            time = clock.time(time)
+        if type(step) is int and MIN_STEP <= step <= MAX_STEP:
+            whole: int | None = step
+        else:
+            whole = clock.step(time) if step is None else whole_step(step)
+        if -DRAWN < time < DRAWN:
+            return whole, self.zero + time * clock.seconds, (time, now())
+        return whole, clock.wall_time(time, self.zero), (time, now())
 
     def next(
         self,

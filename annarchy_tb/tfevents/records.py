@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from google_crc32c import extend as crc32c_extend
@@ -123,7 +124,7 @@ def summary(
     times
         The simulated time as it was given, and the real time in seconds since 1970.
     """
-    parts = nested(5, *(part for value in values for part in value))
+    parts = nested(5, *chain.from_iterable(values))
     end = double_field(1, wall_time) + varint_field(2, step)
     if numbers:
         end = doubles_key(len(numbers)) + _doubles(numbers) + end
