@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from time import time as now
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, get_args
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb import progress, windows
 from annarchy_tb.inputs.clock import Ask, Clock, as_clock, whole_step
@@ -32,7 +32,7 @@ from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
 from annarchy_tb.run.paths import absolute, as_path, claim, inside
-from annarchy_tb.run.state import Curve, OnNan, RunState
+from annarchy_tb.run.state import Curve, OnNan, RunState, check_on_nan
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless
 from annarchy_tb.tfevents.templates import ScalarRecords
@@ -177,9 +177,7 @@ class Logger:
         with naming("Logger", None):
             asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt, origin)
             ask = as_clock(clock)
-            if on_nan not in get_args(OnNan):
-                allowed = ", ".join(map(repr, get_args(OnNan)))
-                raise ValueError(f"on_nan must be one of {allowed}, got {on_nan!r}")
+            check_on_nan(on_nan)
             parent = absolute(logdir)
             path = None if experiment is None else inside(parent, experiment)
         if path is not None:

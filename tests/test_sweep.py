@@ -30,6 +30,18 @@ SPACE = {"x": hp.uniform("x", 0.0, 10.0), "rule": hp.choice("rule", ["oja", "heb
 # -- objectives, which workers import --------------------------------------------------
 
 
+def clock() -> float:
+    """Be the clock of a simulator."""
+    return 2.5
+
+
+def blows_up(params: dict[str, Any], logger: Logger) -> float:
+    """Log with the trial's settings, and become infinite."""
+    logger.add_scalar("before", params["x"])
+    logger.add_scalar("energy", float("inf"), 7)
+    return 0.0
+
+
 def parabola(params: dict[str, Any], logger: Logger) -> float:
     for step in range(3):
         logger.add_scalar("x", params["x"], step)
@@ -155,6 +167,38 @@ def script(path: Path, code: str) -> subprocess.Popen[bytes]:
 # -- one machine -----------------------------------------------------------------------
 
 
+def test_the_loggers_of_trials_have_the_settings_of_the_sweep(logdir: Path) -> None:
+    """The unit, the solver's step, the clock, and what to do about NaN."""
+    settings: Any = {"dt": 0.5, "time_unit": "s", "clock": clock, "on_nan": "raise"}
+    space = {"x": hp.uniform("x", 0, 1)}
+    with pytest.warns(UserWarning, match="every trial failed.*value is inf at step 7"):
+        result = sweep(
+            blows_up, space, 1, logdir, workers=1, progress=False, **settings
+        )
+    outcome = logged(blows_up, logdir, **settings)({"x": 1.0})
+    assert "FloatingPointError" in outcome["error"]
+    for run in (result.runs[0], find_runs(logdir)[0]):
+        points = run.scalars("before")
+        assert (points.steps.tolist(), points.times.tolist()) == ([5], [2.5])
+        assert run.time_unit == "s"
+        assert run.info["not_finite"] == {"energy": 7}
+
+
+@pytest.mark.parametrize(
+    "settings", [{"dt": -1}, {"time_unit": "x"}, {"clock": 3}, {"on_nan": "stop"}]
+)
+def test_settings_that_no_logger_takes_begin_no_sweep(
+    settings: Any, logdir: Path
+) -> None:
+    """The error is that of the sweep, and not one of each trial."""
+    [name] = settings
+    with pytest.raises((TypeError, ValueError), match=f"sweep: {name} must be"):
+        sweep(parabola, {"x": 1}, 1, logdir, **settings)
+    with pytest.raises((TypeError, ValueError), match=f"logged: {name} must be"):
+        logged(parabola, logdir, **settings)
+    assert not logdir.exists()
+
+
 def test_every_trial_is_a_run_of_its_own(logdir: Path) -> None:
     """It has its parameters, metrics and status; the best trial is returned."""
     found = sweep(parabola, SPACE, 12, logdir, workers=3, progress=False)
@@ -169,7 +213,7 @@ def test_every_trial_is_a_run_of_its_own(logdir: Path) -> None:
     assert found.params is not None
     assert found.loss == pytest.approx((found.params["x"] - 3) ** 2)
     for run in found.runs:
-        assert run.scalars("x").values.tolist() == [np.float32(run.params["x"])] * 3
+        assert run.scalars("x").values.tolist() == [run.params["x"]] * 3
     table = found.runs.to_pandas()
     assert table["metrics.loss"].min() == found.loss
     assert set(table["params.rule"]) <= {"oja", "hebb"}

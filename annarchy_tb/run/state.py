@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import time as now
-from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat
+from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat, get_args
 
 from annarchy_tb.inputs.clock import (
     DRAWN,
@@ -28,6 +28,13 @@ OnNan = Literal["warn", "raise", "ignore"]
 
 # The simulated time of a call, as it was given, and the real time; None without time=.
 Times = tuple[float, float] | None
+
+
+def check_on_nan(on_nan: object) -> None:
+    """Raise ValueError for what is no choice about numbers that are not finite."""
+    if on_nan not in get_args(OnNan):
+        allowed = ", ".join(map(repr, get_args(OnNan)))
+        raise ValueError(f"on_nan must be one of {allowed}, got {on_nan!r}")
 
 
 class Flushable(Protocol):

@@ -14,11 +14,12 @@ from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from annarchy_tb.inputs.clock import Ask
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.kinds.parameters import flatten
 from annarchy_tb.reading.find import Runs, find_runs
@@ -27,11 +28,13 @@ from annarchy_tb.run import names
 from annarchy_tb.run.atomic import exclusive
 from annarchy_tb.run.info import FAILED, FINISHED, RunInfo, as_json
 from annarchy_tb.run.paths import absolute, claim
+from annarchy_tb.run.state import OnNan
 from annarchy_tb.sweep.suggestions import Params, Suggestions
 from annarchy_tb.sweep.trials import (
     About,
     Objective,
     Outcome,
+    Settings,
     Trial,
     attempt,
     run_trial,
@@ -76,6 +79,10 @@ def sweep(
     seed: int = 0,
     algo: Callable[..., list[Any]] | None = None,
     progress: bool = True,
+    dt: SupportsFloat | None = None,
+    time_unit: str | None = None,
+    clock: Ask | None = None,
+    on_nan: OnNan = "warn",
 ) -> Result:
     """Search for the parameters with the smallest loss; log each trial as a run.
 
@@ -116,6 +123,10 @@ def sweep(
     progress : bool, default True
         Show a progress bar with the best loss so far.
 
+    dt, time_unit, clock, on_nan : optional
+        As in `annarchy_tb.Logger`, for the Logger of each trial. A `clock` is sent to
+        other processes, as the objective is.
+
     Returns
     -------
     Result
@@ -132,11 +143,15 @@ def sweep(
         If `space` is empty, or the sweep in `logdir` was started with a different space
         or a different value of `repeats`.
     """
+    settings = Settings(dt, time_unit, clock, on_nan)
+    settings.check("sweep")
     suggestions = Suggestions(space, seed, algo)
     path = absolute(logdir)
     path.mkdir(parents=True, exist_ok=True)
     workers = workers or os.cpu_count() or 1
-    search = _Search(objective, suggestions, path, max_evals, repeats, retries)
+    search = _Search(
+        objective, settings, suggestions, path, max_evals, repeats, retries
+    )
     with exclusive(path, patience=0.0) as alone:
         if not alone:
             raise RuntimeError(f"another sweep is running in {path}")
@@ -160,7 +175,13 @@ def _runs(logdir: Path) -> Runs:
 
 
 def logged(
-    objective: Objective, logdir: str | os.PathLike[str] = "runs/sweep"
+    objective: Objective,
+    logdir: str | os.PathLike[str] = "runs/sweep",
+    *,
+    dt: SupportsFloat | None = None,
+    time_unit: str | None = None,
+    clock: Ask | None = None,
+    on_nan: OnNan = "warn",
 ) -> Callable[[Params], dict[str, Any]]:
     """Return a function for ``hyperopt.fmin`` that logs each trial as a run.
 
@@ -170,20 +191,23 @@ def logged(
 
     Parameters
     ----------
-    objective, logdir
+    objective, logdir, dt, time_unit, clock, on_nan
         As in `sweep`. The runs are named by date and host.
     """
-    return _Logged(objective, absolute(logdir))
+    settings = Settings(dt, time_unit, clock, on_nan)
+    settings.check("logged")
+    return _Logged(objective, absolute(logdir), settings)
 
 
 @dataclass(frozen=True)
 class _Logged:
     objective: Objective
     logdir: Path
+    settings: Settings
 
     def __call__(self, params: Params) -> dict[str, Any]:
         path = claim(self.logdir, names.default_run())
-        outcome = attempt(self.objective, path, params)
+        outcome = attempt(self.objective, path, params, self.settings)
         if outcome.metrics is None:
             return {"status": "fail", "error": outcome.error}
         status = "ok" if math.isfinite(outcome.metrics["loss"]) else "fail"
@@ -196,6 +220,7 @@ class _Logged:
 class _Search:
     done: int  # parameters tried as often as required
     _objective: Objective
+    _settings: Settings
     _suggestions: Suggestions
     _logdir: Path
     _max_evals: int
@@ -208,6 +233,7 @@ class _Search:
     def __init__(
         self,
         objective: Objective,
+        settings: Settings,
         suggestions: Suggestions,
         logdir: Path,
         max_evals: int,
@@ -215,6 +241,7 @@ class _Search:
         retries: int,
     ) -> None:
         self._objective = objective
+        self._settings = settings
         self._suggestions = suggestions
         self._logdir = logdir
         self._max_evals = max_evals
@@ -309,7 +336,8 @@ class _Search:
                     if not self._todo:
                         self._plan(*self._suggestions.ask())
                     trial = self._todo.pop(0)
-                    future = submit(run_trial, self._objective, self._logdir, trial)
+                    its = (self._objective, self._logdir, self._settings, trial)
+                    future = submit(run_trial, *its)
                     going[future] = trial
                     future.add_done_callback(ended.put)
                 if not going:

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsFloat
 
+from annarchy_tb.inputs.clock import Ask, Clock, as_clock
+from annarchy_tb.inputs.messages import naming
 from annarchy_tb.kinds.parameters import log_trial, log_trial_results
 from annarchy_tb.logger import Logger
 from annarchy_tb.run.info import FINISHED, RunInfo
 from annarchy_tb.run.info_file import describe_error
 from annarchy_tb.run.paths import claim, claimable
+from annarchy_tb.run.state import OnNan, check_on_nan
 from annarchy_tb.sweep.suggestions import Params
 
 Objective = Callable[[Params, Logger], SupportsFloat | Mapping[str, SupportsFloat]]
@@ -23,6 +26,22 @@ class Outcome(NamedTuple):
 
     metrics: dict[str, float] | None
     error: str = ""
+
+
+class Settings(NamedTuple):
+    """The arguments of each trial's Logger: see `annarchy_tb.Logger`."""
+
+    dt: SupportsFloat | None = None
+    time_unit: str | None = None
+    clock: Ask | None = None
+    on_nan: OnNan = "warn"
+
+    def check(self, method: str) -> None:
+        """Raise TypeError or ValueError if a Logger would not take them."""
+        with naming(method, None):
+            Clock("ms" if self.time_unit is None else self.time_unit, self.dt)
+            as_clock(self.clock)
+            check_on_nan(self.on_nan)
 
 
 class About(NamedTuple):
@@ -54,7 +73,9 @@ class Trial(NamedTuple):
     deaths: int = 0
 
 
-def run_trial(objective: Objective, logdir: Path, trial: Trial) -> Outcome:
+def run_trial(
+    objective: Objective, logdir: Path, settings: Settings, trial: Trial
+) -> Outcome:
     """Try parameters in a new run; executed by workers."""
     # An executor may lose a result with its worker, and request it again.
     for path in itertools.takewhile(Path.exists, claimable(logdir, trial.name)):
@@ -64,7 +85,7 @@ def run_trial(objective: Objective, logdir: Path, trial: Trial) -> Outcome:
         if same and "loss" in metrics:
             return Outcome(_as_floats(metrics))
     path = claim(logdir, trial.name)
-    return attempt(objective, path, trial.params, trial.about, trial.group)
+    return attempt(objective, path, trial.params, settings, trial.about, trial.group)
 
 
 def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -76,12 +97,13 @@ def attempt(
     objective: Objective,
     path: Path,
     params: Params,
+    settings: Settings,
     about: About | None = None,
     group: str | None = None,
 ) -> Outcome:
     """Try parameters in the run `path`; exceptions are returned as an outcome, too."""
     try:
-        with Logger(path.parent, path.name) as logger:
+        with Logger(path.parent, path.name, **settings._asdict()) as logger:
             log_trial(logger, params, group, about and about._asdict())
             found = objective(params, logger)
             metrics = dict(found) if isinstance(found, Mapping) else {"loss": found}
