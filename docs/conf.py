@@ -14,7 +14,8 @@ nitpicky = True
 nitpick_ignore = [
     ("py:obj", name)
     for name in (
-        *("comment", "default", "dt", "every", "experiment", "filename_suffix"),
+        *("clock", "comment", "default", "dt", "every", "experiment"),
+        *("filename_suffix", "origin"),
         *("flush_secs", "items", "logdir", "max_queue", "probes", "reduce", "repeats"),
         *("retries", "sim", "space", "status", "time_unit", "times", "values"),
     )
