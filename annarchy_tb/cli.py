@@ -105,8 +105,12 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     table.add_column("run", overflow="fold", no_wrap=longest <= WHOLE)
     for name in ("status", "started", "duration", "params", "metrics"):
         table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
+    columns = 6
+    if any(row[-1] for row in rows):  # rarely
+        table.add_column("not finite", overflow="fold")
+        columns = 7
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row[:columns])
     _console().print(table)
 
 
@@ -213,7 +217,7 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
         return
     table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
     for run, why in doomed:
-        name, _, begun, _, _, metrics = _row(found.logdir, run)
+        name, _, begun, _, _, metrics, _ = _row(found.logdir, run)
         table.add_row(name, why, begun, metrics)
     _console().print(table)
     if not yes:
@@ -262,16 +266,17 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
 
 
-def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text]:
+def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text, Text]:
     info, begun = RunInfo.read(run.path), run.started
     name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
     return (
         Text(str(name)),
-        Text.assemble(_status(info), _not_finite(info)),
+        _status(info),
         Text(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
         Text(_duration(run.duration)),
         Text(_plain(info.params or {})),
         Text(_plain(info.metrics or {})),
+        Text(_not_finite(info)),
     )
 
 
@@ -281,8 +286,8 @@ def _not_finite(info: RunInfo) -> str:
     if not found:
         return ""
     [(tag, step), *others] = found
-    more = f" and {len(others)} more" if others else ""
-    return f", not finite: {tag} at {step}{more}"
+    more = f", {len(others)} more" if others else ""
+    return f"{tag} at {step}{more}"
 
 
 def _status(info: RunInfo) -> Text:
