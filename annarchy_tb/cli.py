@@ -124,8 +124,14 @@ def show(run: str) -> None:
     table.add_row("run", Text(str(found.path)))
     table.add_row("status", _status(info))
     for name, value in found.info.items():
-        if name not in ("status", "process", "session") and value not in (None, {}):
+        if name not in ("status", "process", "session", "notes") and value not in (
+            None,
+            {},
+        ):
             table.add_row(name, Text(_plain(value)))
+    for note in found.notes:
+        said = f"{note.get('date')}, {note.get('user')}: {note.get('text')}"
+        table.add_row("note", Text(said))
     _console().print(table)
     table = Table("tag", "curve", "kind", "points", "last step", "last value")
     table.box = box.SIMPLE_HEAD
@@ -140,6 +146,14 @@ def show(run: str) -> None:
         if tag not in shown:
             table.add_row(*map(Text, (tag, "", kind)))
     _console().print(table)
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False))
+@click.argument("text")
+def note(run: str, text: str) -> None:
+    """Add the note TEXT to the run in directory RUN, as show shows it."""
+    Run(run).add_note(text)
 
 
 @main.command()

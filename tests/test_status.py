@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import threading
 import warnings
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import annarchy_tb
 from annarchy_tb import Logger, Run, SummaryWriter, cli, find_runs
+from annarchy_tb.cli import main
 from annarchy_tb.run import info as runinfo
 from annarchy_tb.run import provenance
 
@@ -643,3 +645,42 @@ def test_a_forgotten_logger_reads_killed_in_its_own_process(logdir: Path) -> Non
     with pytest.warns(ResourceWarning):
         del logger
     assert find_runs(logdir)[0].status == "killed"
+
+
+# -- notes -----------------------------------------------------------------------------
+
+
+def test_a_note_is_added_and_nothing_else_changes(logdir: Path) -> None:
+    """Also to a run that is being written, which keeps it to its end and beyond."""
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({"a": 1})
+        before = read(logger.run_dir)
+        files = {p: p.read_bytes() for p in logger.run_dir.iterdir() if "tf" in p.name}
+        Run(logger.run_dir).add_note("looks *odd* µ\nfrom 5 s on")
+        after = read(logger.run_dir)
+        [note] = after.pop("notes")
+        assert before.pop("notes") is None
+        assert after == before
+        assert {p: p.read_bytes() for p in files} == files
+        assert note["text"] == "looks *odd* µ\nfrom 5 s on"
+        assert datetime.fromisoformat(note["date"]).tzinfo is not None
+    with Logger(logdir, "run"):
+        pass
+    done = CliRunner().invoke(main, ["note", str(logdir / "run"), "the best so far"])
+    assert (done.exit_code, done.output) == (0, "")
+    texts = [note["text"] for note in Run(logdir / "run").notes]
+    assert texts == ["looks *odd* µ\nfrom 5 s on", "the best so far"]
+    shown = CliRunner().invoke(main, ["show", str(logdir / "run")]).output
+    assert "the best so far" in shown
+
+
+def test_a_note_needs_a_text_and_a_record(logdir: Path) -> None:
+    """The runs of other writers have none, and stay as they are."""
+    with SummaryWriter(logdir / "theirs") as writer:
+        writer.add_scalar("a", 1.0, 0)
+    with pytest.raises(FileNotFoundError, match=r"no run\.json to add a note to"):
+        Run(logdir / "theirs").add_note("a")
+    assert not (logdir / "theirs" / "run.json").exists()
+    Logger(logdir, "run").close()
+    with pytest.raises(TypeError, match="add_note: text must be a str, got 3"):
+        Run(logdir / "run").add_note(3)  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import naming, warn
+from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.kinds import scalar
@@ -20,6 +21,7 @@ from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading import contents
 from annarchy_tb.run.info import RUNNING, RunInfo, date, load
+from annarchy_tb.run.info_file import add_note
 from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import absolute, directories
 from annarchy_tb.tfevents.event_file import event_files
@@ -138,6 +140,30 @@ class Run:
                     last = max(last, path.stat().st_mtime)
             ended = datetime.fromtimestamp(last, timezone.utc)
         return max(ended - begun, timedelta(0))
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """The notes of `add_note`: a dict with text, date and user each."""
+        return RunInfo.read(self.path).notes or []
+
+    def add_note(self, text: str) -> None:
+        """Add a note to ``run.json``: what you think of the run, for example.
+
+        Nothing else of the run changes, and it may be running.
+
+        Parameters
+        ----------
+        text : str
+            The note. Its date and your user name are added.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the run has no ``run.json``.
+        """
+        with naming("add_note", None):
+            plain = as_text("text", text)
+        add_note(self.path, plain)
 
     # -- the data --------------------------------------------------------------------
 

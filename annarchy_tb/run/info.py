@@ -58,6 +58,7 @@ class RunInfo:
     group: str | None = None
     trial: dict[str, Any] | None = None
     session: str | None = None
+    notes: list[Any] | None = None
     lost_records: int | None = None
     others: dict[str, Any] = field(default_factory=dict)
 
@@ -115,7 +116,8 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
     """Return the type in an annotation such as ``"dict[str, Any] | None"``."""
     named = annotation.partition("[")[0].partition(" ")[0]
     types: dict[str, type | tuple[type, ...]]
-    types = {"str": str, "int": int, "float": (int, float), "dict": dict}
+    types = {"str": str, "int": int, "float": (int, float)}
+    types |= {"dict": dict, "list": list}
     return types[named]
 
 

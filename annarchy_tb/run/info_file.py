@@ -124,6 +124,7 @@ class InfoFile:
                 group=before.group,
                 trial=before.trial,
                 session=self._session,
+                notes=before.notes,
                 others=before.others,
                 **provenance.origin(),
             )
@@ -209,12 +210,8 @@ class InfoFile:
         return self.info if there == RunInfo() else there
 
     def _write(self) -> bool:
-        said = as_json(self.info.as_dict())
-        text = json.dumps(said, indent=2, ensure_ascii=False)
         try:
-            with replacing(self._run / RUN_JSON) as stream:
-                # Lone surrogates are escaped in JSON's form.
-                stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
+            _write(self._run, self.info)
         except OSError as error:  # a full disk, for example, must not stop a simulation
             if not self._failed and self._run.exists():
                 self._failed = True
@@ -234,6 +231,30 @@ def _check_same(name: str, given: object, its: object) -> None:
             f"{name} must be that of the run, {its!r}, got {given!r}; leave it out, or "
             f"take another experiment"
         )
+
+
+def _write(run: Path, info: RunInfo) -> None:
+    text = json.dumps(as_json(info.as_dict()), indent=2, ensure_ascii=False)
+    with replacing(run / RUN_JSON) as stream:
+        # Lone surrogates are escaped in JSON's form.
+        stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def add_note(run: Path, text: str) -> None:
+    """Add a note to the record of a run, with its date and user, and nothing else.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no record.
+    """
+    with exclusive(run, PATIENCE):
+        info = RunInfo.read(run)
+        if info == RunInfo():
+            raise FileNotFoundError(f"{run} has no {RUN_JSON} to add a note to")
+        note = {"text": text, "date": iso(now()), "user": provenance.user()}
+        info.notes = [*(info.notes or []), note]
+        _write(run, info)
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

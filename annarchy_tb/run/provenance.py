@@ -40,7 +40,7 @@ def origin() -> dict[str, Any]:
         "host": socket.gethostname,
         "pid": os.getpid,
         "process": lambda: process(os.getpid()),
-        "user": getpass.getuser,
+        "user": user,
         "command": lambda: shlex.join(sys.orig_argv),
         "cwd": os.getcwd,
         "python": lambda: sys.version.split()[0],
@@ -55,6 +55,14 @@ def origin() -> dict[str, Any]:
         except Exception:  # no user name, no working directory, ...
             found[name] = None
     return found
+
+
+def user() -> str | None:
+    """Return the name of the user, None if there is none."""
+    try:
+        return getpass.getuser()
+    except Exception:  # whatever the system says
+        return None
 
 
 def slurm() -> dict[str, str] | None:
