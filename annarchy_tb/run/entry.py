@@ -20,9 +20,8 @@ from annarchy_tb.tfevents.records import Parts
 from annarchy_tb.tfevents.schema import Kind
 from annarchy_tb.tfevents.templates import scalar_value
 
-Place = tuple[
-    RunDirectory, tuple[str, ...]
-]  # a directory, and tags that share an event
+# A directory, and tags that share an event.
+Place = tuple[RunDirectory, tuple[str, ...]]
 
 
 class Entry:
@@ -52,7 +51,6 @@ class Entry:
     apart
         Continue automatic steps from the last step at each place, not from the largest
         of them.
-
     clocked
         Ask the user's clock, if there is one, where `time` is None.
 
