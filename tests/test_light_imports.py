@@ -63,6 +63,8 @@ def test_a_call_may_come_while_a_module_is_imported(
     module: str, inner: str, tmp_path: Path
 ) -> None:
     """A module that is only half imported, as by another thread, stops no call."""
+    if module in loaded("import numpy"):
+        pytest.skip(f"this NumPy imports {module} itself")
     loaded(f"""
 import importlib
 from annarchy_tb import Logger
