@@ -362,7 +362,7 @@ def test_time_0_is_the_origin(origin: Any, logdir: Path) -> None:
         ({}, NOON, TypeError, r"time must be a number.*Logger\(origin="),
         ({"origin": NOON}, NOON.replace(tzinfo=timezone.utc), ValueError, "both have"),
         ({"origin": NOON.replace(tzinfo=timezone.utc)}, NOON, ValueError, "both have"),
-        ({"origin": NOON}, np.datetime64("NaT"), TypeError, "must be a datetime"),
+        ({"origin": NOON}, np.datetime64("NaT", "ns"), TypeError, "must be a datetime"),
         ({"origin": NOON}, "2001", TypeError, "time must be a number"),
     ],
 )
