@@ -266,7 +266,7 @@ class Clock:
             If it is neither, or a date without an `origin`, or with a time zone where
             that has none (or the other way round).
         """
-        if not isinstance(given, (datetime, np.datetime64)):
+        if not _is_date(given):
             return finite_time(given)
         if self.origin is None:
             raise TypeError(

@@ -278,8 +278,8 @@ class Scalars(NamedTuple):
     ----------
     steps : array, shape ``(N,)``, int64
     values : array, shape ``(N,)``, float64
-        The numbers that were logged, bit for bit; in files of other writers, and of
-        `annarchy_tb.Logger.add_series`, in single precision.
+        The numbers that were logged, bit for bit; in single precision those of
+        `annarchy_tb.Logger.add_series`, `annarchy_tb.SummaryWriter` and other writers.
     times : array, shape ``(N,)``, float64
         The simulated times, as they were given with ``time=`` in the time unit of the
         run; NaN for points without one.
