@@ -45,6 +45,9 @@ COLOURS = {
 
 WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
 
+# Fields of run.json that show does not print as they are.
+OWN_ROWS = {"status", "process", "session", "sessions", "session_count", "notes"}
+
 logdir_argument = click.argument(
     "logdir", default="runs", type=click.Path(exists=True, file_okay=False)
 )
@@ -124,11 +127,10 @@ def show(run: str) -> None:
     table.add_row("run", Text(str(found.path)))
     table.add_row("status", _status(info))
     for name, value in found.info.items():
-        if name not in ("status", "process", "session", "notes") and value not in (
-            None,
-            {},
-        ):
+        if name not in OWN_ROWS and value not in (None, {}):
             table.add_row(name, Text(_plain(value)))
+    for session in found.sessions:
+        table.add_row("session", Text(_session(session)))
     for note in found.notes:
         said = f"{note.get('date')}, {note.get('user')}: {note.get('text')}"
         table.add_row("note", Text(said))
@@ -292,6 +294,17 @@ def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text, Te
         Text(_plain(info.metrics or {})),
         Text(_not_finite(info)),
     )
+
+
+def _session(session: dict[str, Any]) -> str:
+    """Return an opening of the run in one line."""
+    said = f"{session.get('start')}, {session.get('kind')}: {session['status']}"
+    if session.get("end"):
+        said += f" at {session['end']}"
+    error = session.get("error")
+    if isinstance(error, dict):
+        said += f" ({error.get('type')}: {error.get('message')})"
+    return f"{said}, {session.get('host')}, {session.get('command')}"
 
 
 def _not_finite(info: RunInfo) -> str:

@@ -6,6 +6,7 @@ import copy
 import errno
 import os
 import warnings
+import weakref
 from datetime import datetime
 from pathlib import Path
 from time import time as now
@@ -13,7 +14,7 @@ from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb import progress, windows
-from annarchy_tb.inputs.clock import Ask, Clock, as_clock, whole_step
+from annarchy_tb.inputs.clock import TIME_UNIT, Ask, Clock, as_clock, whole_step
 from annarchy_tb.inputs.messages import describe, naming, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.kinds import (
@@ -31,7 +32,7 @@ from annarchy_tb.kinds import (
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
-from annarchy_tb.run.paths import absolute, as_path, claim, inside
+from annarchy_tb.run.paths import absolute, as_path, claim, inside, sizes
 from annarchy_tb.run.state import Curve, OnNan, RunState, check_on_nan
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     from annarchy_tb.reading.last import Last
     from annarchy_tb.run.info_file import InfoFile
+    from annarchy_tb.run.modes import Mode
+    from annarchy_tb.run.opening import Opening
     from annarchy_tb.writer import SummaryWriter
 
 
@@ -60,6 +63,10 @@ _LOOKED_UP = frozenset(
     }
 )
 
+_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()  # made by this process
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_loggers.clear)
+
 
 class Logger:
     """A run of a simulation, logged to TensorBoard's event files.
@@ -70,15 +77,27 @@ class Logger:
         The directory of all runs, to be passed to ``tensorboard --logdir``. It is
         created if it does not exist.
     experiment : str, optional
-        The name of this run, a directory below `logdir`. If the run exists, data is
-        appended and automatic steps continue from the last one. The default name is
+        The name of this run, a directory below `logdir`. The default name is
         ``<month><day>_<time>_<host>``; such a run always gets a new directory.
-    resume : bool, default False
-        Resume the run `experiment` from its last checkpoint (see `save_checkpoint`).
-        Data logged since the checkpoint is cut off, and kept in ``<run>/checkpoints``;
-        without a checkpoint, this is all of the run's data. If the run does not exist,
-        it is started. Restart a running TensorBoard afterwards: until then, it still
-        shows the data cut off.
+    mode : {"x", "a", "w"}, default "x"
+        What to do if the run `experiment` exists: ``"x"`` raises FileExistsError if it
+        has data (more than its table and parameters), or is being written. ``"a"``
+        appends to it, and automatic steps continue from the last one; other processes
+        may be writing it. ``"w"`` starts it over: the event files, curves and
+        checkpoints of this package are removed, and your own files (see `path`) are
+        kept; a Logger of this process that is still open on it is closed first, with a
+        warning. If the run does not exist, all three start it.
+    resume : bool, str or path, default False
+        Instead of ``mode=``, resume the run `experiment` from its last checkpoint (see
+        `save_checkpoint`). Data logged since the checkpoint is cut off, and kept in
+        ``<run>/checkpoints``; without a checkpoint, this is all of the run's data. If
+        the run does not exist, it is started. Restart a running TensorBoard
+        afterwards: until then, it still shows the data cut off.
+
+        The directory of another run, such as ``"runs/trial1"``: begin this run from
+        the last checkpoint of that one, with its state, its step and the last steps of
+        its tags, but none of its points. Once this run has a checkpoint of its own, it
+        is resumed from that.
     dt : float, optional
         The solver's time step in `time_unit`. If it is given, a step that is left out
         is computed from ``time=``, as the nearest whole number of solver steps. A run
@@ -103,16 +122,25 @@ class Logger:
 
     Raises
     ------
+    FileExistsError
+        If the run has data, or is being written, and neither ``mode=`` nor ``resume=``
+        says what to do about it. Of several processes that start the same run at once, one
+        gets it.
     OSError
         If the run's directory or its event file can't be created; the error names it.
     RuntimeError
-        If the run to resume is still being written by a process of this host; processes
-        of other hosts can't be detected.
+        If the run to resume or to start over is still being written by a process of
+        this host. Processes of other hosts can't be detected: a run that reads
+        ``running`` on one of them can be resumed, but not started over.
     TypeError, ValueError
-        If an argument is invalid, or `time_unit` or `dt` is not that of the run.
+        If an argument is invalid, `time_unit`, `dt` or `origin` is not that of the run,
+        or the run to begin from has no checkpoint.
 
     Notes
     -----
+    With ``mode="a"`` and ``resume=``, nothing in the run changes before the first value is
+    logged.
+
     These arguments have the same meaning in `log` and all ``add_*`` methods.
 
     tag : str
@@ -145,9 +173,11 @@ class Logger:
     """
 
     _run: RunState
+    _opening: Opening
     _info: InfoFile
     _process: int | None  # the one that made the Logger; it sets the final status
     _has_parameters: bool
+    _loaded: bool  # a checkpoint
     _last: Last | None
     _writer: SummaryWriter | None
 
@@ -164,7 +194,8 @@ class Logger:
         logdir: str | os.PathLike[str] = "runs/",
         experiment: str | None = None,
         *,
-        resume: bool = False,
+        mode: Mode | None = None,
+        resume: bool | str | os.PathLike[str] = False,
         dt: SupportsFloat | None = None,
         time_unit: str | None = None,
         clock: Ask | None = None,
@@ -172,63 +203,44 @@ class Logger:
         on_nan: OnNan = "warn",
     ) -> None:
         # Slow to import, and not needed before there is a run.
-        from annarchy_tb.run.info_file import TIME_UNIT, InfoFile
+        from annarchy_tb.run.modes import as_wanted
+        from annarchy_tb.run.opening import Opening
 
         with naming("Logger", None):
             asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt, origin)
             ask = as_clock(clock)
             check_on_nan(on_nan)
+            date = None if asked.origin is None else asked.origin.isoformat()
+            wanted = as_wanted(experiment, mode, resume, time_unit, asked.dt, date)
             parent = absolute(logdir)
-            path = None if experiment is None else inside(parent, experiment)
-        if path is not None:
-            path.mkdir(parents=True, exist_ok=True)
-        elif resume:
-            raise ValueError("Logger: resume needs the name of the run: experiment=")
-        else:
-            path = claim(parent, names.default_run())
-        self._info = InfoFile(path)
+            if experiment is None:
+                path = claim(parent, names.default_run())
+            else:
+                path = inside(parent, experiment)
+            if mode == "w":
+                _close_all(path)
+            self._opening = Opening(path, wanted, parameters.table_record)
+        self._info = self._opening.info
         try:
-            with naming("Logger", None):
-                existed = self._info.begin(
-                    resume,
-                    time_unit,
-                    asked.dt,
-                    None if asked.origin is None else asked.origin.isoformat(),
-                )
-            if resume:
-                self._go_back(path, existed)
-            directory = RunDirectory(path)
-            directory.file.open()
+            directory = RunDirectory(path, self._opening)
+            if self._opening.begun:
+                directory.file.open()
         except BaseException:
             self._info.release()  # no Logger writes the run
             raise
         its = self._info.info
         begun = None if its.origin is None else datetime.fromisoformat(its.origin)
         own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
-        self._run = RunState(directory, own, self._info.started, ask, on_nan)
+        self._run = RunState(directory, own, self._opening.started, ask, on_nan)
         if on_nan != "raise":
             self._run.not_finite.update(its.not_finite or ())
-        self._has_parameters = False
+        self._has_parameters = self._loaded = False
         self._process = os.getpid()
         self._look_up()
-        parameters.write_table(self)
+        _loggers.add(self)
         import logging
 
         logging.getLogger("annarchy_tb").info("logging to %s", path)
-
-    def _go_back(self, path: Path, existed: bool) -> None:
-        """Rewind the run to its last checkpoint."""
-        from annarchy_tb.run import checkpoints
-
-        restarts = (self._info.info.restarts or 0) + 1
-        last = checkpoints.rewind(path, restarts)
-        self._info.update(
-            restarts=restarts if existed else 0,
-            checkpoint=last.step if last else None,
-            params=last.params if last else None,
-            metrics=last.metrics if last else {},
-            not_finite=(last.not_finite or {}) if last else {},
-        )
 
     def _look_up(self) -> None:
         """Set the references for the fastest methods."""
@@ -381,15 +393,19 @@ class Logger:
         with naming("save_checkpoint", None):
             whole, number = whole_step(step), as_count("keep", keep)
         self._run.directory.flush()
-        info, files = self._info.read(), checkpoints.sizes(self.run_dir)
+        self._opening.begin()
+        info = self._info.read()
         checkpoint = checkpoints.Checkpoint(
-            whole, files, info.params, info.metrics or {}, info.not_finite
+            whole, sizes(self.run_dir), info.params, info.metrics or {}, info.not_finite
         )
         checkpoints.save(self.run_dir, checkpoint, state, number)
         self._info.update(checkpoint=whole)
 
     def load_checkpoint(self, default: Any = None) -> Any:
         """Return the state and the step of the last checkpoint.
+
+        A run that began from another one, and has no checkpoint yet, begins with that
+        of the other run.
 
         Parameters
         ----------
@@ -411,7 +427,10 @@ class Logger:
 
         self._run.check_open()
         found = checkpoints.load(self.run_dir)
-        return default if found is None else found
+        if found is None:
+            return default
+        self._loaded = True
+        return found
 
     # -- the end ---------------------------------------------------------------------
 
@@ -485,7 +504,8 @@ class Logger:
     def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
             return
-        # The end of a forked process is not the end of the run.
+        # The end of a forked process is not the end of the run, nor is that of a Logger
+        # that has written nothing.
         own = os.getpid() == self._process
         failed: Exception | None = None
         for window in list(self._run.pending):
@@ -493,9 +513,22 @@ class Logger:
                 window.flush()
             except Exception as problem:  # still log the others
                 failed = failed or problem
-        self._close_files(own, error or failed)
-        if failed is not None and error is None:
+        error = error or failed
+        self._close_files(own and self._has_begun(error), error)
+        if failed is not None and error is failed:
             raise failed
+
+    def _has_begun(self, error: BaseException | None) -> bool:
+        """Return whether the run has changed, and so gets a new final status.
+
+        A resumed run that ends well is finished, also if nothing was left to log.
+        """
+        opening = self._opening
+        if error is None and self._loaded and not opening.has_begun():
+            opening.begin()
+        if not opening.has_begun():
+            self._info.release()
+        return opening.begun
 
     def _close_files(self, own: bool, error: BaseException | None) -> None:
         try:
@@ -515,10 +548,24 @@ class Logger:
 
     def _write_end(self, error: BaseException | None) -> None:
         """Write the final status and table of the run to its event file."""
+        if self._opening.joins:
+            return
         if parameters.START_TAG in self._run.directory.ledger:
             status = parameters.SUCCESS if error is None else parameters.FAILURE
             self._run.append(parameters.end_value(status, now()))
         parameters.write_table(self)
+
+
+def _close_all(path: Path) -> None:
+    """Close the Loggers of this process that are open on a run, with one warning."""
+    mine = [one for one in list(_loggers) if not one.closed and one.run_dir == path]
+    for logger in mine:
+        logger.close()
+    if mine:
+        warn(
+            f"Logger: another Logger was still open on {path}, and is closed: the run "
+            f"starts over. Write 'with Logger(...) as logger:' or call logger.close()"
+        )
 
 
 # Methods from other modules belong to the Logger, also for pickle and introspection.

@@ -21,6 +21,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.run import checkpoints
+from annarchy_tb.run.paths import sizes
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import host
 
@@ -134,8 +135,10 @@ def test_a_damaged_checkpoint_is_passed_over(logdir: Path) -> None:
         path.write_bytes(spoilt)
         with pytest.warns(UserWarning, match=r"000003\.zip is damaged"):
             logger = Logger(logdir, "run", resume=True)
-        assert logger.load_checkpoint() == ("state 2", 2)  # the other was moved away
+            state = logger.load_checkpoint()
+        assert state == ("state 2", 2)
         logger.close()
+        assert checkpoints.load(logdir / "run") == ("state 2", 2)  # it was moved away
         [cut] = (logdir / "run" / "checkpoints").glob("cut-*/*.zip")
         cut.unlink()
         assert [step for step, _ in scalars(logdir / "run", "a")] == [1, 2]
@@ -252,9 +255,10 @@ def test_the_old_end_is_dropped(logdir: Path) -> None:
         raise ZeroDivisionError
     assert statuses(logdir / "run") == [2]
     with Logger(logdir, "run", resume=True) as logger:
+        logger.add_parameters({"a": 1})
+        logger.add_scalar("a", 1)
         assert Run(logger.run_dir).info["error"] is None
         assert Run(logger.run_dir).metrics == {}
-        logger.add_parameters({"a": 1})
     assert statuses(logdir / "run") == [1]
     assert "| restarts | 1 |" in tables(logdir / "run")[-1]
 
@@ -267,8 +271,8 @@ def test_nothing_that_was_cut_off_is_lost(logdir: Path) -> None:
         logger.add_scalar("a", 2, 2)
         logger.add_scalars("plot", {"curve": 3})
     before = b"".join(p.read_bytes() for p in (logdir / "run").rglob("*tfevents*"))
-    with Logger(logdir, "run", resume=True):
-        pass
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.load_checkpoint()
     run = logdir / "run"
     aside = run / "checkpoints" / "cut-1"
     kept = sorted(path for path in aside.rglob("*") if path.is_file())
@@ -323,9 +327,7 @@ def test_a_run_that_goes_on_is_not_resumed(logdir: Path) -> None:
     with Logger(logdir, "run") as logger:
         logger.save_checkpoint({}, 1)
         logger.add_scalar("a", 1)
-        with pytest.raises(
-            RuntimeError, match=f"process {os.getpid()} .*still writing"
-        ):
+        with pytest.raises(RuntimeError, match="of this process is still writing"):
             Logger(logdir, "run", resume=True)
         assert scalars(logdir / "run", "a") == [(0, 1)]
     code = f"""
@@ -350,7 +352,7 @@ def test_curves_go_on_from_their_own_steps(logdir: Path) -> None:
     """Automatic steps continue from the checkpoint, also in new curves."""
     with Logger(logdir, "run") as logger:
         logger.add_scalars("plot", {"old": 1})
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
         for _ in range(3):
             logger.add_scalars("plot", {"new": 1})
             logger.log({"x": 1, "y": 2})
@@ -374,7 +376,8 @@ def test_a_run_inside_another_is_left_alone(logdir: Path) -> None:
         outer.save_checkpoint({}, 1)
         inner.add_scalar("x", 1)
         outer.add_scalar("x", 1)
-    Logger(logdir, "a", resume=True).close()
+    with Logger(logdir, "a", resume=True) as logger:
+        logger.load_checkpoint()
     assert scalars(logdir / "a" / "b", "x") == [(0, 1)]
     assert scalars(logdir / "a", "x") == []
 
@@ -510,12 +513,21 @@ def test_a_resume_that_fails_may_be_tried_again(
         logger.save_checkpoint("state", 1)
 
     def refuse(*_: object) -> None:
-        raise OSError(5, "Input/output error")
+        raise OSError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "rewind", refuse)
-        with pytest.raises(OSError, match="Input/output"):
-            Logger(logdir, "run", resume=True)
+        with Logger(logdir, "run", resume=True) as logger:
+            with pytest.raises(OSError, match="Permission denied"):
+                logger.add_scalar("a", 2)
+            patch.undo()
+            logger.add_scalar("a", 3)
+    assert [value for _, value in scalars(logdir / "run", "a")] == [1, 3]
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "rewind", refuse)
+        logger = Logger(logdir, "run", resume=True)
+        with pytest.raises(OSError, match="Permission denied"), logger:
+            logger.add_scalar("a", 2)
     assert Run(logdir / "run").status == "killed"
     with Logger(logdir, "run", resume=True) as logger:
         assert logger.load_checkpoint() == ("state", 1)
@@ -671,8 +683,8 @@ def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
 ) -> None:
     """At every instant, all data logged before the checkpoint are in place."""
     run = killed_run(logdir)
-    recorded = checkpoints._read(run / "checkpoints" / "000002.zip")
-    whole = {name: (run / name).read_bytes() for name in checkpoints.sizes(run)}
+    recorded = checkpoints.read(run / "checkpoints" / "000002.zip")
+    whole = {name: (run / name).read_bytes() for name in sizes(run)}
     number, killed = 0, True
     while killed:
         copy = tmp_path / f"copy{number}"
@@ -680,15 +692,17 @@ def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
 
         def resume(copy: Path = copy, number: int = number) -> None:
             kill_before(number, copy)
-            Logger(copy, "run", resume=True).close()
+            with Logger(copy, "run", resume=True) as logger:
+                logger.load_checkpoint()
 
         killed = died(resume)
         for name, size in recorded.files.items():
             there = (copy / "run" / name).read_bytes()
             assert there[:size] == whole[name][:size]
         with Logger(copy, "run", resume=True) as logger:
-            as_at_the_checkpoint(copy / "run")
             assert logger.load_checkpoint() == ({"state": 5}, 5)
+            logger.add_text("resumed", "yes")
+            as_at_the_checkpoint(copy / "run")
             logger.add_scalar("a", 9)
         assert scalars(copy / "run", "a")[-1] == (5, 9)
         assert Run(copy / "run").info["restarts"] in (1, 2)
@@ -722,7 +736,7 @@ def test_a_save_that_is_killed_anywhere_leaves_a_checkpoint(
             assert state == step
             assert step in (2, 3)
             assert killed or step == 3
-            assert scalars(copy / "run", "a") == [(i, i) for i in range(step + 1)]
+        assert scalars(copy / "run", "a") == [(i, i) for i in range(step + 1)]
         shutil.rmtree(copy)
         number += 1
     assert number > 8
@@ -735,4 +749,4 @@ def test_a_checkpoint_is_a_zip_archive(logger: Logger) -> None:
     [path] = (logger.run_dir / "checkpoints").glob("*.zip")
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["run.json", "state.pickle"]
-    assert checkpoints._read(path).files == checkpoints.sizes(logger.run_dir)
+    assert checkpoints.read(path).files == sizes(logger.run_dir)

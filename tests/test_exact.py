@@ -286,8 +286,8 @@ def test_a_clock_stays_with_its_process(logdir: Path) -> None:
     assert run.scalars("own").times.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("resume", [False, True])
-def test_a_run_keeps_its_unit_and_its_step(resume: bool, logdir: Path) -> None:
+@pytest.mark.parametrize("how", [{"mode": "a"}, {"resume": True}])
+def test_a_run_keeps_its_unit_and_its_step(how: dict[str, Any], logdir: Path) -> None:
     """They may be left out, and no others are taken; the run stays as it was."""
     with Logger(logdir, "run", time_unit="s", dt=0.1) as logger:
         logger.save_checkpoint({}, 0)
@@ -296,11 +296,11 @@ def test_a_run_keeps_its_unit_and_its_step(resume: bool, logdir: Path) -> None:
     for wrong in ({"time_unit": "ms"}, {"dt": 0.2}):
         [name] = wrong
         with pytest.raises(ValueError, match=f"Logger: {name} must be that of the run"):
-            Logger(logdir, "run", resume=resume, **wrong)  # type: ignore[arg-type]
+            Logger(logdir, "run", **how, **wrong)  # type: ignore[arg-type]
     assert (logdir / "run" / "run.json").read_bytes() == before
     assert sorted((logdir / "run").rglob("*")) == files
     for its in ({}, {"time_unit": "s", "dt": np.float64(0.1)}):
-        with Logger(logdir, "run", resume=resume, **its) as logger:  # type: ignore[arg-type]
+        with Logger(logdir, "run", **how, **its) as logger:  # type: ignore[arg-type]
             assert logger.time_unit == "s"
             logger.add_scalar("a", 1.0, time=2.0 + len(its))
     assert Run(logdir / "run").time_unit == "s"
@@ -349,11 +349,11 @@ def test_time_0_is_the_origin(origin: Any, logdir: Path) -> None:
     assert drawn["series"] == [1.0, 5.0]
     assert drawn["image"] == [4.5]
     assert drawn.get("more", [1.0, 5.0]) == [1.0, 5.0]
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
         logger.add_scalar("a", 1.0, time=4)
     assert load(logdir / "run")[-1].time == utc + 4 * 86400
     with pytest.raises(ValueError, match="Logger: origin must be that of the run"):
-        Logger(logdir, "run", origin=datetime(1999, 1, 1))
+        Logger(logdir, "run", mode="a", origin=datetime(1999, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_the_first_value_that_is_not_finite_is_warned_of_and_noted(
     said = CliRunner().invoke(main, ["ls", str(logdir)]).output
     assert "not finite" in said
     assert "a at 3" in said
-    with Logger(logdir, "run") as logger:  # and stay known
+    with Logger(logdir, "run", mode="a") as logger:  # and stay known
         logger.add_scalar("a", math.nan, 20)
     assert Run(logdir / "run").info["not_finite"] == found
 
@@ -489,8 +489,8 @@ def test_a_resume_forgets_what_was_cut_off(logdir: Path) -> None:
         with pytest.warns(UserWarning, match="the value is nan"):
             logger.add_scalar("late", math.nan, 2)
     with Logger(logdir, "run", resume=True) as logger:
-        assert Run(logdir / "run").info["not_finite"] == {"early": 0}
         logger.add_scalar("early", math.nan, 1)
+        assert Run(logdir / "run").info["not_finite"] == {"early": 0}
         with pytest.warns(UserWarning, match="the value is nan"):
             logger.add_scalar("late", math.nan, 5)
     assert Run(logdir / "run").info["not_finite"] == {"early": 0, "late": 5}

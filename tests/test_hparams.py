@@ -219,16 +219,19 @@ def test_without_parameters_there_is_no_end(logdir: Path) -> None:
 
 
 def test_a_reused_run_keeps_its_first_parameters(logdir: Path) -> None:
-    """TensorBoard shows the first set; differing ones give a warning, unwritten."""
+    """The same ones are taken, others refused: then the run is as it was."""
     with Logger(logdir, "run") as logger:
         logger.add_parameters({"a": 1, "b": np.nan})
-    with Logger(logdir, "run") as logger:
+    before = {path: path.read_bytes() for path in (logdir / "run").iterdir()}
+    with Logger(logdir, "run", mode="a") as logger:
         logger.add_parameters({"a": 1.0, "b": None})  # the same, to the table
-    with (
-        Logger(logdir, "run") as logger,
-        pytest.warns(UserWarning, match="earlier Log"),
-    ):
-        logger.add_parameters({"a": 2})
+    for wrong in ({"a": 2}, {}, {"a": 1, "b": None, "c": 3}):
+        with (
+            Logger(logdir, "run", mode="a") as logger,
+            pytest.raises(ValueError, match="must be those of the run"),
+        ):
+            logger.add_parameters(wrong)
+    assert {path: path.read_bytes() for path in (logdir / "run").iterdir()} == before
     assert [p.tag for p in load(logdir / "run")].count(hparams.START_TAG) == 1
     assert row(logdir / "run") == {"a": 1.0}
 

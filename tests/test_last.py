@@ -41,7 +41,7 @@ def test_the_last_values_of_curves_are_a_dict(logger: Logger) -> None:
 def test_what_was_logged_before_is_seen_too(logdir: Path) -> None:
     """After an append, the last value is that of the earlier Logger."""
     for value in (1.0, 2.0):
-        with Logger(logdir, "run") as logger:
+        with Logger(logdir, "run", mode="a") as logger:
             if value == 2.0:
                 assert logger.last["a"] == 1.0
             logger.add_scalar("a", value)
@@ -129,7 +129,7 @@ def test_the_curves_of_an_earlier_logger_are_seen(logdir: Path) -> None:
     """After an append, the last values of all curves are known."""
     with Logger(logdir, "run") as logger:
         logger.add_scalars("Error", {"train": 1.0, "test": 2.0})
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
         assert logger.last["Error"] == {"train": 1.0, "test": 2.0}
         logger.add_scalars("Error", {"train": 0.5})
         assert logger.last["Error"] == {"train": 0.5, "test": 2.0}
@@ -154,7 +154,7 @@ def test_looks_at_a_torn_file_leave_nothing_behind(logdir: Path) -> None:
     [path] = logger.run_dir.glob("*tfevents*")
     with path.open("ab") as file:
         file.write(b"half a record")
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
         for _ in range(3):
             assert logger.last["a"] == 1.0
         scans = [scan for scan, _ in logger.last._seen.values()]

@@ -378,7 +378,7 @@ def test_simulated_time_is_drawn_from_the_start(
             logger.add_scalar("a", 1, time=time)
     found = points(logdir / "run", "a")
     assert [point.step for point in found] == [0, 1, 2]
-    past = [point.time - logger._info.started for point in found]
+    past = [point.time - logger._run.started for point in found]
     assert past == pytest.approx([0, 100 * seconds, 250.5 * seconds], abs=1e-6)
 
 
@@ -389,7 +389,7 @@ def test_every_method_takes_simulated_time(logger: Logger) -> None:
     logger.log({"log": 1}, time=1000.0)
     found = load(logger.run_dir) + load(logger.run_dir / "a")
     assert len(found) == len(CALLS) + 1
-    started = logger._info.started
+    started = logger._run.started
     assert [p.time - started for p in found] == pytest.approx(
         [1.0] * len(found), abs=1e-6
     )
@@ -410,10 +410,10 @@ def test_time_goes_on_from_the_first_start_in_a_reused_run(logdir: Path) -> None
     """After an append, simulated time is drawn from the run's original start."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1, time=0.0)
-    first = logger._info.started
-    with Logger(logdir, "run") as logger:
+    first = logger._run.started
+    with Logger(logdir, "run", mode="a") as logger:
         logger.add_scalar("a", 1, time=1000.0)
-    assert logger._info.started == first
+    assert logger._run.started == first
     assert [p.time for p in points(logdir / "run", "a")] == pytest.approx(
         [first, first + 1]
     )
@@ -455,7 +455,7 @@ def test_arrays_of_one_number_are_times(logger: Logger, time: Any) -> None:
     """They are taken as that number, without a warning of NumPy's."""
     logger.add_scalar("a", 1, time=time)
     [point] = points(logger.run_dir, "a")
-    assert point.time - logger._info.started == pytest.approx(0.25, abs=1e-6)
+    assert point.time - logger._run.started == pytest.approx(0.25, abs=1e-6)
 
 
 @pytest.mark.parametrize("time", [1e300, -1e300, 1.0])
@@ -666,7 +666,10 @@ def test_a_kind_is_remembered_in_a_reused_run(logdir: Path) -> None:
     """If the run's files are read anyway, a conflict of kinds is detected."""
     with Logger(logdir, "run") as logger:
         logger.add_image("x", [[1.0]])
-    with Logger(logdir, "run") as logger, pytest.raises(ValueError, match="'image'"):
+    with (
+        Logger(logdir, "run", mode="a") as logger,
+        pytest.raises(ValueError, match="'image'"),
+    ):
         logger.add_scalar("x", 1.0)
 
 
@@ -748,7 +751,7 @@ def test_descriptions_come_before_the_values(logger: Logger, logdir: Path) -> No
     logger.close()
     with pytest.raises(ValueError, match="closed"):
         logger.describe("b", "in mV")
-    with Logger(logdir, "run") as again:  # a script may be run again
+    with Logger(logdir, "run", mode="a") as again:  # a script may be run again
         again.describe("V", "in mV")
         again.add_scalar("V", -60)
     assert scalars(logger.run_dir, "V") == [(0, -70), (1, -60)]

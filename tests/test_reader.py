@@ -73,7 +73,7 @@ def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
         logger.add_histogram("histogram", [1.0, 2.0, 2.0], 6)
         logger.add_text("text", "Ein *Text* µ", 7)
         logger.add_scalars("curves", {"a": 1, "b/c": 2}, 8)
-        begun = logger._info.started
+        begun = logger._run.started
     run = Run(logdir / "run")
     steps, values, times, wall_times = run.scalars("scalar")
     dtypes = [column.dtype for column in (steps, values, times, wall_times)]
@@ -142,7 +142,7 @@ def test_a_tag_that_is_not_there_is_a_key_error(logdir: Path, method: str) -> No
 def test_several_files_of_a_run_are_one(logdir: Path) -> None:
     """Files of several Loggers and forked processes are read as one run."""
     for part in range(3):
-        with Logger(logdir, "run") as logger:
+        with Logger(logdir, "run", mode="a") as logger:
             for _ in range(30):
                 logger.add_scalar("a", part)
                 logger.add_scalars("plot", {"curve": part})

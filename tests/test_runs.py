@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def test_two_loggers_in_one_second_get_two_directories(logdir: Path) -> None:
 def test_a_reused_experiment_loses_nothing(logdir: Path) -> None:
     """Five Loggers append to one experiment within a second: all points are there."""
     for number in range(5):
-        with Logger(logdir, "trial1") as logger:
+        with Logger(logdir, "trial1", mode="a") as logger:
             logger.add_scalar("a", number, number)
     assert len(event_files(logdir / "trial1")) == 5
     assert scalars(logdir / "trial1", "a") == [(i, i) for i in range(5)]
@@ -72,7 +73,7 @@ def test_a_reused_experiment_loses_nothing(logdir: Path) -> None:
 def test_steps_left_out_go_on_in_a_reused_run(logdir: Path) -> None:
     """Every kind and every curve continues from the steps of the run."""
     for _ in range(2):
-        with Logger(logdir, "run") as logger:
+        with Logger(logdir, "run", mode="a") as logger:
             logger.add_scalar("scalar", 1)
             logger.add_scalar("scalar", 1)
             logger.add_image("image", [[1.0]])
@@ -88,31 +89,42 @@ def test_steps_left_out_go_on_in_a_reused_run(logdir: Path) -> None:
 
 
 def test_a_reused_run_warns_of_steps_that_hide_points(logdir: Path) -> None:
-    """Given steps are compared with those of the run, for every kind."""
-    for step in (5, 3):
-        with Logger(logdir, "run") as logger:
-            for method, value in (
-                (logger.add_scalar, 1),
-                (logger.add_image, [[1.0]]),
-                (logger.add_text, "text"),
-                (logger.add_scalars, {"curve": 1}),
-                (logger.add_series, [1.0, 2.0]),
-            ):
-                steps = [step, step + 1] if method == logger.add_series else step
-                if step == 5:
-                    method(method.__name__, value, steps)
-                else:
-                    with pytest.warns(
-                        UserWarning, match="step 3 comes after step [56]"
-                    ):
-                        method(method.__name__, value, steps)
+    """Given steps are compared with those of the run, for every kind; it warns once."""
+    values = {
+        "add_scalar": 1,
+        "add_image": [[1.0]],
+        "add_text": "text",
+        "add_scalars": {"curve": 1},
+        "add_series": [1.0, 2.0],
+    }
+
+    def call(logger: Logger, method: str, step: int) -> None:
+        steps = [step, step + 1] if method == "add_series" else step
+        getattr(logger, method)(method, values[method], steps)
+
+    with Logger(logdir, "run") as logger:
+        for method in values:
+            call(logger, method, 5)
+    before = r"already has data up to step [56] of this tag, and step 3 follows"
+    for first in values:
+        shutil.copytree(logdir / "run", logdir / first)
+        with Logger(logdir, first, mode="a") as logger:
+            with pytest.warns(UserWarning, match=f"{first}.*{before}") as given:
+                for method in sorted(values, key=lambda method: method != first):
+                    call(logger, method, 3)
+            assert len(given) == 1
+            with pytest.warns(UserWarning, match="step 1 comes after step"):
+                call(logger, first, 1)  # that is another matter
 
 
 def test_a_reused_run_keeps_the_kinds_of_its_tags(logdir: Path) -> None:
     """A tag of another kind is refused, whichever Logger wrote it."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1, 1)
-    with Logger(logdir, "run") as logger, pytest.raises(ValueError, match="'scalar'"):
+    with (
+        Logger(logdir, "run", mode="a") as logger,
+        pytest.raises(ValueError, match="'scalar'"),
+    ):
         logger.add_text("a", "text", 2)
 
 
@@ -123,7 +135,7 @@ def test_a_torn_earlier_file_does_not_stop_a_reused_run(logdir: Path) -> None:
             logger.add_scalar("a", 1, step)
         torn = logger._file.path.read_bytes()[:-5]
     event_files(logdir / "run")[0].write_bytes(torn)
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
         logger.add_scalar("a", 1)
     assert [step for step, _ in scalars(logdir / "run", "a")] == [0, 1, 2]
 

@@ -111,7 +111,7 @@ def test_steps_count_on(logger: Logger) -> None:
 def test_steps_count_on_in_a_reused_run(logdir: Path) -> None:
     """Steps of an earlier Logger count for series, too."""
     for _ in range(2):
-        with Logger(logdir, "run") as logger:
+        with Logger(logdir, "run", mode="a") as logger:
             logger.add_series("a", [1, 2])
             logger.add_series(["b", "c"], [[1, 2], [3, 4]])
     assert [step for step, _ in scalars(logdir / "run", "a")] == [0, 1, 2, 3]
@@ -145,7 +145,7 @@ def test_times_are_drawn_from_the_start(logdir: Path) -> None:
         logger.add_series("b", [1, 2], [7, 8], times=[1.0, 2.0])
     found = points(logdir / "run", "a")
     assert [point.step for point in found] == [0, 200, 501]
-    past = [point.time - logger._info.started for point in found]
+    past = [point.time - logger._run.started for point in found]
     assert past == pytest.approx([0, 0.1, 0.2505], abs=1e-6)
     assert [point.step for point in points(logdir / "run", "b")] == [7, 8]
 
@@ -281,7 +281,7 @@ def test_several_tags_count_on_in_a_reused_run(logdir: Path) -> None:
     with Logger(logdir, "run") as logger:
         for i in range(8):
             logger.log({"a": i, "c": i})
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
         logger.add_series(["a", "c", "b"], np.full((2, 3), 100.0))
         logger.log({"b": 1, "a": 2})
     assert [step for step, _ in scalars(logdir / "run", "a")] == [*range(8), 8, 9, 10]
@@ -331,7 +331,7 @@ def test_steps_of_any_mixture_are_what_the_rule_says(
             logger.add_series(tags, np.zeros((2, len(tags))), steps)
         else:
             logger.close()
-            logger = Logger(logdir, "run")
+            logger = Logger(logdir, "run", mode="a")
             continue
         for tag in tags:
             wanted.setdefault(tag, []).extend(range(step, step + number))

@@ -325,7 +325,7 @@ def test_a_later_file_of_a_run_is_followed(served: Path, server: Server) -> None
     """When data are appended to a run being watched, old and new points are shown."""
     name = f"appended{next(_number)}"
     for start in (0, 10, 20):
-        with Logger(served, name) as logger:
+        with Logger(served, name, mode="a") as logger:
             for step in range(start, start + 10):
                 logger.add_scalar("a", step, step)
         found = numbers(server, name, "a", start + 10)
@@ -343,7 +343,7 @@ def test_records_behind_a_torn_end_are_in_the_next_file(
     first.append(ScalarRecords("a").make(0, 1.0, 0))
     first.append(ScalarRecords("a").make(1, 1.0, 1)[:-7])
     first.close()
-    with Logger(served, name) as logger:
+    with Logger(served, name, mode="a") as logger:
         logger.add_scalar("a", 1)
     assert numbers(server, name, "a", 2) == [[0, 0], [1, 1]]
 
@@ -439,7 +439,7 @@ def test_a_description_in_a_later_life_of_a_run_hides_nothing(
     """TensorBoard shows the tag's first description, and all its points."""
     name = f"late{next(_number)}"
     for life, text in enumerate((None, "in mV", "in V")):
-        with Logger(served, name) as logger:
+        with Logger(served, name, mode="a") as logger:
             if text is not None:
                 logger.describe("plain", text)
                 logger.describe("described", text)

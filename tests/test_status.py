@@ -380,7 +380,8 @@ def test_a_later_logger_takes_the_record_over(logdir: Path) -> None:
     """With two Loggers of one run at once, the status is that of the later one."""
     with Logger(logdir, "run") as first:
         first.add_parameters({"a": 1})
-        second = Logger(logdir, "run")
+        second = Logger(logdir, "run", mode="a")
+        second.add_scalar("a", 1)
         first.add_metrics({"a": 1})
     assert Run(logdir / "run").status == "running"
     second.add_metrics({"b": 2})
@@ -396,7 +397,8 @@ def test_an_appended_run_keeps_its_start_and_parameters(logdir: Path) -> None:
         logger.add_parameters({"a": 1}, {"b": 2})
         started = read(logdir / "run")["started"]
         raise ZeroDivisionError
-    with Logger(logdir, "run") as logger:
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_scalar("a", 1)
         assert read(logdir / "run")["error"] is None
     info = read(logdir / "run")
     assert (info["started"], info["status"]) == (started, "finished")
@@ -532,9 +534,13 @@ def test_a_record_that_somebody_changed_stops_nothing(logdir: Path, text: str) -
     find_runs(logdir, params={"a": 1})
     if HAS_PANDAS:
         find_runs(logdir).to_pandas()
-    Logger(logdir, "run").close()
+    with pytest.raises(FileExistsError):
+        Logger(logdir, "run")
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_scalar("a", 1)
     record.write_text(text)
-    Logger(logdir, "run", resume=True).close()
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalar("a", 1)
     assert run.status == "finished"
 
 

@@ -21,6 +21,7 @@ TOLERANCE = 1e-6  # largest distance of a step from a whole number
 # Seconds on TensorBoard's time axis for one unit of simulated time. Neighbouring wall
 # times are 2.4e-7 s apart (doubles, in seconds since 1970), so units shorter than a
 # microsecond are drawn as if they were seconds.
+TIME_UNIT = "ms"  # of a new run, by default
 TIME_UNITS = {
     "d": 86400.0,
     "h": 3600.0,

@@ -26,6 +26,7 @@ from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.kinds import text
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.state import RunState
+from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.records import (
     Parts,
     bytes_field,
@@ -39,6 +40,7 @@ from annarchy_tb.tfevents.schema import METADATA, SCALAR
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
+    from annarchy_tb.run.info import RunInfo
 
 PLUGIN = "hparams"
 START_TAG = "_hparams_/session_start_info"
@@ -120,29 +122,48 @@ def _log_parameters(
     step: SupportsFloat | None,
     group: str | None,
 ) -> None:
-    run, info = self._run, self._info
-    new = START_TAG not in run.directory.ledger
-    other = not (new or info.info.params is None or info.has_params(params))
+    run = self._run
+    its, its_group = self._opening.parameters()
+    if its is not None:
+        _check_same(method, params, its)
+        if group is not None and group != its_group:
+            raise ValueError(
+                f"{method}: group must be that of the run, {its_group!r}, got {group!r}"
+            )
     label = "metrics" if method == "add_parameters" else None
     entry, results = _metrics(run, method, label, metrics, step)
-    if other:
-        entry.warn(
-            "again",
-            "an earlier Logger has logged the parameters of this run; TensorBoard "
-            "shows those, and these are ignored",
-            "params",
-        )
     _write_metrics(entry, results)
     self._has_parameters = True
     changes: dict[str, Any] = {}
-    if new:
-        write_start(run, params, run.started, group)
+    if its is None:
+        if START_TAG not in run.directory.ledger:  # else run.json was deleted
+            write_start(run, params, run.started, group)
         changes = {"params": dict(params), "group": group}
-    elif info.info.params is None:  # run.json was deleted
-        changes = {"params": dict(params)}
     if changes or results:
-        info.update(results, **changes)
+        self._opening.begin()
+        self._info.update(results, **changes)
         write_table(self)
+
+
+def _check_same(
+    method: str, params: Mapping[str, Parameter], its: Mapping[str, Any]
+) -> None:
+    """Raise ValueError if parameters are not those of the run."""
+    from annarchy_tb.run.info import as_json  # slow to import
+
+    mine: dict[str, Any] = as_json(params)
+    differ = [
+        f"{name}={mine[name]!r} (the run has "
+        + (f"{its[name]!r})" if name in its else "none)")
+        for name in mine
+        if name not in its or its[name] != mine[name]
+    ] + [f"no {name} (the run has {its[name]!r})" for name in its if name not in mine]
+    if differ:
+        raise ValueError(
+            f"{method}(params): the parameters must be those of the run, got "
+            f"{', '.join(differ[:5])}{', ...' if differ[5:] else ''}; take another "
+            f"experiment, or start the run over: mode='w'"
+        )
 
 
 def add_metrics(self: Logger, metrics: Mapping[str, SupportsFloat]) -> None:
@@ -156,8 +177,9 @@ def add_metrics(self: Logger, metrics: Mapping[str, SupportsFloat]) -> None:
         apart from a curve ``"Accuracy"``.
     """
     entry, results = _metrics(self._run, "add_metrics", None, metrics)
-    _write_metrics(entry, results)
-    self._info.update(results)
+    if results:
+        _write_metrics(entry, results)
+        self._info.update(results)
 
 
 def log_trial(
@@ -211,9 +233,14 @@ def write_table(self: Logger) -> None:
 
     (In TensorBoard's fast loader; the slow one shows all of them.)
     """
-    from annarchy_tb.run.table import as_table  # as slow to import as InfoFile
+    self._run.directory.file.append(table_record(self._info.current()))
 
-    self._run.append(text.encode(RUN_TABLE, as_table(self._info.current())))
+
+def table_record(info: RunInfo) -> bytes:
+    """Return the record of the run's table."""
+    from annarchy_tb.run.table import as_table  # slow to import
+
+    return records.summary([text.encode(RUN_TABLE, as_table(info))], now())
 
 
 def write_row(

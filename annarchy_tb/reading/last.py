@@ -65,7 +65,9 @@ class Last(Mapping[str, Any]):
         """Return the last values in one directory."""
         scan, values = self._seen.setdefault(path, (Scan(), {}))
         if path.exists():
-            for block in scan.files(self._grown(path)):
+            opening = self._directory.opening
+            limits = None if opening is None else opening.limits
+            for block in scan.files(self._grown(path), limits):
                 for tag, points in scalar.points([block], ()).items():
                     values[tag] = float(points.values[-1])
             scan.damage.clear()

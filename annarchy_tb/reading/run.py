@@ -20,6 +20,7 @@ from annarchy_tb.kinds.image import Images
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading import contents
+from annarchy_tb.run import sessions
 from annarchy_tb.run.info import RUNNING, RunInfo, date, load
 from annarchy_tb.run.info_file import add_note
 from annarchy_tb.run.names import RUN_JSON
@@ -140,6 +141,17 @@ class Run:
                     last = max(last, path.stat().st_mtime)
             ended = datetime.fromtimestamp(last, timezone.utc)
         return max(ended - begun, timedelta(0))
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """Each time the run was opened by a Logger, oldest first (at most 100).
+
+        Each is a dict with ``kind`` ("new", "append", "resume" or "branch"), ``start``
+        and ``end`` (dates in ISO 8601), ``status`` (as `Run.status`), ``error``,
+        ``command``, ``host``, ``pid`` and ``commit``.
+        """
+        found = sessions.found(RunInfo.read(self.path))
+        return [{**one, "status": sessions.status(one)} for one in found]
 
     @property
     def notes(self) -> list[dict[str, Any]]:

@@ -9,27 +9,34 @@ A checkpoint is a zip archive in ``<run>/checkpoints``::
 Rewinding cuts off all data logged since: both of TensorBoard's loaders then show
 exactly what they showed when the checkpoint was saved. The data cut off are kept in
 ``checkpoints/cut-<n>``, under names that TensorBoard does not read.
+
+A run that continues another one has the last checkpoint of that run as ``parent.zip``,
+and the last steps of its tags at that point in ``parent.json``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
+import os
 import pickle
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run.atomic import remove_leftovers, replacing, sync_directory
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
-from annarchy_tb.run.paths import directories
-from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.run.paths import archives, directories, sizes
 from annarchy_tb.tfevents.names import harmless
+from annarchy_tb.tfevents.scan import history
 
 STATE = "state.pickle"
+PARENT, PARENT_STEPS = "parent.zip", "parent.json"
+
+Steps = dict[str, dict[str, int]]  # the last steps of tags, by directory
 
 
 class Checkpoint(NamedTuple):
@@ -46,16 +53,6 @@ class Checkpoint(NamedTuple):
     not_finite: dict[str, int] | None = None
 
 
-def sizes(run: Path) -> dict[str, int]:
-    """Return the size of every event file of a run, by its path within the run."""
-    found = {}
-    for directory in directories(run):
-        with contextlib.suppress(FileNotFoundError):  # not ours, and gone by now
-            for path in event_files(directory):
-                found[path.relative_to(run).as_posix()] = path.stat().st_size
-    return found
-
-
 def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     """Save a checkpoint, and remove all but the last `keep`.
 
@@ -68,7 +65,7 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     """
     folder = run / CHECKPOINTS
     folder.mkdir(exist_ok=True)
-    earlier = _archives(folder)
+    earlier = archives(folder)
     number = int(earlier[-1].stem) + 1 if earlier else 1
     path = folder / f"{number:06d}.zip"
     with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
@@ -81,28 +78,27 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
 
 
 def load(run: Path) -> tuple[Any, int] | None:
-    """Return the state and step of the last intact checkpoint, if there is one."""
-    path = _last(run)
+    """Return the state and step of the last intact checkpoint, if there is one.
+
+    If the run has none of its own, it is that of the run that it continues.
+    """
+    path = last(run)
     if path is None:
-        return None
+        path = run / CHECKPOINTS / PARENT
+        if not path.exists():
+            return None
     with zipfile.ZipFile(path) as archive, archive.open(STATE) as member:
-        return pickle.load(member), _read(path).step
+        return pickle.load(member), read(path).step
 
 
-def _archives(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    found = [path for path in folder.glob("*.zip") if path.stem.isdecimal()]
-    return sorted(found, key=lambda path: int(path.stem))
-
-
-def _last(run: Path) -> Path | None:
-    for path in reversed(_archives(run / CHECKPOINTS)):
+def last(run: Path) -> Path | None:
+    """Return the last intact checkpoint of a run's own; warn of damaged ones."""
+    for path in reversed(archives(run / CHECKPOINTS)):
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()
                 archive.getinfo(STATE)
-            _read(path)
+            read(path)
         except Exception as error:  # any exception of zipfile or zlib is damage
             # So is EINVAL, from seeking to before the file's start. Other errors of the
             # system are not, and the checkpoint must not be skipped because of them.
@@ -115,16 +111,88 @@ def _last(run: Path) -> Path | None:
     return None
 
 
-def _read(path: Path) -> Checkpoint:
+def read(path: Path) -> Checkpoint:
+    """Return the progress stored in a checkpoint."""
     with zipfile.ZipFile(path) as archive:
         return Checkpoint(**json.loads(archive.read(RUN_JSON)))
+
+
+# -- continuing another run ------------------------------------------------------------
+
+
+def branch(parent: Path, run: Path) -> Checkpoint:
+    """Have a run begin from the last checkpoint of another one.
+
+    The archive is linked, or copied: the other run may go on, or be removed.
+
+    Raises
+    ------
+    ValueError
+        If the other run has no intact checkpoint.
+    """
+    folder = run / CHECKPOINTS
+    while True:
+        path = last(parent)
+        if path is None:
+            raise ValueError(f"the run {parent} has no checkpoint to begin from")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PARENT).unlink(missing_ok=True)
+        try:
+            _link(path, folder / PARENT)
+        except FileNotFoundError:  # the other run has just replaced it
+            continue
+        break
+    found = read(folder / PARENT)
+    steps = _last_steps(parent, found.files)
+    with replacing(folder / PARENT_STEPS) as stream:
+        stream.write(json.dumps(steps).encode("utf-8", "surrogatepass"))
+    return found
+
+
+def _link(path: Path, to: Path) -> None:
+    try:
+        os.link(path, to)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another disk, or a file system without links
+        with path.open("rb") as source, replacing(to) as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+
+
+def _last_steps(run: Path, files: Mapping[str, int]) -> Steps:
+    """Return the last steps of all tags in these files, up to these sizes."""
+    found: Steps = {}
+    for name, size in files.items():
+        path = run / name
+        inside = path.parent.relative_to(run).as_posix()
+        steps = found.setdefault("" if inside == "." else inside, {})
+        for tag, _, step in history([path], {path: size}):
+            steps[tag] = max(step, steps.get(tag, step))
+    return found
+
+
+def parent_steps(run: Path) -> Steps:
+    """Return the last steps of the run that this one continues, if it does."""
+    try:
+        text = (run / CHECKPOINTS / PARENT_STEPS).read_text("utf-8", "surrogatepass")
+    except FileNotFoundError:
+        return {}
+    steps: Steps = json.loads(text)
+    return steps
 
 
 # -- rewinding -------------------------------------------------------------------------
 
 
-def rewind(run: Path, number: int) -> Checkpoint | None:
-    """Rewind the event files of a run to its last intact checkpoint.
+def warn_if_shorter(run: Path, found: Checkpoint, there: Mapping[str, int]) -> None:
+    """Warn of event files that are shorter than at a checkpoint."""
+    for name, size in found.files.items():
+        if there.get(name, -1) < size:
+            warn(f"{run / name} is shorter than at the checkpoint, or missing")
+
+
+def rewind(run: Path, number: int, path: Path | None) -> None:
+    """Rewind the event files of a run to a checkpoint.
 
     If this is interrupted at any instant, calling it again completes it, and nothing is
     lost: data are copied before they are cut off.
@@ -135,42 +203,30 @@ def rewind(run: Path, number: int) -> Checkpoint | None:
         The run's directory.
     number
         The number of this restart, for the name of the directory of data cut off.
-
-    Returns
-    -------
-    Checkpoint or None
-        The checkpoint. If there is none, all event files are moved away.
+    path
+        The checkpoint, as `last` returned it. If there is none, all event files are
+        moved away.
     """
     there = sizes(run)
-    path = _last(run)
-    found = None if path is None else _read(path)
-    kept = found.files if found else {}
-    if found is None and there:
-        warn(
-            f"there is no checkpoint in {run}: the run starts over, and its earlier "
-            f"data are kept in {_aside(run, number)}"
-        )
+    kept = {} if path is None else read(path).files
     own = run / CHECKPOINTS
     inside = [path for path in own.rglob("*") if path.is_dir()]
     for directory in [*directories(run), own, *inside]:
         remove_leftovers(directory)
-    for name in kept:
-        if there.get(name, -1) < kept[name]:
-            warn(f"{run / name} is shorter than at the checkpoint, or missing")
+    away = aside(run, number)
     for name, size in there.items():
         if name not in kept:
-            _move(run / name, _aside(run, number) / harmless(name))
+            _move(run / name, away / harmless(name))
         elif size > kept[name]:
-            _cut(run / name, kept[name], _aside(run, number) / harmless(name))
+            _cut(run / name, kept[name], away / harmless(name))
     # Later checkpoints, all of them damaged, refer to files that no longer exist.
-    for archive in reversed(_archives(own)):
+    for archive in reversed(archives(own)):
         if archive == path:
             break
-        _move(archive, _aside(run, number) / archive.name)
-    return found
+        _move(archive, away / archive.name)
 
 
-def _aside(run: Path, number: int) -> Path:
+def aside(run: Path, number: int) -> Path:
     """Return the directory for the data cut off by restart `number`."""
     return run / CHECKPOINTS / f"cut-{number}"
 

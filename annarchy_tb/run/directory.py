@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import names
 from annarchy_tb.run.ledger import History, Ledger
 from annarchy_tb.tfevents.backlog import Backlog
 from annarchy_tb.tfevents.event_file import EventFile, event_files
-from annarchy_tb.tfevents.scan import Scan
-from annarchy_tb.tfevents.schema import SCALAR
+from annarchy_tb.tfevents.scan import history
+
+if TYPE_CHECKING:
+    from annarchy_tb.run.opening import Opening
 
 STAY_OPEN = 31  # curves; the files of any more are opened for each record
 
@@ -48,6 +50,8 @@ class RunDirectory:
     ----------
     path
         An absolute path; the directory of a curve is created for its first record.
+    opening
+        How the run was opened, if it has a Logger.
     backlog, may_stay
         See `EventFile`.
     descriptions
@@ -55,25 +59,35 @@ class RunDirectory:
     """
 
     path: Path
+    opening: Opening | None
     descriptions: dict[str, str]
     backlog: Backlog
     file: EventFile
     ledger: Ledger
     curves: dict[str, RunDirectory]
+    _name: str  # within the run
     _earlier: list[Path]  # event files that existed before
 
     def __init__(
         self,
         path: Path,
+        opening: Opening | None = None,
+        *,
+        name: str = "",
         backlog: Backlog | None = None,
         may_stay: Callable[[], bool] | None = None,
         descriptions: dict[str, str] | None = None,
     ) -> None:
         self.path = path
+        self.opening = opening
+        self._name = name
         self.descriptions = {} if descriptions is None else descriptions
         self.backlog = Backlog() if backlog is None else backlog
         self._earlier = event_files(path) if path.exists() else []
-        self.file = EventFile(path, self.backlog, may_stay)
+        first = None
+        if opening is not None:
+            first = opening.first_of_curve if name else opening.first
+        self.file = EventFile(path, self.backlog, may_stay, first)
         self.ledger = Ledger(self._history)
         self.curves = {}
 
@@ -81,8 +95,15 @@ class RunDirectory:
         """Return the directory of the curve `key`."""
         curve = self.curves.get(key)
         if curve is None:
-            path = self.path / names.curve(key)
-            curve = RunDirectory(path, self.backlog, self._has_room, self.descriptions)
+            name = names.curve(key)
+            curve = RunDirectory(
+                self.path / name,
+                self.opening,
+                name=name,
+                backlog=self.backlog,
+                may_stay=self._has_room,
+                descriptions=self.descriptions,
+            )
             curve = self.curves.setdefault(key, curve)
         return curve
 
@@ -101,13 +122,12 @@ class RunDirectory:
         return True
 
     def _history(self) -> History:
-        for block in Scan().files(self._earlier):
-            for columns in block.columns:
-                for tag in columns.tags:
-                    yield tag, SCALAR.name, int(columns.steps.max())
-            for _, event in block.others:
-                for value in event.values:
-                    yield value.tag, value.kind, event.step
+        limits: Mapping[Path, int] = {}
+        if self.opening is not None:
+            limits = self.opening.limits
+            for tag, step in self.opening.steps.get(self._name, {}).items():
+                yield tag, "", step
+        yield from history(self._earlier, limits)
 
     def all(self) -> list[RunDirectory]:
         """Return this directory and those of its curves."""

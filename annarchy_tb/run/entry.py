@@ -12,7 +12,7 @@ from annarchy_tb.inputs.numbers import as_number
 from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
-from annarchy_tb.run.order import follow
+from annarchy_tb.run.order import follow, goes_back_in_history
 from annarchy_tb.run.state import RunState, Times
 from annarchy_tb.run.warned import Remark
 from annarchy_tb.tfevents import records
@@ -254,15 +254,21 @@ class Entry:
         if len(ends) > 1 and not self._apart:
             lasts, times = zip(*ends, strict=True)
             ends = [(max(lasts), max(times))] * len(ends)
-        return [self._follow(*end) for end in ends]
+        return [
+            self._follow(place, *end)
+            for place, end in zip(self._places, ends, strict=True)
+        ]
 
-    def _follow(self, last: int, last_time: float) -> int:
+    def _follow(self, place: Place, last: int, last_time: float) -> int:
         try:
             step, problem = follow(last, last_time, self._step, self._drawn)
         except ValueError as error:
             raise_named(self._method, self._tag, error)
             raise
-        if problem is not None:
+        directory, tags = place
+        if problem is not None and not directory.ledger.is_new(tags):
+            if problem[0] == "order" and directory.ledger.is_history(tags):
+                problem = goes_back_in_history(step, last)
             self.warn(*problem)
         return step
 

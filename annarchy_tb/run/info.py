@@ -55,9 +55,14 @@ class RunInfo:
     not_finite: dict[str, Any] | None = None
     restarts: int | None = None
     checkpoint: int | None = None
+    parent: str | None = None
+    parent_step: int | None = None
     group: str | None = None
     trial: dict[str, Any] | None = None
     session: str | None = None
+    sessions: list[Any] | None = None
+    session_count: int | None = None
+    starting_over: bool | None = None
     notes: list[Any] | None = None
     lost_records: int | None = None
     others: dict[str, Any] = field(default_factory=dict)
@@ -77,8 +82,9 @@ class RunInfo:
     def as_dict(self) -> dict[str, Any]:
         """Return all fields in the form stored in ``run.json``."""
         fields = {name: getattr(self, name) for name in _TYPES}
-        if self.lost_records is None:  # nearly always
-            del fields["lost_records"]
+        for name in _RARE:
+            if fields[name] is None:
+                del fields[name]
         return {**fields, **self.others}
 
     def changed(
@@ -116,11 +122,12 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
     """Return the type in an annotation such as ``"dict[str, Any] | None"``."""
     named = annotation.partition("[")[0].partition(" ")[0]
     types: dict[str, type | tuple[type, ...]]
-    types = {"str": str, "int": int, "float": (int, float)}
+    types = {"str": str, "int": int, "float": (int, float), "bool": bool}
     types |= {"dict": dict, "list": list}
     return types[named]
 
 
+_RARE = ("lost_records", "starting_over")  # left out if they are None
 _TYPES = {
     field.name: _python_type(str(field.type))
     for field in dataclasses.fields(RunInfo)
@@ -138,8 +145,11 @@ def load(run: Path) -> dict[str, Any]:
         said = json.loads(text, parse_constant=lambda _: None)
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(said, dict):
-        return {}
+    return typed(said) if isinstance(said, dict) else {}
+
+
+def typed(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of a record without those of the wrong type."""
     return {
         name: value
         for name, value in said.items()

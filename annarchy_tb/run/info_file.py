@@ -11,23 +11,19 @@ from time import time as now
 from typing import Any
 
 from annarchy_tb.inputs.messages import warn_anyway
-from annarchy_tb.run import provenance
+from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive, replacing
 from annarchy_tb.run.info import (
     FAILED,
     FINISHED,
-    RUNNING,
     RunInfo,
     as_json,
-    date,
     iso,
     open_sessions,
 )
 from annarchy_tb.run.names import RUN_JSON
-from annarchy_tb.run.paths import first_time
 
 PATIENCE = 5.0  # seconds to wait for others, before writing without the lock
-TIME_UNIT = "ms"  # of a new run, by default
 LONGEST = 2000  # characters of an error's message
 
 # More metrics, more tags that were not finite with their steps, and changed fields.
@@ -39,8 +35,8 @@ class InfoFile:
 
     The state is in the file: for each change, the file is locked, read and written
     again, so that threads, forked processes and copies of the Logger can make their
-    own. A Logger that opens the run later takes the record over; from earlier ones,
-    only metrics are then accepted, and parameters if there are none.
+    own. The record belongs to the Logger whose session it names; from others, only
+    metrics are accepted, the end of their session, and parameters if there are none.
 
     Parameters
     ----------
@@ -50,15 +46,14 @@ class InfoFile:
     Attributes
     ----------
     info : RunInfo
-        The record as last written.
-    started : float
-        The first start of the run in seconds since 1970.
+        The record as last written, or as it will be.
+    session : str
+        Identifies this Logger.
     """
 
     info: RunInfo
-    started: float
+    session: str
     _run: Path
-    _session: str
     _waiting: list[Change]  # not written yet
     _noted: float  # when tags that were not finite were written last
     _busy: tuple[int, int] | None  # the process and thread that is writing
@@ -67,69 +62,24 @@ class InfoFile:
 
     def __init__(self, run: Path) -> None:
         self.info = RunInfo()
-        self.started = 0.0
+        self.session = os.urandom(8).hex()
         self._run = run
-        self._session = os.urandom(8).hex()
         self._waiting = []
         self._noted = 0.0
         self._busy = None
         self._failed = False
         self._end = {}
 
-    def begin(
-        self,
-        resume: bool,
-        time_unit: str | None = None,
-        dt: float | None = None,
-        origin: str | None = None,
-    ) -> bool:
-        """Write that this process is running the run; return whether it existed.
-
-        A run keeps its time unit, its `dt` and its `origin`.
+    def begin(self, info: RunInfo) -> None:
+        """Write the record of a run that begins; the caller has locked the run.
 
         Raises
         ------
-        RuntimeError
-            If it is resumed while a process is still writing it.
-        ValueError
-            If the run has another of these.
+        OSError
+            If that fails.
         """
-        with exclusive(self._run, PATIENCE):
-            before = RunInfo.read(self._run)
-            existed = before != RunInfo()
-            if resume and before.is_open():
-                raise RuntimeError(
-                    f"the run {self._run} can't be resumed: process {before.pid} of "
-                    f"this host is still writing it; close its Logger or end it first"
-                )
-            if before.time_unit is not None:
-                _check_same("time_unit", time_unit, before.time_unit)
-                _check_same("dt", dt, before.dt)
-                _check_same("origin", origin, before.origin)
-            begun = before.begun() or date(iso(first_time(self._run)))
-            self.started = begun.timestamp() if begun else now()
-            open_sessions.add(self._session)
-            self.info = RunInfo(
-                status=RUNNING,
-                started=iso(self.started),
-                experiment=self._run.name,
-                time_unit=before.time_unit or time_unit or TIME_UNIT,
-                dt=dt if before.dt is None else float(before.dt),
-                origin=before.origin or origin,
-                params=before.params,
-                metrics=before.metrics or {},
-                not_finite=before.not_finite or {},
-                restarts=before.restarts or 0,
-                checkpoint=before.checkpoint,
-                group=before.group,
-                trial=before.trial,
-                session=self._session,
-                notes=before.notes,
-                others=before.others,
-                **provenance.origin(),
-            )
-            self._write()
-            return existed
+        _write(self._run, info)
+        self.info = info
 
     def update(self, more: Mapping[str, Any] | None = None, /, **changes: Any) -> None:
         """Change fields, add `more` metrics, and write the file."""
@@ -165,7 +115,7 @@ class InfoFile:
 
     def _write_waiting(self) -> bool:
         there = self.read()
-        own = there.session == self._session
+        own = there.session == self.session
         for more, found, changes in list(self._waiting):
             if not own:
                 changes = {"params": there.params or changes.get("params")}
@@ -173,6 +123,8 @@ class InfoFile:
                 earlier = there.not_finite or {}  # their steps and their order stay
                 changes = {**changes, "not_finite": {**earlier, **found, **earlier}}
             there = there.changed(more, changes)
+        if self._end:
+            sessions.end(there, self.session, self._end)
         self.info = there
         return self._write()
 
@@ -194,11 +146,7 @@ class InfoFile:
 
     def release(self) -> None:
         """Mark the Logger as gone, closed or not."""
-        open_sessions.discard(self._session)
-
-    def has_params(self, params: Mapping[str, Any]) -> bool:
-        """Return whether these are the parameters of the run."""
-        return bool(as_json(self.info.params) == as_json(params))
+        open_sessions.discard(self.session)
 
     def current(self) -> RunInfo:
         """Return the record, including the final status if it is known."""
@@ -222,15 +170,6 @@ class InfoFile:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_waiting": [], "_busy": None}
-
-
-def _check_same(name: str, given: object, its: object) -> None:
-    """Raise ValueError if a setting is given that is not the one of the run."""
-    if given is not None and given != its:
-        raise ValueError(
-            f"{name} must be that of the run, {its!r}, got {given!r}; leave it out, or "
-            f"take another experiment"
-        )
 
 
 def _write(run: Path, info: RunInfo) -> None:

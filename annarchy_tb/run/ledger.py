@@ -80,7 +80,8 @@ class Ledger:
     ----------
     history
         Called when the first tag is checked or entered, and again only if it raised:
-        yields tag, kind and step of all earlier data in the directory.
+        yields tag, kind and step of all earlier data in the directory. The kind is
+        ``""`` for data of another run that this one continues.
 
     Attributes
     ----------
@@ -92,6 +93,7 @@ class Ledger:
     _states: dict[str, TagState]
     _history: Callable[[], History] | None  # None once it has been read
     _earlier: frozenset[str]
+    _untouched: set[str]  # those of them that were not entered since
     _locks: dict[int, threading.RLock]  # of reading the history, by process
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
@@ -99,6 +101,7 @@ class Ledger:
         self._states = {}
         self._history = history
         self._earlier = frozenset()
+        self._untouched = set()
         self._locks = {}
 
     def check(self, method: str, tag: str, kind: str) -> None:
@@ -130,6 +133,7 @@ class Ledger:
             group = Group(self._gather(tags))
             for state in group.states:
                 state.kind = state.kind or kind
+            self._untouched.difference_update(tags)
             self.groups[tags] = group
         return group
 
@@ -174,7 +178,8 @@ class Ledger:
                 state.number = 1
                 state.kind = state.kind or kind
                 state.last = max(state.last, step)
-            self._earlier = frozenset(found)
+            self._earlier = frozenset(tag for tag in found if found[tag].kind)
+            self._untouched.update(self._earlier)
             for tag, state in found.items():
                 # A signal handler may have read it too, and logged.
                 self._states.setdefault(tag, state)
@@ -182,7 +187,16 @@ class Ledger:
 
     def has_begun(self, tag: str) -> bool:
         """Return whether a tag was entered here, and not in the history."""
-        return tag in self._states and tag not in self._earlier
+        state = self._states.get(tag)
+        return state is not None and state.kind != "" and tag not in self._earlier
+
+    def is_history(self, tags: Iterable[str]) -> bool:
+        """Return whether one of these tags has earlier data, but none entered since."""
+        return not self._untouched.isdisjoint(tags)
+
+    def is_new(self, tags: Iterable[str]) -> bool:
+        """Return whether none of these tags has data in this run."""
+        return not any(tag in self._states and self._states[tag].kind for tag in tags)
 
     def __contains__(self, tag: str) -> bool:
         self._read_history()

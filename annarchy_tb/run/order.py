@@ -5,10 +5,11 @@ from __future__ import annotations
 from annarchy_tb.inputs.clock import MAX_STEP
 from annarchy_tb.run.ledger import NEVER
 
-Problem = tuple[str, str]  # the subject, "order" or "time", and a message
+Problem = tuple[str, str]  # the subject, such as "order", and a message
 
 COUNT_ON = "leave step out to count automatically"
 AFTER_RESET = "let time continue, or make a new Logger"
+APPENDED = "appended"
 
 
 def follow(
@@ -48,6 +49,20 @@ def goes_back(step: int, last: int, reset: bool = False) -> Problem:
         "order",
         f"step {step} {came}; TensorBoard hides the points of this "
         f"tag from step {step} on. Steps should increase: {advice}",
+    )
+
+
+def goes_back_in_history(step: int, last: int) -> Problem:
+    """Describe the problem that `step` does not exceed the last one before an append.
+
+    The subject is that of the whole run.
+    """
+    return (
+        APPENDED,
+        f"the run already has data up to step {last} of this tag, and step {step} "
+        f"follows; TensorBoard hides earlier points from there on, and those of other "
+        f"tags alike. {COUNT_ON[0].upper()}{COUNT_ON[1:]}, or start the run over: "
+        f"mode='w'",
     )
 
 

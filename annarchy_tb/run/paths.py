@@ -16,7 +16,7 @@ from annarchy_tb.tfevents.names import harmless, is_ours
 from annarchy_tb.tfevents.scan import Scan
 
 
-def absolute(path: str | os.PathLike[str]) -> Path:
+def absolute(path: object, name: str = "logdir") -> Path:
     """Return a local path that stays valid if the working directory changes.
 
     Raises
@@ -24,9 +24,9 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     TypeError, ValueError
         If it is not one.
     """
-    text = as_path("logdir", path)
+    text = as_path(name, path)
     if "://" in text:
-        raise ValueError(f"logdir must be a local directory, got {text!r}")
+        raise ValueError(f"{name} must be a local directory, got {text!r}")
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 
@@ -97,13 +97,14 @@ def claimable(parent: Path, name: str) -> Iterator[Path]:
         yield parent / f"{name}_{clash}"
 
 
-def directories(run: Path) -> Iterator[Path]:
+def directories(run: Path, ours: bool | None = None) -> Iterator[Path]:
     """Yield the directories of a run's event files: its own, and those of its curves.
 
     Inside a run of this package, a directory with a ``run.json``, or with event files
-    of another writer, does not belong to the run.
+    of another writer, does not belong to the run. `ours` tells whether it is one, or
+    will be; by default, if it has a ``run.json``.
     """
-    own = (run / names.RUN_JSON).exists()
+    own = (run / names.RUN_JSON).exists() if ours is None else ours
     waiting = [run]
     while waiting:
         directory = waiting.pop()
@@ -139,3 +140,21 @@ def first_time(run: Path) -> float:
         for _, event in block.others:  # every file starts with such an event
             return event.wall_time
     return now()
+
+
+def sizes(run: Path) -> dict[str, int]:
+    """Return the size of every event file of a run, by its path within the run."""
+    found = {}
+    for directory in directories(run, ours=True):
+        with contextlib.suppress(FileNotFoundError):  # not ours, and gone by now
+            for path in event_files(directory):
+                found[path.relative_to(run).as_posix()] = path.stat().st_size
+    return found
+
+
+def archives(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.glob("*.zip") if path.stem.isdecimal()]
+    return sorted(found, key=lambda path: int(path.stem))

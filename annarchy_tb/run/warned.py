@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from annarchy_tb.inputs.messages import warn, where
+from annarchy_tb.run.order import APPENDED
 
 
 class Remark(NamedTuple):
@@ -46,7 +47,9 @@ class Warned:
         new = []
         try:
             for remark in remarks:
-                key = (remark.tag, remark.subject)
+                subject = remark.subject
+                # Of a run that was appended to, one warning is enough for all tags.
+                key = (None if subject == APPENDED else remark.tag, subject)
                 if key not in self._given:
                     self._given.add(key)
                     new.append(key)

@@ -65,6 +65,9 @@ class EventFile:
     may_stay
         Called when the file is first open: whether it stays open. If it does not, it is
         opened and closed for each record. By default it stays open.
+    first
+        Called before a file is created, in every process: returns records for it to
+        start with.
 
     Attributes
     ----------
@@ -85,8 +88,9 @@ class EventFile:
     _directory: Path
     _backlog: Backlog
     _may_stay: Callable[[], bool] | None
+    _first: Callable[[], bytes] | None
     _stays: bool | None  # None until the file is first open
-    _version: bytes  # the unwritten rest of the first record
+    _start: bytes  # the unwritten rest of the first records
     _descriptor: int  # of the file, while it is open
     _fd: int  # the same, while `append` may write directly
 
@@ -95,17 +99,19 @@ class EventFile:
         directory: Path,
         backlog: Backlog,
         may_stay: Callable[[], bool] | None = None,
+        first: Callable[[], bytes] | None = None,
     ) -> None:
         self._directory = directory
         self._backlog = backlog
         self._may_stay = may_stay
+        self._first = first
         self.closed = False
         self._set_out()
 
     def _set_out(self) -> None:
         """Set the state of having no file yet."""
         self.path = self._directory
-        self._version = b""
+        self._start = b""
         self._descriptor = _NONE
         self._fd = _NONE
         self._stays = None if self._may_stay else True
@@ -205,16 +211,19 @@ class EventFile:
         return done
 
     def _begin(self) -> None:
-        """Open the file, creating it if necessary, and complete its first record."""
+        """Open the file, creating it if necessary, and complete its first records."""
+        first = b""
+        if self.path == self._directory and self._first is not None:
+            first = self._first()
         if self._descriptor == _NONE:
-            if self.path == self._directory:
+            if self.path == self._directory:  # a signal handler may have created it
                 self.path, self._descriptor = _create(self._directory)
-                self._version = records.file_version(now())
+                self._start = records.file_version(now()) + first
             else:
                 self._descriptor = os.open(self.path, _APPEND)
-        while self._version:
-            written = os.write(self._descriptor, self._version)
-            self._version = self._version[written:]
+        while self._start:
+            written = os.write(self._descriptor, self._start)
+            self._start = self._start[written:]
 
     def _is_new(self) -> bool:
         return os.fstat(self._descriptor).st_size <= len(records.file_version(0.0))
@@ -242,7 +251,7 @@ class EventFile:
     # -- other processes ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("_directory", "_backlog", "_may_stay", "closed")
+        kept = ("_directory", "_backlog", "_may_stay", "_first", "closed")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:

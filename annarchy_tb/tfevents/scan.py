@@ -6,7 +6,7 @@ by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from annarchy_tb.tfevents.columns import Columns, Layouts
 from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, mask
-from annarchy_tb.tfevents.schema import Kind
+from annarchy_tb.tfevents.schema import SCALAR, Kind
 
 BLOCK = 1 << 20  # bytes read at a time
 FEW = 16  # up to this many records of one length are parsed one by one
@@ -74,22 +74,27 @@ class Scan:
         self._kinds = {}
         self._layouts = Layouts(self._kinds)
 
-    def files(self, paths: Iterable[Path]) -> Iterator[Block]:
-        """Yield the blocks of the files in order."""
+    def files(
+        self, paths: Iterable[Path], limits: Mapping[Path, int] | None = None
+    ) -> Iterator[Block]:
+        """Yield the blocks of the files in order; some are read up to a limit only."""
         for path in paths:
             try:
                 stream = path.open("rb")
             except FileNotFoundError:  # moved away by a resume meanwhile
                 continue
             with stream:
-                yield from self._file(path, stream)
+                yield from self._file(path, stream, (limits or {}).get(path))
 
-    def _file(self, path: Path, stream: BinaryIO) -> Iterator[Block]:
+    def _file(self, path: Path, stream: BinaryIO, limit: int | None) -> Iterator[Block]:
         sizes: dict[bytes, int] = {}  # of events, by the heads of their records
         data, offset, missing = b"", self._ends.get(path, 0), 0
         stream.seek(offset)
         while True:
-            more = stream.read(max(BLOCK, missing))
+            wanted = max(BLOCK, missing)
+            if limit is not None:
+                wanted = min(wanted, max(0, limit - offset - len(data)))
+            more = stream.read(wanted)
             data += more
             starts, end, reason = _split(data, sizes)
             yield self._block(path, offset, data, starts, end)
@@ -150,6 +155,22 @@ class Scan:
             elif value.tag in self._kinds:
                 event.values[number] = value._replace(kind=self._kinds[value.tag])
         return event
+
+
+def history(
+    paths: Iterable[Path], limits: Mapping[Path, int]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield tag, kind and step of the data in event files.
+
+    Of scalars with the same layout, only the largest step of a block is given.
+    """
+    for block in Scan().files(paths, limits):
+        for columns in block.columns:
+            for tag in columns.tags:
+                yield tag, SCALAR.name, int(columns.steps.max())
+        for _, event in block.others:
+            for value in event.values:
+                yield value.tag, value.kind, event.step
 
 
 def rows(

@@ -99,7 +99,8 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
     """Simulate and log one run."""
     sheet = Sheet(seed=1, inhibition=inhibition)
     # [parameters]
-    with Logger(logdir, f"{target:g}Hz-{inhibition:g}", dt=1.0) as logger:
+    name = f"{target:g}Hz-{inhibition:g}"
+    with Logger(logdir, name, mode="w", dt=1.0) as logger:
         logger.add_parameters({"target": target, "inhibition": inhibition, "seed": 1})
         # [/parameters]
         # [text]

@@ -1,0 +1,190 @@
+"""Modes: what a Logger was asked to do with its run, and whether that is possible."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from annarchy_tb.run.clearing import foreign, has_data
+from annarchy_tb.run.info import RunInfo, date
+from annarchy_tb.run.paths import absolute
+from annarchy_tb.run.sessions import Kind
+
+Mode = Literal["x", "a", "w"]
+
+LONGEST = 300  # characters of the parameters in an error
+
+
+class Wanted(NamedTuple):
+    """The arguments of a Logger that say how to open its run.
+
+    Attributes
+    ----------
+    mode : {"x", "a", "w"}
+        Whether to refuse a run that has data, to append to it, or to start it over.
+    resume : bool
+        Whether to resume it instead.
+    parent : Path or None
+        The run from which a new one begins.
+    time_unit, dt, origin
+        As in ``run.json``; None if not given.
+    """
+
+    mode: Mode = "x"
+    resume: bool = False
+    parent: Path | None = None
+    time_unit: str | None = None
+    dt: float | None = None
+    origin: str | None = None
+
+
+def as_wanted(
+    experiment: object,
+    mode: object,
+    resume: object,
+    time_unit: str | None,
+    dt: float | None,
+    origin: str | None,
+) -> Wanted:
+    """Check the arguments of a Logger.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is invalid, or two of them exclude each other.
+    """
+    parent = None
+    if isinstance(resume, (str, os.PathLike)):
+        parent, resume = absolute(resume, "resume"), True
+    if mode is not None and mode not in get_args(Mode):
+        raise ValueError(
+            f"mode must be 'x' (refuse a run that has data), 'a' (append to it) or 'w' "
+            f"(start it over), got {mode!r}"
+        )
+    if experiment is None and (mode is not None or resume):
+        given = "resume" if resume else "mode"
+        raise ValueError(f"{given} needs the name of the run: experiment=")
+    if mode is not None and resume:
+        raise ValueError(
+            f"mode and resume exclude each other, got mode={mode!r} and resume; a "
+            f"resumed run is appended to from its last checkpoint on"
+        )
+    return Wanted(mode or "x", bool(resume), parent, time_unit, dt, origin)  # type: ignore[arg-type]
+
+
+def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
+    """Return the kind of session that opens a run as wanted.
+
+    Parameters
+    ----------
+    path, wanted
+        The run's directory, and how to open it.
+    before
+        The record of the run, empty if there is none.
+
+    Raises
+    ------
+    FileExistsError
+        If the run has data, and `wanted` does not say what to do with it.
+    RuntimeError
+        If a process is still writing a run that is to be resumed or started over.
+    ValueError
+        If a run to resume began from another parent.
+    """
+    if wanted.resume:
+        return _judge_resume(path, wanted, before)
+    if wanted.mode == "a":
+        return "append" if _exists(path, before) else "new"
+    if wanted.mode == "w":
+        if before.is_open() is not False:
+            raise RuntimeError(
+                f"the run {path} can't be started over: {_written_by(before)}"
+            )
+        if others := foreign(path):
+            raise FileExistsError(
+                f"Logger: the run {path} can't be started over: {others[0].name} is of "
+                f"another writer; remove it first"
+            )
+    elif before.is_open() is not False or has_data(path):
+        raise FileExistsError(
+            f"Logger: the run {path} exists: {_summary(before)}. Pass mode='a' to "
+            f"append to it, mode='w' to start it over, resume=True to go on from its "
+            f"last checkpoint, or take another experiment"
+        )
+    return "new"
+
+
+def _judge_resume(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
+    if before.is_open():
+        raise RuntimeError(
+            f"the run {path} can't be resumed: {_written_by(before)}; close its Logger "
+            f"or end it first"
+        )
+    if wanted.parent is None:
+        return "resume" if _exists(path, before) else "new"
+    if not has_data(path):
+        check_parent(wanted.parent)
+        return "branch"
+    its = before.parent and os.path.realpath(path / before.parent)
+    if its != os.path.realpath(wanted.parent):
+        raise ValueError(
+            f"resume must be the run from which {path} began, which is "
+            f"{its or 'none'}, got {str(wanted.parent)!r}; to go on from its own last "
+            f"checkpoint, pass resume=True"
+        )
+    return "resume"
+
+
+def check_parent(parent: Path) -> None:
+    """Raise an error if no run can begin from this one."""
+    from annarchy_tb.run import checkpoints  # slow to import
+
+    if not parent.is_dir():
+        raise FileNotFoundError(f"Logger: resume: there is no run {parent}")
+    if checkpoints.last(parent) is None:
+        raise ValueError(
+            f"resume: the run {parent} has no checkpoint to begin from; it saves one "
+            f"with logger.save_checkpoint(state, step)"
+        )
+
+
+def check_settings(wanted: Wanted, before: RunInfo) -> None:
+    """Raise ValueError if a setting of simulated time is not the one of the run."""
+    if before.time_unit is None:
+        return  # not a run of a Logger
+    for name in ("time_unit", "dt", "origin"):
+        given, its = getattr(wanted, name), getattr(before, name)
+        if given is not None and given != its:
+            raise ValueError(
+                f"{name} must be that of the run, {its!r}, got {given!r}; leave it "
+                f"out, or take another experiment"
+            )
+
+
+def _exists(path: Path, before: RunInfo) -> bool:
+    return before != RunInfo() or has_data(path)
+
+
+def _written_by(info: RunInfo) -> str:
+    """Say who is writing a run."""
+    if info.host != socket.gethostname():
+        return f"it reads 'running' on the host {info.host}"
+    if info.pid == os.getpid():
+        return "another Logger of this process is still writing it"
+    return f"process {info.pid} of this host is still writing it"
+
+
+def _summary(info: RunInfo) -> str:
+    """Say how a run ended, and its parameters."""
+    if info.is_open() is not False:
+        said = _written_by(info)
+    elif ended := date(info.ended):
+        said = f"it ended at {ended:%Y-%m-%d %H:%M:%S} UTC as {info.state()!r}"
+    else:
+        said = f"its status is {info.state()!r}"
+    its = ", ".join(f"{name}={value!r}" for name, value in (info.params or {}).items())
+    if len(its) > LONGEST:
+        its = f"{its[: LONGEST - 3]}..."
+    return f"{said}, with {its}" if its else said

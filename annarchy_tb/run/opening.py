@@ -1,0 +1,321 @@
+"""Opening a run: a new one, one to append to or to resume, or a branch of another.
+
+A new run begins in the constructor of its Logger. A run that exists is left as it is
+until the first record is written to it: if the simulation fails before, or logs other
+parameters than those of the run, nothing has changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import time as now
+from typing import Any
+
+from annarchy_tb.inputs.clock import TIME_UNIT
+from annarchy_tb.inputs.messages import warn
+from annarchy_tb.run import provenance, sessions
+from annarchy_tb.run.atomic import exclusive
+from annarchy_tb.run.clearing import clear, is_bare
+from annarchy_tb.run.info import RUNNING, RunInfo, date, iso, open_sessions
+from annarchy_tb.run.info_file import InfoFile
+from annarchy_tb.run.modes import Wanted, check_parent, check_settings, judge
+from annarchy_tb.run.paths import first_time, sizes
+
+PATIENCE = 30.0  # seconds to wait for others that open the same run
+
+
+class Opening:
+    """The beginning of a session, in which a Logger and its copies write to a run.
+
+    Parameters
+    ----------
+    path
+        The run's directory; it is created if it is missing.
+    wanted
+        How to open it.
+    table
+        Makes the record of the run's table, which its event file starts with.
+
+    Attributes
+    ----------
+    info : InfoFile
+        The record of the run.
+    kind : {"new", "append", "resume", "branch"}
+        The kind of the session.
+    started : float
+        The first start of the run in seconds since 1970.
+    limits : dict of Path to int
+        Sizes up to which event files belong to the run, if they are to be cut.
+    steps : dict
+        The last steps of the run from which this one began: see `checkpoints.branch`.
+    begun : bool
+        Whether the session has begun: the run was changed.
+    joins : bool
+        Whether another process keeps the record, and sets the status of the run.
+
+    Raises
+    ------
+    FileExistsError, RuntimeError, ValueError
+        As `modes.judge`; and ValueError if the run has other settings.
+    """
+
+    info: InfoFile
+    kind: sessions.Kind
+    started: float
+    limits: dict[Path, int]
+    steps: dict[str, dict[str, int]]
+    begun: bool
+    joins: bool
+    _path: Path
+    _wanted: Wanted
+    _table: Callable[[RunInfo], bytes]
+    _table_written: bool
+    _origin: dict[str, Any]  # of the process that made the Logger
+    _seen: str | None  # the session that had the run before
+    _checkpoint: Path | None  # to resume from
+    _recorded: bool  # this object has written run.json
+    _busy: tuple[int, int] | None  # the process and thread that is beginning
+
+    def __init__(
+        self, path: Path, wanted: Wanted, table: Callable[[RunInfo], bytes]
+    ) -> None:
+        self.info = InfoFile(path)
+        self.limits, self.steps = {}, {}
+        self.begun = self.joins = False
+        self._path, self._wanted, self._table = path, wanted, table
+        self._table_written = self._recorded = False
+        self._checkpoint = self._busy = None
+        if wanted.parent is not None and not path.exists():
+            check_parent(wanted.parent)  # before anything is created
+        path.mkdir(parents=True, exist_ok=True)
+        self._origin = provenance.origin()
+        open_sessions.add(self.info.session)
+        try:
+            with exclusive(path, PATIENCE):
+                self._open(RunInfo.read(path))
+        except BaseException:
+            self.info.release()  # no Logger writes the run
+            raise
+
+    def _open(self, before: RunInfo) -> None:
+        path = self._path
+        if before.starting_over and before.is_open() is False:
+            clear(path)  # as a Logger was about to when it was killed
+        self._seen = before.session
+        self.kind = judge(path, self._wanted, before)
+        if self.kind in ("new", "branch"):
+            self.started = now()
+            self._begin_new(before)
+        else:
+            begun = before.begun() or date(iso(first_time(path)))
+            self.started = begun.timestamp() if begun else now()
+            self._plan(before)
+
+    # -- a new run ---------------------------------------------------------------------
+
+    def _begin_new(self, before: RunInfo) -> None:
+        wanted = self._wanted
+        dirty = self.kind == "branch" or not is_bare(self._path)
+        info = RunInfo(
+            status=RUNNING,
+            started=iso(self.started),
+            experiment=self._path.name,
+            time_unit=wanted.time_unit or TIME_UNIT,
+            dt=wanted.dt,
+            origin=wanted.origin,
+            metrics={},
+            not_finite={},
+            restarts=0,
+            session=self.info.session,
+            starting_over=True if dirty else None,
+            notes=before.notes if wanted.mode == "x" else None,
+            **self._origin,
+        )
+        self._add_session(info)
+        self.info.begin(info)
+        if dirty:
+            # Killed before the end, it is completed by whoever opens the run next.
+            clear(self._path)
+            if wanted.parent is not None:
+                self._branch(info, wanted.parent)
+            info.starting_over = None
+            self.info.begin(info)
+        self.begun = True
+
+    def _branch(self, info: RunInfo, parent: Path) -> None:
+        """Begin from the last checkpoint of another run, in its time by default."""
+        from annarchy_tb.run import checkpoints
+
+        info.parent = os.path.relpath(parent, self._path)
+        info.parent_step = checkpoints.branch(parent, self._path).step
+        self.steps = checkpoints.parent_steps(self._path)
+        its, wanted = RunInfo.read(parent), self._wanted
+        info.time_unit = wanted.time_unit or its.time_unit or TIME_UNIT
+        if info.time_unit == its.time_unit:
+            info.dt = its.dt if wanted.dt is None else wanted.dt
+        info.origin = wanted.origin or its.origin
+
+    def _add_session(self, info: RunInfo) -> None:
+        sessions.begin(info, self.kind, self.info.session, self._origin, iso(now()))
+
+    # -- a run that exists -------------------------------------------------------------
+
+    def _plan(self, before: RunInfo) -> None:
+        """Find out how to continue, without changing anything."""
+        from annarchy_tb.run import checkpoints
+
+        self.steps = checkpoints.parent_steps(self._path)
+        if self.kind == "resume":
+            self._checkpoint = checkpoints.last(self._path)
+            there = sizes(self._path)
+            kept: dict[str, int] = {}
+            if self._checkpoint is not None:
+                found = checkpoints.read(self._checkpoint)
+                checkpoints.warn_if_shorter(self._path, found, there)
+                kept = found.files
+            elif there and not self.steps:
+                away = checkpoints.aside(self._path, (before.restarts or 0) + 1)
+                warn(
+                    f"there is no checkpoint in {self._path}: the run starts over, and "
+                    f"its earlier data are kept in {away}"
+                )
+            self.limits = {self._path / name: kept.get(name, 0) for name in there}
+        self.info.info = self._continued(before)
+
+    def _continued(self, before: RunInfo) -> RunInfo:
+        """Return the record of a run that continues, now kept by this Logger.
+
+        Raises
+        ------
+        ValueError
+            If it has another setting of simulated time.
+        """
+        wanted = self._wanted
+        check_settings(wanted, before)
+        info = dataclasses.replace(
+            before,
+            status=RUNNING,
+            started=iso(self.started),
+            ended=None,
+            error=None,
+            experiment=self._path.name,
+            time_unit=before.time_unit or wanted.time_unit or TIME_UNIT,
+            dt=wanted.dt if before.dt is None else float(before.dt),
+            origin=before.origin or wanted.origin,
+            metrics=before.metrics or {},
+            not_finite=before.not_finite or {},
+            restarts=before.restarts or 0,
+            session=self.info.session,
+            starting_over=None,
+            lost_records=None,
+            **self._origin,
+        )
+        if self.kind == "resume":
+            info.restarts = (before.restarts or 0) + 1
+            info.checkpoint = info.params = None
+            info.metrics, info.not_finite = {}, {}
+            if self._checkpoint is not None:
+                from annarchy_tb.run import checkpoints
+
+                found = checkpoints.read(self._checkpoint)
+                info.checkpoint, info.params = found.step, found.params
+                info.metrics, info.not_finite = found.metrics, found.not_finite or {}
+        self._add_session(info)
+        return info
+
+    def begin(self) -> None:
+        """Begin the session, if this Logger or a copy of it has not yet.
+
+        Raises
+        ------
+        OSError
+            If the files can't be written; a later call tries again.
+        RuntimeError
+            If another Logger has written to a run that is to be resumed.
+        """
+        here = (os.getpid(), threading.get_ident())
+        if self.begun or self._busy == here:  # in a signal handler
+            return
+        with exclusive(self._path, PATIENCE):
+            if self.begun:  # by another thread
+                return
+            self._busy = here
+            try:
+                self._begin()
+            finally:
+                self._busy = None
+            self.begun = True
+
+    def _begin(self) -> None:
+        if not self._recorded:
+            there = RunInfo.read(self._path)
+            if self._has_begun(there):
+                return
+            resumes = self.kind == "resume"
+            if resumes and (there.is_open() or there.session != self._seen):
+                raise RuntimeError(
+                    f"the run {self._path} can't be resumed: another Logger has opened "
+                    f"it meanwhile"
+                )
+            # Not one of the same process: a cell of a notebook may be run again.
+            mine = (self._origin["host"], self._origin["pid"])
+            same = mine == (there.host, there.pid)
+            self.joins = not resumes and there.is_open() is not False and not same
+            info = self._continued(there)
+            if self.joins:
+                info = dataclasses.replace(
+                    there,
+                    sessions=info.sessions,
+                    session_count=info.session_count,
+                )
+            self.info.begin(info)
+            self._recorded = True
+        if self.kind == "resume":
+            from annarchy_tb.run import checkpoints
+
+            restarts = self.info.info.restarts or 0
+            checkpoints.rewind(self._path, restarts, self._checkpoint)
+
+    def _has_begun(self, there: RunInfo) -> bool:
+        """Return whether a copy of the Logger has begun the session."""
+        own = self.info.session
+        known = [there.session, *(one.get("session") for one in sessions.found(there))]
+        if own in known:
+            self.joins = there.session != own
+        return own in known
+
+    def has_begun(self) -> bool:
+        """Return whether this Logger, or a copy of it, has changed the run."""
+        self.begun = self.begun or self._has_begun(RunInfo.read(self._path))
+        return self.begun
+
+    def parameters(self) -> tuple[dict[str, Any] | None, str | None]:
+        """Return the parameters and the group of the run, None if it has none."""
+        planned = self.kind == "resume" and not self.begun
+        info = self.info.info if planned else self.info.read()
+        return info.params, info.group
+
+    # -- event files -------------------------------------------------------------------
+
+    def first(self) -> bytes:
+        """Begin the session; return the records that the run's event file starts with.
+
+        This is the run's table, once.
+        """
+        self.begin()
+        if self._table_written or self.joins:
+            return b""
+        self._table_written = True
+        return self._table(self.info.current())
+
+    def first_of_curve(self) -> bytes:
+        """Begin the session; return the records for the file of a curve: none."""
+        self.begin()
+        return b""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_busy": None}

@@ -1,0 +1,52 @@
+"""Sessions: each opening of a run by a Logger, kept in ``run.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from annarchy_tb.run.info import RUNNING, RunInfo, typed
+
+KEPT = 100  # sessions; of earlier ones, only the count is kept
+
+Kind = Literal["new", "append", "resume", "branch"]
+
+
+def begin(
+    info: RunInfo, kind: Kind, identity: str, origin: Mapping[str, Any], start: str
+) -> None:
+    """Add a session, in place; those that were killed meanwhile are marked."""
+    session = {
+        "kind": kind,
+        "start": start,
+        "end": None,
+        "status": RUNNING,
+        "error": None,
+        **{name: origin.get(name) for name in ("command", "host", "pid", "process")},
+        "commit": (origin.get("git") or {}).get("commit"),
+        "session": identity,
+    }
+    earlier = found(info)
+    for one in earlier:
+        one["status"] = status(one)
+    info.session_count = max(info.session_count or 0, len(earlier)) + 1
+    info.sessions = [*earlier, session][-KEPT:]
+
+
+def end(info: RunInfo, identity: str, last: Mapping[str, Any]) -> None:
+    """Enter the end of a session, in place: `last` has its end, status and error."""
+    sessions = found(info)
+    for one in sessions:
+        if one.get("session") == identity:
+            one.update(end=last["ended"], status=last["status"], error=last["error"])
+    info.sessions = sessions
+
+
+def found(info: RunInfo) -> list[dict[str, Any]]:
+    """Return copies of the sessions of a run, oldest first."""
+    return [dict(one) for one in info.sessions or () if isinstance(one, dict)]
+
+
+def status(session: Mapping[str, Any]) -> str:
+    """Return the status of a session, in the same way as that of a run."""
+    return RunInfo.of(typed(session)).state()
