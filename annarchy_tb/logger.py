@@ -124,8 +124,8 @@ class Logger:
     ------
     FileExistsError
         If the run has data, or is being written, and neither ``mode=`` nor ``resume=``
-        says what to do about it. Of several processes that start the same run at once, one
-        gets it.
+        says what to do about it. Of several processes that start the same run at once,
+        one gets it.
     OSError
         If the run's directory or its event file can't be created; the error names it.
     RuntimeError
@@ -138,8 +138,8 @@ class Logger:
 
     Notes
     -----
-    With ``mode="a"`` and ``resume=``, nothing in the run changes before the first value is
-    logged.
+    With ``mode="a"`` and ``resume=``, nothing in the run changes before the first value
+    is logged.
 
     These arguments have the same meaning in `log` and all ``add_*`` methods.
 
@@ -394,6 +394,7 @@ class Logger:
             whole, number = whole_step(step), as_count("keep", keep)
         self._run.directory.flush()
         self._opening.begin()
+        self._info.settle()
         info = self._info.read()
         checkpoint = checkpoints.Checkpoint(
             whole, sizes(self.run_dir), info.params, info.metrics or {}, info.not_finite

@@ -180,6 +180,55 @@ def without_rights(directory: Path, work: Callable[[], object]) -> str:
         return stream.read()
 
 
+def in_child(work: Callable[[], None]) -> int:
+    """Run a function in a forked process; return its status."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        except BaseException as error:
+            os.write(2, repr(error).encode())
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def kill_before(number: int, inside: Path) -> None:
+    """Kill this process before its file operation number `number` in a directory.
+
+    File operations are those with audit events of Python (opening, renaming, removing,
+    linking, making and removing directories), and every fsync.
+    """
+    left = number
+
+    def count() -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        changing = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link")
+        if event in changing and str(inside) in str(arguments[:2]):
+            count()
+
+    fsync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        count()
+        fsync(descriptor)
+
+    os.fsync = counted
+    sys.addaudithook(hook)
+
+
+def died(work: Callable[[], None]) -> bool:
+    """Run a function in a forked process; return whether it was killed."""
+    status = in_child(work)
+    assert os.WIFSIGNALED(status) or status == 0
+    return os.WIFSIGNALED(status)
+
+
 class Point:
     """A value of an event, as read by TensorBoard's Python loader."""
 

@@ -25,8 +25,7 @@ from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value
-from annarchy_tb.tfevents.records import DOUBLE, FLOAT
-from annarchy_tb.tfevents.scan import Block
+from annarchy_tb.tfevents.scan import Block, number
 from annarchy_tb.tfevents.schema import SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
 
@@ -354,8 +353,7 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
 def decode(value: Value) -> float | None:
     """Return the number in a value, None if it holds none or several."""
     if value.field == SCALAR.field:
-        packed = DOUBLE if len(value.raw) == DOUBLE.size else FLOAT
-        return float(packed.unpack(value.raw)[0])
+        return number(value)
     array = tensors.array(value)
     single = array.size == 1 and array.dtype.kind in "biuf"
     return float(array.item()) if single else None

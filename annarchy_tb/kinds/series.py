@@ -107,10 +107,12 @@ def add_series(
         blocks = chain([head], others)
     drawn = None if given is None else float(wall_times[-1])
     entry.write_blocks(blocks, int(whole[-1]), drawn)
-    for one, at in odd.items():
+    if odd:
+        one, at = next(iter(odd.items()))
         number = float(table[at, tags.index(one)])
         time = None if given is None else float(given[at])
-        run.watch(method, {one: number}, int(whole[at]), time)
+        its = {tag: int(whole[row]) for tag, row in odd.items()}
+        run.watch(method, its, number, time)
 
 
 def _places(

@@ -203,7 +203,8 @@ class Entry:
         self.write(*map(scalar_value, tags, numbers), numbers=numbers)
         if watched and odd:
             time = None if self._times is None else self._times[0]
-            self._run.watch(self._method, odd, self.states[0].last, time)
+            steps = dict.fromkeys(odd, self.states[0].last)
+            self._run.watch(self._method, steps, next(iter(odd.values())), time)
 
     def warn_not_finite(self, tag: str, number: float) -> None:
         """Add a warning about a number, unless the Logger is to do otherwise."""

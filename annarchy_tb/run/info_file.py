@@ -113,6 +113,11 @@ class InfoFile:
             self._noted = now()
             self.update()
 
+    def settle(self) -> None:
+        """Write the changes that wait for the next `update`, if there are any."""
+        if self._waiting:
+            self.update()
+
     def _write_waiting(self) -> bool:
         there = self.read()
         own = there.session == self.session

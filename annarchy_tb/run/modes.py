@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from types import NoneType
 from typing import Literal, NamedTuple, get_args
 
+import numpy as np
+
+from annarchy_tb.inputs.messages import describe
 from annarchy_tb.run.clearing import foreign, has_data
 from annarchy_tb.run.info import RunInfo, date
 from annarchy_tb.run.paths import absolute
@@ -58,6 +62,11 @@ def as_wanted(
     parent = None
     if isinstance(resume, (str, os.PathLike)):
         parent, resume = absolute(resume, "resume"), True
+    elif not isinstance(resume, (bool, np.bool_, NoneType)):
+        raise TypeError(
+            f"resume must be a bool, or the path of a run to begin from, got "
+            f"{describe(resume)}"
+        )
     if mode is not None and mode not in get_args(Mode):
         raise ValueError(
             f"mode must be 'x' (refuse a run that has data), 'a' (append to it) or 'w' "

@@ -19,11 +19,13 @@ from annarchy_tb.inputs.clock import TIME_UNIT
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive
-from annarchy_tb.run.clearing import clear, is_bare
+from annarchy_tb.run.clearing import clear, has_data, is_bare
 from annarchy_tb.run.info import RUNNING, RunInfo, date, iso, open_sessions
 from annarchy_tb.run.info_file import InfoFile
 from annarchy_tb.run.modes import Wanted, check_parent, check_settings, judge
-from annarchy_tb.run.paths import first_time, sizes
+from annarchy_tb.run.paths import directories, first_time, sizes
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.scan import first_not_finite
 
 PATIENCE = 30.0  # seconds to wait for others that open the same run
 
@@ -107,12 +109,13 @@ class Opening:
             clear(path)  # as a Logger was about to when it was killed
         self._seen = before.session
         self.kind = judge(path, self._wanted, before)
-        if self.kind in ("new", "branch"):
-            self.started = now()
+        new = self.kind in ("new", "branch")
+        begun = None if new else before.begun()
+        begun = begun or date(iso(now() if new else first_time(path)))
+        self.started = begun.timestamp() if begun else now()
+        if new:
             self._begin_new(before)
         else:
-            begun = before.begun() or date(iso(first_time(path)))
-            self.started = begun.timestamp() if begun else now()
             self._plan(before)
 
     # -- a new run ---------------------------------------------------------------------
@@ -177,7 +180,7 @@ class Opening:
                 found = checkpoints.read(self._checkpoint)
                 checkpoints.warn_if_shorter(self._path, found, there)
                 kept = found.files
-            elif there and not self.steps:
+            elif has_data(self._path) and not self.steps:
                 away = checkpoints.aside(self._path, (before.restarts or 0) + 1)
                 warn(
                     f"there is no checkpoint in {self._path}: the run starts over, and "
@@ -266,6 +269,9 @@ class Opening:
             same = mine == (there.host, there.pid)
             self.joins = not resumes and there.is_open() is not False and not same
             info = self._continued(there)
+            if self.kind == "append" and there.status == RUNNING and not self.joins:
+                # If it was killed, it may not have noted all tags: see InfoFile.
+                info.not_finite = self._not_finite(there)
             if self.joins:
                 info = dataclasses.replace(
                     there,
@@ -279,6 +285,16 @@ class Opening:
 
             restarts = self.info.info.restarts or 0
             checkpoints.rewind(self._path, restarts, self._checkpoint)
+
+    def _not_finite(self, there: RunInfo) -> dict[str, int]:
+        """Return all tags that were not finite, with those that only the files tell."""
+        places = directories(self._path)
+        found = first_not_finite(
+            path for place in places for path in event_files(place)
+        )
+        noted, results = there.not_finite or {}, there.metrics or {}
+        missed = {tag: step for tag, step in found.items() if tag not in results}
+        return {**noted, **missed, **noted}
 
     def _has_begun(self, there: RunInfo) -> bool:
         """Return whether a copy of the Logger has begun the session."""

@@ -123,11 +123,20 @@ class RunState:
     def watch(
         self,
         method: str,
-        numbers: Mapping[str, float],
-        step: int,
+        steps: Mapping[str, int],
+        number: float,
         time: float | None,
     ) -> None:
-        """Note numbers of tags that were written and are not finite, by their tags.
+        """Note that numbers which are not finite were written.
+
+        Parameters
+        ----------
+        method
+            The method that was called.
+        steps
+            The step of the first such number of each tag.
+        number, time
+            The first of all, and its simulated time.
 
         Raises
         ------
@@ -135,11 +144,11 @@ class RunState:
             If the Logger was asked to.
         """
         if self.note is not None:
-            self.note(dict.fromkeys(numbers, step))
+            self.note(dict(steps))
         if self.on_nan != "raise":
-            self.not_finite.update(numbers)
+            self.not_finite.update(steps)
             return
-        tag, number = next(iter(numbers.items()))
+        tag, step = next(iter(steps.items()))
         when = "" if time is None else f", time {time:g}"
         raise FloatingPointError(
             f"{where(method, tag)}: the value is {number:g} at step {step}{when}"

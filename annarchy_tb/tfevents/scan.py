@@ -6,6 +6,7 @@ by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from annarchy_tb.tfevents.columns import Columns, Layouts
 from annarchy_tb.tfevents.parsing import Event, Value, parse
-from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, mask
+from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
 from annarchy_tb.tfevents.schema import SCALAR, Kind
 
 BLOCK = 1 << 20  # bytes read at a time
@@ -171,6 +172,33 @@ def history(
         for _, event in block.others:
             for value in event.values:
                 yield value.tag, value.kind, event.step
+
+
+def first_not_finite(paths: Iterable[Path]) -> dict[str, int]:
+    """Return the step of the first NaN or infinity of each tag of scalars."""
+    found: dict[str, int] = {}
+    for block in Scan().files(paths):
+        first: dict[str, tuple[int, int]] = {}  # place and step
+        for columns in block.columns:
+            for tag, values in zip(columns.tags, columns.values, strict=True):
+                finite = np.isfinite(values)
+                if not finite.all():
+                    at = finite.argmin()
+                    place = (int(columns.places[at]), int(columns.steps[at]))
+                    first[tag] = min(place, first.get(tag, place))
+        for at, event in block.others:
+            for value in event.values:
+                if value.field == SCALAR.field and not math.isfinite(number(value)):
+                    place = (at, event.step)
+                    first[value.tag] = min(place, first.get(value.tag, place))
+        found = {**{tag: step for tag, (_, step) in first.items()}, **found}
+    return found
+
+
+def number(value: Value) -> float:
+    """Return the number in a value of a scalar."""
+    packed = DOUBLE if len(value.raw) == DOUBLE.size else FLOAT
+    return float(packed.unpack(value.raw)[0])
 
 
 def rows(
