@@ -86,8 +86,9 @@ def add_series(
         if beyond is not None:
             warn_range(entry.warn, beyond)
         odd = first_not_finite(tags, table)
-        for one in odd.keys() - run.not_finite:
-            entry.warn_not_finite(one, float(table[odd[one], tags.index(one)]))
+        for one, at in odd.items():
+            if one not in run.not_finite:
+                entry.warn_not_finite(one, float(table[at, tags.index(one)]))
     blocks: Iterable[bytes | memoryview]
     real = now()
     blocks = record_blocks(tags, table, wall_times, whole, given, real)

@@ -198,8 +198,9 @@ class Entry:
         tags = [tag for _, its in self._places for tag in its]
         odd = {tag: n for tag, n in zip(tags, numbers, strict=True) if n - n}
         if watched:
-            for tag in odd.keys() - self._run.not_finite:
-                self.warn_not_finite(tag, odd[tag])
+            for tag in odd:
+                if tag not in self._run.not_finite:
+                    self.warn_not_finite(tag, odd[tag])
         self.write(*map(scalar_value, tags, numbers), numbers=numbers)
         if watched and odd:
             time = None if self._times is None else self._times[0]

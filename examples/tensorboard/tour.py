@@ -138,9 +138,8 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
             )
             # [/log]
             # [time]
-            logger.add_scalar(
-                "Time/drive (mV)", sheet.drive.mean(), trial, time=trial * TRIAL
-            )
+            now = trial * TRIAL  # in ms
+            logger.add_scalar("Time/drive (mV)", sheet.drive.mean(), time=now)
             # [/time]
             # [histogram]
             logger.add_histogram("Sheet/drive (mV)", sheet.drive, trial)

@@ -10,7 +10,7 @@ import pytest
 from conftest import points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
 from annarchy_tb.hooks import ase as hook
 
 ase = pytest.importorskip("ase", reason="needs ase; make hooks runs it")
@@ -46,6 +46,29 @@ def test_dynamics_is_sampled_with_its_time(atoms: Any, logdir: Path) -> None:
     assert [value for _, value in found] == pytest.approx(energies)
     assert times(logger, "Epot") == [0, 7.5, 15, 22.5, 30]  # a fs is drawn as a second
     assert [p.array[:, 2].sum() for p in points(logger.run_dir, "v")] == [24] * 5
+
+
+def test_the_drift_of_a_large_energy_is_read_back(logdir: Path) -> None:
+    """108 atoms, NVE: some meV of -4.86e6 eV, as an all-electron code gives."""
+    atoms = bulk("Cu", cubic=True) * (3, 3, 3)
+    atoms.calc = EMT()
+    atoms.set_velocities(np.random.default_rng(1).normal(0, 0.03, (108, 3)))
+    dyn = VelocityVerlet(atoms, 5 * units.fs)
+    energies: list[float] = []
+
+    def total() -> float:
+        energies.append(-4.86e6 + float(atoms.get_total_energy()))
+        return energies[-1]
+
+    with Logger(logdir, time_unit="fs") as logger:
+        hook.sample(logger, dyn, {"E": total}, every=10)
+        dyn.run(100)
+    found = Run(logger.run_dir).scalars("E")
+    assert found.values.tobytes() == np.array(energies).tobytes()
+    assert found.times.tolist() == pytest.approx(np.arange(0, 501, 50).tolist())
+    assert 0.001 < np.ptp(found.values) < 0.2
+    drawn = {value for _, value in scalars(logger.run_dir, "E")}
+    assert len(drawn) <= 2  # in single precision, a flat line or one step
 
 
 def test_the_time_is_in_the_loggers_unit(atoms: Any, logdir: Path) -> None:

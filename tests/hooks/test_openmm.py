@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import points, scalars
 from sampled import descriptions, run_script, times
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
+from annarchy_tb.cli import main
 from annarchy_tb.hooks import openmm as hook
 
 openmm = pytest.importorskip("openmm", reason="needs openmm; make hooks runs it")
@@ -47,6 +49,36 @@ def molecules(integrator: Any, mover: bool = True) -> Any:
     simulation.context.setPositions(positions)
     simulation.context.setVelocitiesToTemperature(100, 1)
     return simulation
+
+
+def test_a_simulation_that_blows_up_says_so(logdir: Path) -> None:
+    """Its time step is 0.2 ps; ls names the step, and on_nan="raise" ends it there."""
+    sources = {"T": "temperature", "K": "kineticEnergy"}
+    with Logger(logdir, "warn", time_unit="ps") as logger:
+        simulation = molecules(openmm.VerletIntegrator(0.2))
+        simulation.reporters.append(hook.sample(logger, sources, every=5))
+        with pytest.warns(UserWarning, match="the value is (nan|inf)") as given:
+            simulation.step(100)
+        assert len(given) == 2, [str(w.message) for w in given]
+    energies = Run(logger.run_dir).scalars("K")
+    first = int(energies.steps[~np.isfinite(energies.values)][0])
+    assert 5 < first < 100
+    assert Run(logger.run_dir).info["not_finite"] == {"T": first, "K": first}
+    said = CliRunner().invoke(main, ["ls", str(logdir)]).output
+    assert f"T at {first}, 1 more" in said
+
+    simulation = molecules(openmm.VerletIntegrator(0.2))
+    with (
+        pytest.raises(
+            FloatingPointError, match=rf"sample\('T'\).* at step {first}, time"
+        ),
+        Logger(logdir, "raise", time_unit="ps", on_nan="raise") as logger,
+    ):
+        simulation.reporters.append(hook.sample(logger, sources, every=5))
+        simulation.step(100)
+    assert simulation.currentStep == first
+    assert Run(logger.run_dir).status == "failed"
+    assert Run(logger.run_dir).scalars("K").steps[-1] == first  # it is written
 
 
 def verlet() -> Any:
