@@ -139,12 +139,13 @@ class Layouts:
             found = [self._like(rows[row], constant[row], layout) for row in kinds]
             alike = np.array([one is not None for one in found])[group]
             taken = np.flatnonzero(right & alike & _steps_end(rows, layout.step))
-            steps = _steps(rows[taken], layout)
+            its = rows if len(taken) == len(rows) else rows[taken]
+            steps = _steps(its, layout)
             drawn = layout.real_time if layout.real_time.stop else layout.wall_time
-            wall_times = _floats(rows[taken], drawn, 0.0)
-            times = _floats(rows[taken], layout.time, np.nan)
+            wall_times = _floats(its, drawn, 0.0)
+            times = _floats(its, layout.time, np.nan)
             values = [
-                rows[taken, at : at + int(dtype[-1])].view(dtype)[:, 0]
+                its[:, at : at + int(dtype[-1])].copy().view(dtype)[:, 0]
                 for at, dtype in _numbers(layout)
             ]
             for number, part in _parts(group[taken]):
@@ -260,10 +261,11 @@ def _groups(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int
 
     The first group is that of the first row.
     """
-    differ = np.flatnonzero((words != words[0]).any(axis=1))
     group = np.zeros(len(words), np.intp)
     first = [0]
-    if len(differ):
+    other = words != words[0]
+    if other.any():  # which is much faster than to look at each row
+        differ = np.flatnonzero(other.any(axis=1))
         odd = np.random.default_rng(0).integers(2**63, size=words.shape[1]) * 2 + 1
         hashes = (words[differ] * odd.astype(np.uint64)).sum(axis=1, dtype=np.uint64)
         _, kinds, inverse = np.unique(hashes, return_index=True, return_inverse=True)
@@ -331,8 +333,13 @@ def _numbers(layout: Layout) -> Sequence[tuple[int, str]]:
     return [(at, "<f8") for at in range(layout.doubles.start, layout.doubles.stop, 8)]
 
 
-def _parts(group: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+def _parts(
+    group: NDArray[np.intp],
+) -> Iterator[tuple[int, slice | NDArray[np.intp]]]:
     """Yield each number in `group`, in order, with its places."""
+    if len(group) and not (group != group[0]).any():
+        yield int(group[0]), slice(None)
+        return
     order = np.argsort(group, kind="stable")
     numbers, begins = np.unique(group[order], return_index=True)
     if len(order):

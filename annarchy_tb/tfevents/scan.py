@@ -259,5 +259,5 @@ def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
     words = np.frombuffer(head, "<u4")
     number = min((len(data) - at) // step, 64 * STREAK)
     heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))
-    differ = np.flatnonzero((heads != words).any(axis=1))
-    return step * (int(differ[0]) if len(differ) else number)
+    other = heads != words
+    return step * (int(other.any(axis=1).argmax()) if other.any() else number)
