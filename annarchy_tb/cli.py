@@ -24,6 +24,7 @@ from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.run import Run
+from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
     FAILED,
     FINISHED,
@@ -33,7 +34,7 @@ from annarchy_tb.run.info import (
     RunInfo,
     as_json,
 )
-from annarchy_tb.run.names import RUN_JSON
+from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
 from annarchy_tb.tfevents.schema import SCALAR
 
 COLOURS = {
@@ -253,6 +254,7 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
     status = info.state()
     if (
         status not in (FINISHED, FAILED, KILLED)
+        or sessions.writer(info)[0] is not False
         or info.session is None  # somebody else's run.json
         or run.path.resolve()
         != found.logdir.resolve() / run.path.relative_to(found.logdir)
@@ -260,7 +262,7 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
     ):
         return ""
     if status == FAILED:
-        if info.checkpoint is not None and not with_checkpoints:
+        if (run.path / CHECKPOINTS).exists() and not with_checkpoints:
             return ""
         return f"failed: {(info.error or {}).get('type')}"
     return "empty" if _is_empty(run) else ""

@@ -63,7 +63,7 @@ _LOOKED_UP = frozenset(
     }
 )
 
-_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()  # made by this process
+_loggers: set[weakref.ref[Logger]] = set()  # made by this process
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_loggers.clear)
 
@@ -218,26 +218,26 @@ class Logger:
             else:
                 path = inside(parent, experiment)
             if mode == "w":
-                _close_all(path)
+                _close_own(path)
             self._opening = Opening(path, wanted, parameters.table_record)
         self._info = self._opening.info
         try:
+            its = self._info.info
+            begun = None if its.origin is None else datetime.fromisoformat(its.origin)
+            own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
             directory = RunDirectory(path, self._opening)
+            self._run = RunState(directory, own, self._opening.started, ask, on_nan)
             if self._opening.begun:
                 directory.file.open()
         except BaseException:
             self._info.release()  # no Logger writes the run
             raise
-        its = self._info.info
-        begun = None if its.origin is None else datetime.fromisoformat(its.origin)
-        own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
-        self._run = RunState(directory, own, self._opening.started, ask, on_nan)
         if on_nan != "raise":
             self._run.not_finite.update(its.not_finite or ())
         self._has_parameters = self._loaded = False
         self._process = os.getpid()
         self._look_up()
-        _loggers.add(self)
+        _loggers.add(weakref.ref(self, _loggers.discard))
         import logging
 
         logging.getLogger("annarchy_tb").info("logging to %s", path)
@@ -514,9 +514,8 @@ class Logger:
                 window.flush()
             except Exception as problem:  # still log the others
                 failed = failed or problem
-        error = error or failed
-        self._close_files(own and self._has_begun(error), error)
-        if failed is not None and error is failed:
+        self._close_files(own, error or failed)
+        if failed is not None and error is None:
             raise failed
 
     def _has_begun(self, error: BaseException | None) -> bool:
@@ -525,21 +524,24 @@ class Logger:
         A resumed run that ends well is finished, also if nothing was left to log.
         """
         opening = self._opening
-        if error is None and self._loaded and not opening.has_begun():
+        self._run.directory.backlog.drain()  # what waits may begin it
+        if opening.kind == "resume" and error is None and self._loaded:
             opening.begin()
-        if not opening.has_begun():
-            self._info.release()
-        return opening.begun
+        return opening.has_begun()
 
     def _close_files(self, own: bool, error: BaseException | None) -> None:
+        begun = False
         try:
-            if own:
+            begun = own and self._has_begun(error)
+            if begun:
                 self._info.ending(error)
                 self._write_end(error)
         finally:
             closed = self._run.close()
-            if own:
+            if begun:
                 self._info.end(closed.lost)
+            elif own:
+                self._info.release()
             closed.warn()
         if closed.lost:
             message = f"{closed.lost} records of {self.run_dir} could not be written"
@@ -557,16 +559,30 @@ class Logger:
         parameters.write_table(self)
 
 
-def _close_all(path: Path) -> None:
-    """Close the Loggers of this process that are open on a run, with one warning."""
-    mine = [one for one in list(_loggers) if not one.closed and one.run_dir == path]
+def _close_own(path: Path) -> None:
+    """Close the Loggers of this process that are open on a run to be started over.
+
+    There is one warning, and nothing happens if the run can't be started over.
+    """
+    from annarchy_tb.run.info import RunInfo
+    from annarchy_tb.run.modes import check_start_over
+
+    place = os.path.realpath(path)
+    made = [logger for ref in list(_loggers) if (logger := ref()) is not None]
+    mine = [
+        logger
+        for logger in made
+        if not logger.closed and os.path.realpath(logger.run_dir) == place
+    ]
+    if not mine:
+        return
+    check_start_over(path, RunInfo.read(path), by_others=True)
     for logger in mine:
         logger.close()
-    if mine:
-        warn(
-            f"Logger: another Logger was still open on {path}, and is closed: the run "
-            f"starts over. Write 'with Logger(...) as logger:' or call logger.close()"
-        )
+    warn(
+        f"Logger: another Logger was still open on {path}, and is closed: the run "
+        f"starts over. Write 'with Logger(...) as logger:' or call logger.close()"
+    )
 
 
 # Methods from other modules belong to the Logger, also for pickle and introspection.

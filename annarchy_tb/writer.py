@@ -306,6 +306,8 @@ class LoggerWriter(SummaryWriter):
         if not name and parameters.START_TAG not in self._run.directory.ledger:
             self._add_hparams(params, metrics, step)
         else:
+            if self._run.directory.opening is not None:
+                self._run.directory.opening.begin()
             super()._write_row(params, metrics, name, step)
 
 

@@ -512,7 +512,7 @@ def test_a_resume_that_fails_may_be_tried_again(
         logger = Logger(logdir, "run", resume=True)
         with pytest.raises(OSError, match="Permission denied"), logger:
             logger.add_scalar("a", 2)
-    assert Run(logdir / "run").status == "failed"
+    assert Run(logdir / "run").status == "killed"
     with Logger(logdir, "run", resume=True) as logger:
         assert logger.load_checkpoint() == ("state", 1)
 

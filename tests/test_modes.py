@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ import pytest
 import tensorboardX
 from click.testing import CliRunner
 from conftest import died, in_child, kill_before, load, points, scalars
+from tensorboard.compat.proto.event_pb2 import Event
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.cli import main
-from annarchy_tb.run import sessions
+from annarchy_tb.run import checkpoints, info_file, opening, paths, sessions
 from annarchy_tb.run.opening import Opening
+from annarchy_tb.tfevents import event_file, records
 
 HOST = socket.gethostname()
 
@@ -933,6 +936,342 @@ def test_a_run_killed_between_two_calls_continues_as_if_it_had_not(
         assert run.info["not_finite"].keys() == whole.info["not_finite"].keys()
         assert run.info["not_finite"].items() >= {"tag1": 0}.items()
         assert run.status == "finished"
+
+
+# -- what once went wrong --------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:there is no checkpoint")
+def test_data_that_a_resume_set_aside_count_as_data(logdir: Path) -> None:
+    """The name is not free, and prune leaves them alone, although the run is empty."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+    with pytest.raises(ZeroDivisionError), Logger(logdir, "run", resume=True) as logger:
+        logger.add_parameters({"tau": 1})
+        raise ZeroDivisionError
+    assert list((logdir / "run" / "checkpoints").glob("cut-1/*"))
+    with pytest.raises(FileExistsError):
+        Logger(logdir, "run")
+    said = CliRunner().invoke(main, ["prune", str(logdir), "--yes"]).output
+    assert "nothing to remove" in said
+
+
+@pytest.mark.parametrize("how", [{"mode": "w"}, {"resume": True}, {}])
+def test_a_rank_that_outlives_the_run_is_not_cut_off(
+    how: dict[str, Any], logdir: Path, other: Any
+) -> None:
+    """It joined, and still writes when the process that made the run has closed it."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        rank = other(logdir, "run", "logger.add_scalar('rank', 1)", mode="a")
+        logger.save_checkpoint("state", 1)
+    assert Run(logdir / "run").status == "finished"
+    with pytest.raises((RuntimeError, FileExistsError), match=f"process {rank.pid}"):
+        Logger(logdir, "run", **how)
+    tell(rank, "logger.add_scalar('rank', 2)")
+    tell(rank, "logger.close()")
+    assert [value for _, value in scalars(logdir / "run", "rank")] == [1, 2]
+
+
+def test_an_append_does_not_reach_a_run_that_was_started_over(
+    logdir: Path, other: Any
+) -> None:
+    """Nor does a copy that has no file yet, and its results."""
+    made(logdir)
+    late = Logger(logdir, "run", mode="a")
+    late.add_parameters({"tau": 10.0})
+    process = other(logdir, "run", mode="w")
+    tell(process, "logger.add_parameters({'tau': 20.0})")
+    tell(process, "logger.close()")
+    with pytest.raises(RuntimeError, match="can't be appended to: another Logger has"):
+        late.add_scalar("a", 3)
+    late.close()
+    assert Run(logdir / "run").tags() == {}
+    assert Run(logdir / "run").params == {"tau": 20.0}
+
+
+def test_a_copy_does_not_reach_a_run_that_was_started_over(logdir: Path) -> None:
+    """It is told so, and its results do not get there."""
+    first = Logger(logdir, "run")
+    first.add_scalar("a", 1)
+    fresh = pickle.dumps(first)
+
+    def work() -> None:
+        copy = pickle.loads(fresh)
+        with pytest.raises(RuntimeError, match="can't be continued: another Logger"):
+            copy.add_scalar("copy", 1)
+        with pytest.warns(UserWarning, match="was started over by another Logger"):
+            copy._info.update({"copy": 1.0})
+        copy.close()
+
+    with pytest.warns(UserWarning, match="was still open"):
+        second = Logger(logdir, "run", mode="w")
+    second.add_scalar("a", 2)
+    assert in_child(work) == 0
+    second.close()
+    assert scalars(logdir / "run", "a") == [(0, 2)]
+    assert Run(logdir / "run").metrics == {}
+
+
+@pytest.mark.parametrize("how", CONTINUED)
+def test_a_signal_handler_may_log_while_a_session_begins(
+    how: dict[str, Any], logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it interrupts: its value is kept, and so are all that follow."""
+    made(logdir)
+    interrupted = [
+        (info_file, "_write"),
+        (checkpoints, "remove_leftovers"),
+        (opening, "exclusive"),
+        (paths, "event_files"),
+        (event_file, "_create"),
+    ]
+    for number, (module, name) in enumerate(interrupted):
+        copy = logdir / f"copy{number}"
+        shutil.copytree(logdir / "run", copy)
+        logger = Logger(logdir, copy.name, **how)
+        wanted = getattr(module, name, None) or getattr(module, f"_{name}")
+        calls = []
+
+        def handle(*_: object, logger: Logger = logger) -> None:
+            logger.add_scalar("signal", 7)
+
+        def call(*arguments: Any, calls: Any = calls, wanted: Any = wanted) -> Any:
+            if not calls:
+                calls.append(1)
+                signal.raise_signal(signal.SIGALRM)
+            return wanted(*arguments)
+
+        before = signal.signal(signal.SIGALRM, handle)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(module, wanted.__name__, call)
+                logger.add_scalar("a", 3)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        logger.add_scalar("a", 4)
+        logger.close()
+        assert [value for _, value in scalars(copy, "a")] == [0, 1, 2, 3, 4]
+        if calls:
+            assert [value for _, value in scalars(copy, "signal")] == [7]
+        assert Run(copy).status == "finished"
+
+
+def test_a_resume_that_could_not_cut_is_not_finished(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the disk is full, records wait; whoever opens the run next cuts it."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        logger.save_checkpoint("state", 1)
+        logger.add_scalar("a", 99)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "rewind", full)
+        logger = Logger(logdir, "run", resume=True)
+        with pytest.warns(UserWarning, match="refuses writes"):
+            logger.add_scalar("a", 2)
+        with pytest.raises(OSError, match="1 records of"):
+            logger.close()
+    assert Run(logdir / "run").status == "killed"
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_scalar("a", 3)
+    assert scalars(logdir / "run", "a") == [(0, 1), (1, 3)]
+    assert "rewinding" not in Run(logdir / "run").info
+
+
+def test_data_that_cannot_be_read_count_as_data(logdir: Path) -> None:
+    """A damaged file, or one that has only a graph, is not removed."""
+    with Logger(logdir, "damaged") as logger:
+        logger.add_scalar("a", 1)
+    [path] = logger.run_dir.glob("*tfevents*")
+    data = bytearray(path.read_bytes())
+    data[9] ^= 1
+    path.write_bytes(data)
+    with Logger(logdir, "graph") as logger:
+        event = Event(graph_def=b"a graph").SerializeToString()
+        logger._file.append(records.record(event))
+    for name in ("damaged", "graph"):
+        with pytest.raises(FileExistsError):
+            Logger(logdir, name)
+
+
+def test_named_hyper_parameters_begin_the_session(logdir: Path) -> None:
+    """They go into a sub-run, which a resume must not cut off afterwards."""
+    made(logdir)
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.writer.add_hparams({"x": 1}, {"loss": 1.0}, name="set1")
+        assert Run(logger.run_dir).status == "running"
+        logger.add_scalar("a", 3)
+    assert list((logdir / "run" / "set1").glob("*tfevents*"))
+
+
+def test_a_branch_has_a_row_of_its_own(logdir: Path) -> None:
+    """Its parent's parameters do not take its place in HPARAMS."""
+    made(logdir, "a")
+    with branched(logdir) as branch:
+        branch.add_parameters({"seed": 4})
+        branch.add_scalar("a", 1)
+    tags = [point.tag for point in load(logdir / "b")]
+    assert tags.count("_hparams_/session_start_info") == 1
+    assert tags.count("_hparams_/session_end_info") == 1
+
+
+def test_a_branch_killed_before_its_first_value_keeps_its_point(logdir: Path) -> None:
+    """Its parent has gone on, and then is removed."""
+    made(logdir, "a")
+    with branched(logdir) as branch:
+        branch.add_parameters({"seed": 4})
+    with Logger(logdir, "a", mode="a") as parent:
+        for step in (5, 6, 7):
+            parent.save_checkpoint("later", step)
+    for _ in range(2):
+        with branched(logdir) as branch:
+            assert branch.load_checkpoint() == ("state", 3)
+        shutil.rmtree(logdir / "a", ignore_errors=True)
+
+
+def test_a_branch_of_a_branch_counts_on(logdir: Path) -> None:
+    """Also in tags that only the first of the three has."""
+    made(logdir, "a")
+    with branched(logdir) as branch:
+        branch.add_scalar("other", 1)
+        branch.save_checkpoint("state of b", 4)
+    with branched(logdir, "c", "b") as branch:
+        branch.add_scalar("a", 3)
+        branch.add_scalars("plot", {"curve": 3})
+        branch.add_scalar("other", 2)
+    assert scalars(logdir / "c", "a") == [(3, 3)]
+    assert scalars(logdir / "c" / "curve", "plot") == [(3, 3)]
+    assert scalars(logdir / "c", "other") == [(1, 2)]
+
+
+def test_a_branch_through_links_is_continued(logdir: Path, tmp_path: Path) -> None:
+    """Directories on a cluster often are links, and so may archives be."""
+    scratch = tmp_path / "scratch" / "deep"
+    scratch.mkdir(parents=True)
+    linked = tmp_path / "home"
+    linked.symlink_to(scratch)
+    run = made(logdir, "a")
+    archive = run / "checkpoints" / "000001.zip"
+    archive.rename(run / "big.bin")
+    archive.symlink_to(run / "big.bin")
+    for _ in range(2):
+        with Logger(linked, "b", resume=run) as branch:
+            assert branch.load_checkpoint() == ("state", 3)
+            branch.add_scalar("a", 3)
+    assert (scratch / "b" / Run(scratch / "b").info["parent"]).resolve() == run
+
+
+def test_a_branch_with_settings_that_clash_creates_nothing(logdir: Path) -> None:
+    """The origin is its parent's, and does not go with the unit given."""
+    with Logger(logdir, "a", time_unit="d", origin=datetime(2001, 5, 1)) as logger:
+        logger.save_checkpoint("state", 1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="origin must go with a time_unit"):
+            branched(logdir, time_unit="ns")
+    assert not (logdir / "b").exists()
+
+
+def test_an_append_counts_on_from_what_others_wrote_meanwhile(
+    logdir: Path, other: Any
+) -> None:
+    """Between the making of the Logger and its first value."""
+    made(logdir)
+    with Logger(logdir, "run", mode="a") as logger:
+        process = other(logdir, "run", mode="a")
+        for value in (3, 4):
+            tell(process, f"logger.add_scalar('a', {value})")
+        tell(process, "logger.close()")
+        logger.add_scalar("a", 5)
+    assert scalars(logdir / "run", "a") == [(i, i) for i in range(6)]
+
+
+def test_loading_a_checkpoint_is_no_append(logdir: Path) -> None:
+    """With mode="a" it changes nothing, as a resume does at its end."""
+    before = contents(made(logdir))
+    with Logger(logdir, "run", mode="a") as logger:
+        assert logger.load_checkpoint() == ("state", 3)
+    assert contents(logdir / "run") == before
+
+
+def test_a_logger_is_not_closed_for_a_start_that_is_refused(logdir: Path) -> None:
+    """Here, because a file of another writer is in the way; links are seen through."""
+    link = logdir.parent / "link"
+    link.symlink_to(logdir)
+    with Logger(logdir, "run") as logger:
+        with tensorboardX.SummaryWriter(str(logger.run_dir)) as theirs:
+            theirs.add_scalar("theirs", 1, 1)
+        with pytest.raises(FileExistsError, match="another writer"):
+            Logger(logdir, "run", mode="w")
+        logger.add_scalar("a", 1)
+        assert not logger.closed
+        for path in logger.run_dir.glob("*tfevents*"):
+            if path != logger._file.path:
+                path.unlink()
+        with pytest.warns(UserWarning, match="was still open"):
+            Logger(link, "run", mode="w").close()
+        assert logger.closed
+
+
+def test_a_curve_of_a_run_is_not_started_over(logdir: Path) -> None:
+    """Its directory is no run."""
+    run = made(logdir)
+    before = contents(run)
+    with pytest.raises(FileExistsError, match=f"it is a curve of the run {run}"):
+        Logger(logdir, "run/curve", mode="w")
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("how", CONTINUED)
+def test_a_record_deleted_before_the_first_value_is_written_again(
+    how: dict[str, Any], logdir: Path
+) -> None:
+    """With what the Logger had read."""
+    made(logdir)
+    with Logger(logdir, "run", **how) as logger:
+        (logger.run_dir / "run.json").unlink()
+        logger.add_scalar("a", 3)
+    assert Run(logdir / "run").params == {"tau": 10.0}
+    assert Run(logdir / "run").status == "finished"
+
+
+def test_a_rank_may_log_the_parameters(logdir: Path, other: Any) -> None:
+    """With their group, and save the checkpoints."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 1)
+        rank = other(logdir, "run", mode="a")
+        tell(rank, "logger.add_parameters({'tau': 1}, group='g')")
+        tell(rank, "logger.save_checkpoint('state', 7)")
+        tell(rank, "logger.close()")
+    info = Run(logdir / "run").info
+    assert (info["params"], info["group"], info["checkpoint"]) == ({"tau": 1}, "g", 7)
+
+
+def test_a_resume_refused_at_its_end_is_closed(logdir: Path) -> None:
+    """It loaded the checkpoint, and another Logger took the run."""
+    made(logdir)
+    late = Logger(logdir, "run", resume=True)
+    late.load_checkpoint()
+    with Logger(logdir, "run", resume=True) as early:
+        early.add_scalar("a", 3)
+        with pytest.raises(RuntimeError, match="another Logger has opened it"):
+            late.close()
+        assert late.closed
+        late.close()
+
+
+def test_files_of_other_writers_survive_a_resume(logdir: Path) -> None:
+    """Also in the directory of the run itself."""
+    made(logdir)
+    with tensorboardX.SummaryWriter(str(logdir / "run")) as theirs:
+        theirs.add_scalar("theirs", 1, 1)
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalar("a", 3)
+    assert scalars(logdir / "run", "theirs") == [(1, 1)]
 
 
 # -- the opening itself ----------------------------------------------------------------

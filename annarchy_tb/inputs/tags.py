@@ -7,6 +7,11 @@ from annarchy_tb.inputs.messages import describe, where
 RUN_TABLE = "run"  # the tag of the table that describes the run itself
 
 
+def is_own(tag: str) -> bool:
+    """Return whether a tag belongs to the run itself: its table, or its parameters."""
+    return tag == RUN_TABLE or tag.startswith("_hparams_/")
+
+
 def check_tag(method: str, tag: object) -> None:
     """Raise if `tag` is not a valid tag."""
     if not isinstance(tag, str):

@@ -77,7 +77,10 @@ class Last(Mapping[str, Any]):
         """Yield event files that grew since the last access, our own last."""
         own = {made.file.path for made in self._directory.all()}
         for file in sorted(event_files(path), key=own.__contains__):
-            size = file.stat().st_size
+            try:
+                size = file.stat().st_size
+            except FileNotFoundError:  # moved away by a resume meanwhile
+                continue
             if size != self._sizes.get(file):
                 self._sizes[file] = size
                 yield file

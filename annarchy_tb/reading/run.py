@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from annarchy_tb.inputs.messages import naming, warn
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.optional import optional
-from annarchy_tb.inputs.tags import RUN_TABLE
+from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.kinds import scalar
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
@@ -190,7 +190,7 @@ class Run:
         return {
             tag: kind
             for tag, kind in contents.kinds(self._blocks(self.path)).items()
-            if tag != RUN_TABLE and not tag.startswith("_hparams_/")
+            if not is_own(tag)
         }
 
     def data(self, tag: str) -> Any:

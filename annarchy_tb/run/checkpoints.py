@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.run.atomic import remove_leftovers, replacing, sync_directory
-from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
-from annarchy_tb.run.paths import archives, directories, sizes
+from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
+from annarchy_tb.run.paths import archives, directories
 from annarchy_tb.tfevents.names import harmless
 from annarchy_tb.tfevents.scan import history
 
 STATE = "state.pickle"
-PARENT, PARENT_STEPS = "parent.zip", "parent.json"
 
 Steps = dict[str, dict[str, int]]  # the last steps of tags, by directory
 
@@ -144,12 +144,17 @@ def branch(parent: Path, run: Path) -> Checkpoint:
         break
     found = read(folder / PARENT)
     steps = _last_steps(parent, found.files)
+    for inside, earlier in parent_steps(parent).items():
+        its = steps.setdefault(inside, {})
+        for tag, step in earlier.items():
+            its[tag] = max(step, its.get(tag, step))
     with replacing(folder / PARENT_STEPS) as stream:
         stream.write(json.dumps(steps).encode("utf-8", "surrogatepass"))
     return found
 
 
 def _link(path: Path, to: Path) -> None:
+    path = path.resolve()
     try:
         os.link(path, to)
     except FileNotFoundError:
@@ -167,7 +172,8 @@ def _last_steps(run: Path, files: Mapping[str, int]) -> Steps:
         inside = path.parent.relative_to(run).as_posix()
         steps = found.setdefault("" if inside == "." else inside, {})
         for tag, _, step in history([path], {path: size}):
-            steps[tag] = max(step, steps.get(tag, step))
+            if not is_own(tag):
+                steps[tag] = max(step, steps.get(tag, step))
     return found
 
 
@@ -191,7 +197,7 @@ def warn_if_shorter(run: Path, found: Checkpoint, there: Mapping[str, int]) -> N
             warn(f"{run / name} is shorter than at the checkpoint, or missing")
 
 
-def rewind(run: Path, number: int, path: Path | None) -> None:
+def rewind(run: Path, number: int, path: Path | None, there: Mapping[str, int]) -> None:
     """Rewind the event files of a run to a checkpoint.
 
     If this is interrupted at any instant, calling it again completes it, and nothing is
@@ -206,8 +212,9 @@ def rewind(run: Path, number: int, path: Path | None) -> None:
     path
         The checkpoint, as `last` returned it. If there is none, all event files are
         moved away.
+    there
+        The sizes of the event files before the new session, as `sizes` returned them.
     """
-    there = sizes(run)
     kept = {} if path is None else read(path).files
     own = run / CHECKPOINTS
     inside = [path for path in own.rglob("*") if path.is_dir()]
@@ -215,6 +222,8 @@ def rewind(run: Path, number: int, path: Path | None) -> None:
         remove_leftovers(directory)
     away = aside(run, number)
     for name, size in there.items():
+        if not (run / name).exists():  # a resume that was interrupted moved it
+            continue
         if name not in kept:
             _move(run / name, away / harmless(name))
         elif size > kept[name]:

@@ -6,22 +6,42 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from annarchy_tb.inputs.tags import RUN_TABLE
+from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.run.atomic import remove_leftovers
-from annarchy_tb.run.names import CHECKPOINTS
+from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS
 from annarchy_tb.run.paths import archives, directories, sizes
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import is_ours
-from annarchy_tb.tfevents.scan import history
+from annarchy_tb.tfevents.scan import TORN, Scan
 
 
 def has_data(run: Path) -> bool:
-    """Return whether a run has checkpoints, or data beside its own table."""
-    files = (file for place in directories(run, True) for file in event_files(place))
-    tags = (tag for tag, _, _ in history(files, {}))
-    return bool(archives(run / CHECKPOINTS)) or any(
-        tag != RUN_TABLE and not tag.startswith("_hparams_/") for tag in tags
+    """Return whether a run has checkpoints, or data beside its own table.
+
+    Data that can't be read counts, too, and so does what a resume has cut off.
+    """
+    folder = run / CHECKPOINTS
+    if archives(folder) or any(folder.glob("cut-*/*")):
+        return True
+    return any(
+        _holds_data(file)
+        for place in directories(run, True)
+        for file in event_files(place)
     )
+
+
+def _holds_data(file: Path) -> bool:
+    scan, first = Scan(), True
+    for block in scan.files([file]):
+        if block.columns:
+            return True
+        for _, event in block.others:
+            if any(not is_own(value.tag) for value in event.values):
+                return True
+            if not event.values and not first:  # a graph, for example
+                return True
+            first = False
+    return any(not damage.reason.startswith(TORN) for damage in scan.damage)
 
 
 def foreign(run: Path) -> list[Path]:
@@ -36,8 +56,6 @@ def is_bare(run: Path) -> bool:
 
 def clear(run: Path) -> None:
     """Remove event files, curves and checkpoints of this package; leave all others."""
-    from annarchy_tb.run import checkpoints  # slow to import
-
     for place in reversed(list(directories(run, True))):
         ours = [path for path in event_files(place) if is_ours(path.name)]
         for path in ours:
@@ -49,7 +67,7 @@ def clear(run: Path) -> None:
     remove_leftovers(folder)
     for path in archives(folder):
         path.unlink(missing_ok=True)
-    for name in (checkpoints.PARENT, checkpoints.PARENT_STEPS):
+    for name in (PARENT, PARENT_STEPS):
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob("cut-*"):
         shutil.rmtree(path)

@@ -123,11 +123,16 @@ class RunDirectory:
 
     def _history(self) -> History:
         limits: Mapping[Path, int] = {}
+        earlier = self._earlier
         if self.opening is not None:
             limits = self.opening.limits
+            if self.opening.kind == "append" and self.path.exists():
+                # Others may have written to the run since.
+                own = self.file.path
+                earlier = [path for path in event_files(self.path) if path != own]
             for tag, step in self.opening.steps.get(self._name, {}).items():
                 yield tag, "", step
-        yield from history(self._earlier, limits)
+        yield from history(earlier, limits)
 
     def all(self) -> list[RunDirectory]:
         """Return this directory and those of its curves."""
@@ -156,10 +161,12 @@ class RunDirectory:
 
     def close(self) -> Closed:
         """Close all files; return the damage, for the caller to warn of."""
-        self.backlog.drain()
         deleted = []
-        for directory in self.all():
-            if not directory.file.closed and directory.file.is_lost():
-                deleted.append(directory.file.path)
-            directory.file.close()
+        try:
+            self.backlog.drain()
+        finally:
+            for directory in self.all():
+                if not directory.file.closed and directory.file.is_lost():
+                    deleted.append(directory.file.path)
+                directory.file.close()
         return Closed(self.backlog.dropped + len(self.backlog), deleted)

@@ -63,6 +63,7 @@ class RunInfo:
     sessions: list[Any] | None = None
     session_count: int | None = None
     starting_over: bool | None = None
+    rewinding: bool | None = None
     notes: list[Any] | None = None
     lost_records: int | None = None
     others: dict[str, Any] = field(default_factory=dict)
@@ -127,7 +128,7 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
     return types[named]
 
 
-_RARE = ("lost_records", "starting_over")  # left out if they are None
+_RARE = ("lost_records", "starting_over", "rewinding")  # left out if they are None
 _TYPES = {
     field.name: _python_type(str(field.type))
     for field in dataclasses.fields(RunInfo)

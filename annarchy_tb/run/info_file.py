@@ -120,10 +120,18 @@ class InfoFile:
 
     def _write_waiting(self) -> bool:
         there = self.read()
+        if there.started != self.info.started and self.info.started is not None:
+            warn_anyway(f"the run {self._run} was started over by another Logger")
+            return True
         own = there.session == self.session
         for more, found, changes in list(self._waiting):
             if not own:
-                changes = {"params": there.params or changes.get("params")}
+                changes = {
+                    name: value
+                    for name, value in changes.items()
+                    if name == "checkpoint"
+                    or (name in ("params", "group") and there.params is None)
+                }
             if found:
                 earlier = there.not_finite or {}  # their steps and their order stay
                 changes = {**changes, "not_finite": {**earlier, **found, **earlier}}

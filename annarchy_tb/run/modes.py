@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import datetime
 from pathlib import Path
 from types import NoneType
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from annarchy_tb.inputs.clock import TIME_UNIT, Clock
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.run import sessions
 from annarchy_tb.run.clearing import foreign, has_data
 from annarchy_tb.run.info import RunInfo, date
+from annarchy_tb.run.names import CHECKPOINTS, PARENT, RUN_JSON
 from annarchy_tb.run.paths import absolute
 from annarchy_tb.run.sessions import Kind
 
@@ -107,16 +111,10 @@ def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
     if wanted.mode == "a":
         return "append" if _exists(path, before) else "new"
     if wanted.mode == "w":
-        if before.is_open() is not False:
-            raise RuntimeError(
-                f"the run {path} can't be started over: {_written_by(before)}"
-            )
-        if others := foreign(path):
-            raise FileExistsError(
-                f"Logger: the run {path} can't be started over: {others[0].name} is of "
-                f"another writer; remove it first"
-            )
-    elif before.is_open() is not False or has_data(path):
+        check_start_over(path, before)
+        return "new"
+    is_open, _ = sessions.writer(before)
+    if is_open is not False or has_data(path):
         raise FileExistsError(
             f"Logger: the run {path} exists: {_summary(before)}. Pass mode='a' to "
             f"append to it, mode='w' to start it over, resume=True to go on from its "
@@ -126,18 +124,22 @@ def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
 
 
 def _judge_resume(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
-    if before.is_open():
+    is_open, writer = sessions.writer(before)
+    if is_open:
         raise RuntimeError(
-            f"the run {path} can't be resumed: {_written_by(before)}; close its Logger "
+            f"the run {path} can't be resumed: {_written_by(writer)}; close its Logger "
             f"or end it first"
         )
     if wanted.parent is None:
         return "resume" if _exists(path, before) else "new"
-    if not has_data(path):
-        check_parent(wanted.parent)
-        return "branch"
     its = before.parent and os.path.realpath(path / before.parent)
-    if its != os.path.realpath(wanted.parent):
+    same = its == os.path.realpath(wanted.parent)
+    if same and (path / CHECKPOINTS / PARENT).exists():
+        return "resume"
+    if not has_data(path):
+        check_parent(wanted)
+        return "branch"
+    if not same:
         raise ValueError(
             f"resume must be the run from which {path} began, which is "
             f"{its or 'none'}, got {str(wanted.parent)!r}; to go on from its own last "
@@ -146,10 +148,44 @@ def _judge_resume(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
     return "resume"
 
 
-def check_parent(parent: Path) -> None:
-    """Raise an error if no run can begin from this one."""
+def check_start_over(path: Path, before: RunInfo, by_others: bool = False) -> None:
+    """Raise an error if a run can't be started over.
+
+    Parameters
+    ----------
+    path, before
+        As in `judge`.
+    by_others
+        Allow that Loggers of this process are open on it.
+    """
+    is_open, writer = sessions.writer(before)
+    own = writer.host == socket.gethostname() and writer.pid == os.getpid()
+    if is_open is not False and not (by_others and own):
+        raise RuntimeError(
+            f"the run {path} can't be started over: {_written_by(writer)}; if that "
+            f"process is gone, remove the directory"
+        )
+    if others := foreign(path):
+        raise FileExistsError(
+            f"Logger: the run {path} can't be started over: {others[0].name} is of "
+            f"another writer; remove it first"
+        )
+    if before == RunInfo() and path.exists() and has_data(path):
+        for parent in path.parents:
+            if (parent / RUN_JSON).exists():
+                raise FileExistsError(
+                    f"Logger: {path} can't be started over: it is a curve of the run "
+                    f"{parent}"
+                )
+
+
+def check_parent(wanted: Wanted) -> None:
+    """Raise an error if no run can begin from the one wanted, with these settings."""
     from annarchy_tb.run import checkpoints  # slow to import
 
+    parent = wanted.parent
+    if parent is None:
+        return
     if not parent.is_dir():
         raise FileNotFoundError(f"Logger: resume: there is no run {parent}")
     if checkpoints.last(parent) is None:
@@ -157,6 +193,21 @@ def check_parent(parent: Path) -> None:
             f"resume: the run {parent} has no checkpoint to begin from; it saves one "
             f"with logger.save_checkpoint(state, step)"
         )
+    its = in_time_of(parent, wanted)
+    date = None if its.origin is None else datetime.fromisoformat(its.origin)
+    Clock(its.time_unit or TIME_UNIT, its.dt, date)
+
+
+def in_time_of(parent: Path, wanted: Wanted) -> Wanted:
+    """Return what is wanted, with the settings of simulated time of another run.
+
+    Those that are given stay.
+    """
+    its = RunInfo.read(parent)
+    unit = wanted.time_unit or its.time_unit
+    dt = its.dt if wanted.dt is None and unit == its.time_unit else wanted.dt
+    origin = wanted.origin or its.origin
+    return wanted._replace(time_unit=unit, dt=dt, origin=origin)
 
 
 def check_settings(wanted: Wanted, before: RunInfo) -> None:
@@ -187,8 +238,9 @@ def _written_by(info: RunInfo) -> str:
 
 def _summary(info: RunInfo) -> str:
     """Say how a run ended, and its parameters."""
-    if info.is_open() is not False:
-        said = _written_by(info)
+    is_open, writer = sessions.writer(info)
+    if is_open is not False:
+        said = _written_by(writer)
     elif ended := date(info.ended):
         said = f"it ended at {ended:%Y-%m-%d %H:%M:%S} UTC as {info.state()!r}"
     else:

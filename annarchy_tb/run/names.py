@@ -8,6 +8,7 @@ import time
 from annarchy_tb.tfevents.names import harmless, host
 
 RUN_JSON, CHECKPOINTS = "run.json", "checkpoints"
+PARENT, PARENT_STEPS = "parent.zip", "parent.json"  # among the checkpoints
 RESERVED = frozenset({RUN_JSON, CHECKPOINTS})
 LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
 

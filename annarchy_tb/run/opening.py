@@ -22,7 +22,13 @@ from annarchy_tb.run.atomic import exclusive
 from annarchy_tb.run.clearing import clear, has_data, is_bare
 from annarchy_tb.run.info import RUNNING, RunInfo, date, iso, open_sessions
 from annarchy_tb.run.info_file import InfoFile
-from annarchy_tb.run.modes import Wanted, check_parent, check_settings, judge
+from annarchy_tb.run.modes import (
+    Wanted,
+    check_parent,
+    check_settings,
+    in_time_of,
+    judge,
+)
 from annarchy_tb.run.paths import directories, first_time, sizes
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.scan import first_not_finite
@@ -77,10 +83,13 @@ class Opening:
     _table: Callable[[RunInfo], bytes]
     _table_written: bool
     _origin: dict[str, Any]  # of the process that made the Logger
-    _seen: str | None  # the session that had the run before
-    _checkpoint: Path | None  # to resume from
+    _before: RunInfo
+    _rewinds: bool  # to the checkpoint, if there is one
+    _checkpoint: Path | None
+    _there: dict[str, int]  # the sizes of the event files to be rewound
     _recorded: bool  # this object has written run.json
-    _busy: tuple[int, int] | None  # the process and thread that is beginning
+    _busy: set[tuple[int, int]]  # the processes and threads that are beginning
+    _checked: int | None  # the process that knows that the run is still the same
 
     def __init__(
         self, path: Path, wanted: Wanted, table: Callable[[RunInfo], bytes]
@@ -90,9 +99,10 @@ class Opening:
         self.begun = self.joins = False
         self._path, self._wanted, self._table = path, wanted, table
         self._table_written = self._recorded = False
-        self._checkpoint = self._busy = None
-        if wanted.parent is not None and not path.exists():
-            check_parent(wanted.parent)  # before anything is created
+        self._checkpoint, self._there = None, {}
+        self._busy, self._checked = set(), None
+        if not path.exists():
+            check_parent(wanted)  # before anything is created
         path.mkdir(parents=True, exist_ok=True)
         self._origin = provenance.origin()
         open_sessions.add(self.info.session)
@@ -105,14 +115,18 @@ class Opening:
 
     def _open(self, before: RunInfo) -> None:
         path = self._path
-        if before.starting_over and before.is_open() is False:
+        alone = len(sessions.found(before)) == 1
+        if before.starting_over and alone and before.is_open() is False:
             clear(path)  # as a Logger was about to when it was killed
-        self._seen = before.session
+        self._before = before
         self.kind = judge(path, self._wanted, before)
+        self._rewinds = self.kind == "resume" or before.rewinding is True
         new = self.kind in ("new", "branch")
         begun = None if new else before.begun()
         begun = begun or date(iso(now() if new else first_time(path)))
         self.started = begun.timestamp() if begun else now()
+        if self.kind == "branch" and self._wanted.parent is not None:
+            self._wanted = in_time_of(self._wanted.parent, self._wanted)
         if new:
             self._begin_new(before)
         else:
@@ -147,20 +161,16 @@ class Opening:
                 self._branch(info, wanted.parent)
             info.starting_over = None
             self.info.begin(info)
-        self.begun = True
+        self.begun, self._checked = True, os.getpid()
 
     def _branch(self, info: RunInfo, parent: Path) -> None:
-        """Begin from the last checkpoint of another run, in its time by default."""
+        """Begin from the last checkpoint of another run."""
         from annarchy_tb.run import checkpoints
 
-        info.parent = os.path.relpath(parent, self._path)
+        here = os.path.realpath(self._path)
+        info.parent = os.path.relpath(os.path.realpath(parent), here)
         info.parent_step = checkpoints.branch(parent, self._path).step
         self.steps = checkpoints.parent_steps(self._path)
-        its, wanted = RunInfo.read(parent), self._wanted
-        info.time_unit = wanted.time_unit or its.time_unit or TIME_UNIT
-        if info.time_unit == its.time_unit:
-            info.dt = its.dt if wanted.dt is None else wanted.dt
-        info.origin = wanted.origin or its.origin
 
     def _add_session(self, info: RunInfo) -> None:
         sessions.begin(info, self.kind, self.info.session, self._origin, iso(now()))
@@ -172,9 +182,9 @@ class Opening:
         from annarchy_tb.run import checkpoints
 
         self.steps = checkpoints.parent_steps(self._path)
-        if self.kind == "resume":
+        if self._rewinds:
             self._checkpoint = checkpoints.last(self._path)
-            there = sizes(self._path)
+            there = self._there = sizes(self._path)
             kept: dict[str, int] = {}
             if self._checkpoint is not None:
                 found = checkpoints.read(self._checkpoint)
@@ -214,6 +224,7 @@ class Opening:
             restarts=before.restarts or 0,
             session=self.info.session,
             starting_over=None,
+            rewinding=True if self._rewinds else None,
             lost_records=None,
             **self._origin,
         )
@@ -240,36 +251,56 @@ class Opening:
         RuntimeError
             If another Logger has written to a run that is to be resumed.
         """
-        here = (os.getpid(), threading.get_ident())
-        if self.begun or self._busy == here:  # in a signal handler
+        if self.begun:
+            self._check_same_run()
             return
-        with exclusive(self._path, PATIENCE):
-            if self.begun:  # by another thread
-                return
-            self._busy = here
-            try:
-                self._begin()
-            finally:
-                self._busy = None
-            self.begun = True
+        here = (os.getpid(), threading.get_ident())
+        if here in self._busy:  # in a signal handler
+            return
+        self._busy.add(here)
+        try:
+            with exclusive(self._path, PATIENCE):
+                if not self.begun:  # by another thread
+                    self._begin()
+                    self.begun, self._checked = True, os.getpid()
+        finally:
+            self._busy.discard(here)
+
+    def _check_same_run(self) -> None:
+        """Raise RuntimeError if the run was started over; once in each process."""
+        if self._checked == os.getpid():
+            return
+        there = RunInfo.read(self._path)
+        if there.started not in (None, self.info.info.started):
+            raise self._replaced("continued", "started over")
+        self._checked = os.getpid()
+
+    def _replaced(self, wanted: str, done: str) -> RuntimeError:
+        return RuntimeError(
+            f"the run {self._path} can't be {wanted}: another Logger has {done} it "
+            f"meanwhile"
+        )
 
     def _begin(self) -> None:
         if not self._recorded:
             there = RunInfo.read(self._path)
+            if there == RunInfo():  # run.json was deleted
+                there = self._before
             if self._has_begun(there):
                 return
-            resumes = self.kind == "resume"
-            if resumes and (there.is_open() or there.session != self._seen):
-                raise RuntimeError(
-                    f"the run {self._path} can't be resumed: another Logger has opened "
-                    f"it meanwhile"
-                )
+            before = self._before
+            if self.kind == "resume":
+                if sessions.writer(there)[0] or there.session != before.session:
+                    raise self._replaced("resumed", "opened")
+            elif before.started is not None and there.started != before.started:
+                raise self._replaced("appended to", "started over")
             # Not one of the same process: a cell of a notebook may be run again.
             mine = (self._origin["host"], self._origin["pid"])
             same = mine == (there.host, there.pid)
-            self.joins = not resumes and there.is_open() is not False and not same
+            appends = self.kind == "append"
+            self.joins = appends and there.is_open() is not False and not same
             info = self._continued(there)
-            if self.kind == "append" and there.status == RUNNING and not self.joins:
+            if appends and there.status == RUNNING and not self.joins:
                 # If it was killed, it may not have noted all tags: see InfoFile.
                 info.not_finite = self._not_finite(there)
             if self.joins:
@@ -280,11 +311,12 @@ class Opening:
                 )
             self.info.begin(info)
             self._recorded = True
-        if self.kind == "resume":
+        if self._rewinds and not self.joins:
             from annarchy_tb.run import checkpoints
 
             restarts = self.info.info.restarts or 0
-            checkpoints.rewind(self._path, restarts, self._checkpoint)
+            checkpoints.rewind(self._path, restarts, self._checkpoint, self._there)
+            self.info.begin(dataclasses.replace(self.info.info, rewinding=None))
 
     def _not_finite(self, there: RunInfo) -> dict[str, int]:
         """Return all tags that were not finite, with those that only the files tell."""
@@ -297,12 +329,13 @@ class Opening:
         return {**noted, **missed, **noted}
 
     def _has_begun(self, there: RunInfo) -> bool:
-        """Return whether a copy of the Logger has begun the session."""
+        """Return whether the Logger, or a copy of it, has begun the session."""
         own = self.info.session
         known = [there.session, *(one.get("session") for one in sessions.found(there))]
-        if own in known:
-            self.joins = there.session != own
-        return own in known
+        if own not in known or (there.rewinding and there.session == own):
+            return False
+        self.joins = there.session != own
+        return True
 
     def has_begun(self) -> bool:
         """Return whether this Logger, or a copy of it, has changed the run."""
@@ -311,7 +344,7 @@ class Opening:
 
     def parameters(self) -> tuple[dict[str, Any] | None, str | None]:
         """Return the parameters and the group of the run, None if it has none."""
-        planned = self.kind == "resume" and not self.begun
+        planned = self._rewinds and not self.begun
         info = self.info.info if planned else self.info.read()
         return info.params, info.group
 
@@ -334,4 +367,4 @@ class Opening:
         return b""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_busy": None}
+        return {**self.__dict__, "_busy": set()}

@@ -143,11 +143,14 @@ def first_time(run: Path) -> float:
 
 
 def sizes(run: Path) -> dict[str, int]:
-    """Return the size of every event file of a run, by its path within the run."""
+    """Return the size of every event file of a run, by its path within the run.
+
+    Files of other writers are left out.
+    """
     found = {}
     for directory in directories(run, ours=True):
         with contextlib.suppress(FileNotFoundError):  # not ours, and gone by now
-            for path in event_files(directory):
+            for path in filter(lambda path: is_ours(path.name), event_files(directory)):
                 found[path.relative_to(run).as_posix()] = path.stat().st_size
     return found
 

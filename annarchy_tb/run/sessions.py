@@ -47,6 +47,20 @@ def found(info: RunInfo) -> list[dict[str, Any]]:
     return [dict(one) for one in info.sessions or () if isinstance(one, dict)]
 
 
+def writer(info: RunInfo) -> tuple[bool | None, RunInfo]:
+    """Return whether a Logger is open on a run, None if unknown, and its record.
+
+    It may be one that joined the run, and outlives the one that keeps the record.
+    """
+    unknown = None
+    for one in (info, *(RunInfo.of(typed(session)) for session in found(info))):
+        is_open = one.is_open()
+        if is_open:
+            return True, one
+        unknown = one if is_open is None else unknown
+    return (False, info) if unknown is None else (None, unknown)
+
+
 def status(session: Mapping[str, Any]) -> str:
     """Return the status of a session, in the same way as that of a run."""
     return RunInfo.of(typed(session)).state()

@@ -217,13 +217,25 @@ class EventFile:
             first = self._first()
         if self._descriptor == _NONE:
             if self.path == self._directory:  # a signal handler may have created it
-                self.path, self._descriptor = _create(self._directory)
-                self._start = records.file_version(now()) + first
+                self._take(*_create(self._directory), first)
             else:
                 self._descriptor = os.open(self.path, _APPEND)
         while self._start:
             written = os.write(self._descriptor, self._start)
             self._start = self._start[written:]
+
+    def _take(self, path: Path, descriptor: int, first: bytes) -> None:
+        """Continue in a file that was just created.
+
+        A signal handler may have created another one meanwhile: the later name counts.
+        """
+        if self.path != self._directory and self.path > path:
+            os.close(descriptor)
+            return
+        if self._descriptor != _NONE:
+            os.close(self._descriptor)
+        self.path, self._descriptor = path, descriptor
+        self._start = records.file_version(now()) + first
 
     def _is_new(self) -> bool:
         return os.fstat(self._descriptor).st_size <= len(records.file_version(0.0))

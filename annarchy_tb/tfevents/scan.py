@@ -24,6 +24,7 @@ from annarchy_tb.tfevents.schema import SCALAR, Kind
 BLOCK = 1 << 20  # bytes read at a time
 FEW = 16  # up to this many records of one length are parsed one by one
 STREAK = 16  # after this many records of one length, more are searched for at once
+TORN = "the file ends within"  # as of one that is still being written
 LONGEST = 1 << 14  # bytes; longer events are parsed one by one
 
 
@@ -102,7 +103,7 @@ class Scan:
             data, offset = data[end:], offset + end
             self._ends[path] = offset
             if not more and data and not reason:
-                reason = "the file ends within a record"
+                reason = f"{TORN} a record"
             if reason:
                 self.damage.append(Damage(path, offset, reason))
             if reason or not more:
