@@ -35,6 +35,7 @@ from annarchy_tb.run.info import (
     as_json,
 )
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
+from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
 
 COLOURS = {
@@ -270,7 +271,8 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
 
 def _is_empty(run: Run) -> bool:
     own = all(
-        path.name == RUN_JSON or "tfevents" in path.name for path in run.path.iterdir()
+        path.name == RUN_JSON or "tfevents" in path.name or is_recording(path.name)
+        for path in run.path.iterdir()
     )
     said = own and (run.params or run.metrics or run.tags() or run.damage())
     return own and not said

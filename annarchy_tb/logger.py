@@ -35,7 +35,7 @@ from annarchy_tb.run.ledger import Group, TagState
 from annarchy_tb.run.paths import absolute, as_path, claim, inside, sizes
 from annarchy_tb.run.state import Curve, OnNan, RunState, check_on_nan
 from annarchy_tb.tfevents.event_file import EventFile
-from annarchy_tb.tfevents.names import harmless
+from annarchy_tb.tfevents.names import harmless, is_recording
 from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
@@ -347,6 +347,7 @@ class Logger:
             first == names.CHECKPOINTS
             or names.RUN_JSON in relative.parts
             or harmless(str(relative)) != str(relative)
+            or is_recording(relative.name)
         ):
             raise ValueError(f"path: this name is reserved: {describe(name)}")
         path = self.run_dir / relative
@@ -539,7 +540,7 @@ class Logger:
         finally:
             closed = self._run.close()
             if begun:
-                self._info.end(closed.lost)
+                self._info.end(closed.lost, closed.lost_blocks)
             elif own:
                 self._info.release()
             closed.warn()

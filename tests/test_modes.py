@@ -1024,7 +1024,7 @@ def test_a_signal_handler_may_log_while_a_session_begins(
         (checkpoints, "remove_leftovers"),
         (opening, "exclusive"),
         (paths, "event_files"),
-        (event_file, "_create"),
+        (event_file, "create"),
     ]
     for number, (module, name) in enumerate(interrupted):
         copy = logdir / f"copy{number}"

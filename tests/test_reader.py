@@ -67,7 +67,9 @@ def test_all_kinds_come_back_as_they_were_given(logdir: Path) -> None:
             else:
                 logger.add_scalar("scalar", step / 4, step, time=step)
         logger.log({"x": 1, "y": np.nan}, 5)
-        logger.add_series("series", np.arange(50_000), np.arange(50_000) * 3)
+        with pytest.warns(UserWarning, match="50000 points of this tag are drawn"):
+            steps = np.arange(50_000) * 3
+            logger.add_series("series", np.arange(50_000.0), steps, shown=50_000)
         logger.add_image("image", pixels, 4)
         logger.add_image("grey", pixels[..., 0], 4)
         logger.add_histogram("histogram", [1.0, 2.0, 2.0], 6)

@@ -19,7 +19,7 @@ from annarchy_tb.inputs.numbers import LARGEST
 from annarchy_tb.kinds import audio, image, png
 from annarchy_tb.kinds import histogram as histograms
 from annarchy_tb.kinds.text import encode as encode_text
-from annarchy_tb.tfevents import records, table
+from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents import templates as scalars
 
 tags = st.text(min_size=1, max_size=50).filter(lambda tag: tag.isprintable())
@@ -197,9 +197,8 @@ def test_tensorboard_reads_whole_records_of_every_truncation(directory: Path) ->
         records.summary([histograms.encode("histogram", buckets)], 1.0, 1),
         records.summary([encode_text("text", "text")], 1.0, 1),
         records.summary([audio.encode("audio", TWO, 9)], 1.0, 1),
-        *(
-            bytes(b)
-            for b in table.record_blocks(["c"], ONES, np.array([1.0]), np.arange(2))
+        b"".join(
+            scalars.drawn_records(["c"], [([1.0], 1.0, bytes([1]), 2.0, 7)] * 2, 3.0)
         ),
     ]
     whole = b"".join(parts)

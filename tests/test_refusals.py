@@ -25,7 +25,7 @@ PACKAGE = Path(annarchy_tb.__file__).parent
 # The modules that a call may enter before it is refused.
 CHECKS = {"entry.py", "tags.py", "ledger.py", "state.py", "clock.py", "messages.py"}
 CHECKS |= {"order.py", "directory.py", "names.py", "event_file.py", "scan.py"}
-CHECKS |= {"backlog.py"}
+CHECKS |= {"backlog.py", "history.py", "recordings.py", "recorder.py"}
 # What turns a list of steps into an array.
 ARRAY = {"as_column", "numbers", "unmasked", "is_opaque", "widened"}
 # The functions of other modules that it may call: itself, and some for its arguments.
@@ -34,7 +34,7 @@ OWN: dict[str, set[str]] = {
     "add_scalars": {"_add_scalars_checked", "as_names", "__init__"},
     "log": {"log_for", "_log_checked", "as_names"},
     "add_metrics": {"_metrics", "as_names"},
-    "add_series": {"_places", *ARRAY},
+    "add_series": {"as_count", *ARRAY},
     "window": {"__init__", "_entry"},
 }
 

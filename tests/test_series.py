@@ -9,93 +9,9 @@ import pytest
 from conftest import load, points, scalars
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from annarchy_tb import Logger
-from annarchy_tb.inputs.clock import MAX_STEP, MIN_STEP
-from annarchy_tb.tfevents import records
-from annarchy_tb.tfevents.table import ROWS
-from annarchy_tb.tfevents.table import record_blocks as series
-from annarchy_tb.tfevents.templates import scalar_value
-
-steps = (
-    st.integers(MIN_STEP, MAX_STEP)
-    | st.integers(-300, 300)
-    | st.sampled_from([0, 127, 128, 2**14 - 1, 2**14, 2**63 - 1, -1])
-)
-
-
-def one_by_one(
-    tags: list[str],
-    values: np.ndarray,
-    times: np.ndarray,
-    at: np.ndarray,
-    given: np.ndarray | None = None,
-) -> bytes:
-    """Return the records of the points, each made separately in the general way."""
-    return b"".join(
-        records.summary(
-            [scalar_value(*pair) for pair in zip(tags, row.tolist(), strict=True)],
-            float(times[0] if len(times) == 1 else times[i]),
-            int(at[i]),
-            times=None if given is None else (float(given[i]), 5.5),
-        )
-        for i, row in enumerate(values)
-    )
-
-
-@given(
-    st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=5, unique=True),
-    st.lists(steps, max_size=300),
-    st.booleans(),
-    st.booleans(),
-    st.data(),
-)
-def test_a_series_is_byte_for_byte_its_points(
-    tags: list[str], at: list[int], increasing: bool, one_time: bool, data: Any
-) -> None:
-    """Series and single points give the same bytes, for any steps and times."""
-    at = sorted(at) if increasing else at
-    n = len(at)
-    values = data.draw(hnp.arrays(np.float32, (n, len(tags))))
-    times = data.draw(
-        hnp.arrays(np.float64, 1 if one_time else n, elements=st.floats(0, 4e9))
-    )
-    whole = np.array(at, np.int64)
-    made = b"".join(bytes(block) for block in series(tags, values, times, whole))
-    assert made == one_by_one(tags, values, times, whole)
-    given = data.draw(hnp.arrays(np.float64, n, elements=st.floats(-1e9, 1e9)))
-    blocks = series(tags, values, times, whole, given, 5.5)
-    made = b"".join(bytes(block) for block in blocks)
-    assert made == one_by_one(tags, values, times, whole, given)
-
-
-@pytest.mark.parametrize("number", [ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 1])
-@pytest.mark.parametrize("spread", [1, 50, 10**9])
-def test_long_series_are_made_in_blocks(number: int, spread: int) -> None:
-    """The ends of blocks make no difference, in order or not."""
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(number, 1)).astype(np.float32)
-    for at in (
-        np.arange(number) * spread,
-        rng.integers(-spread, spread * number, number),
-    ):
-        for times in (np.array([1.7e9]), rng.random(number) * 1e9):
-            made = b"".join(bytes(b) for b in series(["tag"], values, times, at))
-            assert made == one_by_one(["tag"], values, times, at)
-
-
-@pytest.mark.parametrize("number", [8191, 8192, 20_000])
-@pytest.mark.parametrize("columns", [2, 3, 16, 17])
-def test_long_tables_are_their_events(number: int, columns: int) -> None:
-    """By either way of computing checksums, the bytes are those of single events."""
-    rng = np.random.default_rng(0)
-    tags = ["x" * int(rng.integers(1, 20)) + str(i) for i in range(columns)]
-    values = rng.normal(size=(number, columns)).astype(np.float32)
-    at = np.arange(number) * 7
-    for times in (np.array([1.7e9]), rng.random(number) * 1e9):
-        made = b"".join(bytes(block) for block in series(tags, values, times, at))
-        assert made == one_by_one(tags, values, times, at)
+from annarchy_tb.inputs.clock import MAX_STEP
 
 
 def test_steps_count_on(logger: Logger) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from annarchy_tb import Logger
+from annarchy_tb.inputs.spikes import collect
 from annarchy_tb.kinds.raster import HEIGHT, WIDTH, raster
 
 RNG = np.random.default_rng(0)
@@ -23,7 +24,7 @@ def logged(logger: Logger, tag: str = "spikes") -> np.ndarray:
 
 def drawn(spikes: object, **limits: Any) -> np.ndarray:
     """Return a raster; assert that no spike is left out."""
-    pixels, remarks = raster(spikes, **limits)
+    pixels, remarks = raster(collect(spikes), **limits)
     assert remarks == []
     return pixels[..., 0]
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from annarchy_tb.inputs.messages import describe
 
 
-def numbers(name: str, given: object) -> NDArray[Any]:
+def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
     """Convert `given` to an array of type bool, integer, float32 or float64.
 
     Masked values become NaN, other floats float64, and objects are converted to floats.
+    Floats of 16 bits are kept if `half` is true.
 
     Raises
     ------
@@ -38,9 +39,11 @@ def numbers(name: str, given: object) -> NDArray[Any]:
     except ValueError:
         hint = ", whose rows differ in length; add_matrix takes the rows of sparse"
         raise _not_numbers(name, given, f"{hint} projections") from None
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
     if array.dtype.kind not in "biuf":
         raise _not_numbers(name, given)
-    return widened(array)
+    return array if half and array.dtype.name == "float16" else widened(array)
 
 
 def _not_numbers(name: str, given: object, hint: str = "") -> TypeError:
@@ -79,7 +82,7 @@ def as_ranks(name: str, given: object, end: int) -> NDArray[np.int64]:
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:
     """Convert floats of half or extended precision to float64, nothing else."""
-    if array.dtype.kind != "f" or array.dtype in (np.float32, np.float64):
+    if array.dtype.kind != "f" or array.dtype.name in ("float32", "float64"):
         return array
     with np.errstate(over="ignore"):  # infinite, if too large for a double
         return array.astype(np.float64)

@@ -90,9 +90,13 @@ def as_names(values: object) -> tuple[str, ...]:
 
 
 def as_count(
-    name: str, given: Any, most: int | None = None, what: str = "whole number"
+    name: str,
+    given: Any,
+    most: int | None = None,
+    what: str = "whole number",
+    least: int = 1,
 ) -> int:
-    """Return a whole number of at least 1 as an int, from any type except bool.
+    """Return a whole number of at least `least` as an int, from any type except bool.
 
     Parameters
     ----------
@@ -110,12 +114,12 @@ def as_count(
     TypeError, ValueError
         If it is not such a number.
     """
-    bounds = "from 1" if most is None else f"from 1 to {most}"
+    bounds = f"from {least}" if most is None else f"from {least} to {most}"
     message = f"{name} must be a {what} {bounds}, got "
     if not isinstance(given, Real):
         raise TypeError(message + describe(given))
     number: Any = given
-    inside = 1 <= number < math.inf and (most is None or number <= most)
+    inside = least <= number < math.inf and (most is None or number <= most)
     if isinstance(given, bool) or not inside or number != int(number):
         raise ValueError(message + describe(given))
     return int(number)

@@ -19,13 +19,15 @@ class Spikes(NamedTuple):
     """Spikes, with one entry for each.
 
     `times` (K,) float64 and `ranks` (K,) int64, in any order; the number of `neurons`;
-    and the `duration` if it is known, in the unit of the times.
+    and the `duration` if it is known, in the unit of the times. `given` are times and
+    ranks in the types in which they were given.
     """
 
     times: NDArray[np.float64]
     ranks: NDArray[np.int64]
     neurons: int
     duration: float | None
+    given: tuple[NDArray[Any], NDArray[Any]]
 
 
 def collect(spikes: object) -> Spikes:
@@ -49,9 +51,12 @@ def _from_dict(spikes: Mapping[Any, Any]) -> Spikes:
         )
     keys = as_ranks("the keys of spikes", list(spikes), LIMIT)
     steps = [_flat(key, given) for key, given in spikes.items()]
-    times = _times("the steps of spikes", np.concatenate([*steps, np.empty(0)]))
+    given = [its for its in steps if len(its)]
+    column = as_column("the steps of spikes", np.concatenate(given or [np.empty(0)]))
+    times = _times("the steps of spikes", column)
     ranks = np.repeat(keys, [len(given) for given in steps])
-    return Spikes(times, ranks, int(keys.max(initial=-1)) + 1, None)
+    neurons = int(keys.max(initial=-1)) + 1
+    return Spikes(times, ranks, neurons, None, (column, ranks))
 
 
 def _flat(key: object, given: object) -> NDArray[Any]:
@@ -67,13 +72,14 @@ def _flat(key: object, given: object) -> NDArray[Any]:
 
 
 def _from_pair(first: object, second: object) -> Spikes:
-    times, ranks = _times("times", first), as_ranks("ranks", second, LIMIT)
+    its, whose = as_column("times", first), as_column("ranks", second)
+    times, ranks = _times("times", its), as_ranks("ranks", whose, LIMIT)
     if len(times) != len(ranks):
         raise ValueError(
             f"times and ranks must have the same length, "
             f"got {len(times)} and {len(ranks)}"
         )
-    return Spikes(times, ranks, int(ranks.max(initial=-1)) + 1, None)
+    return Spikes(times, ranks, int(ranks.max(initial=-1)) + 1, None, (its, whose))
 
 
 def _from_array(spikes: object) -> Spikes:
@@ -96,7 +102,7 @@ def _from_array(spikes: object) -> Spikes:
         array = fired
     steps, neurons = array.shape
     times, ranks = np.divmod(np.flatnonzero(array), max(neurons, 1))
-    return Spikes(times.astype(np.float64), ranks, neurons, steps)
+    return Spikes(times.astype(np.float64), ranks, neurons, steps, (times, ranks))
 
 
 def _times(name: str, given: object) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.kinds import png
-from annarchy_tb.run.entry import Entry
+from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value, last_field
 from annarchy_tb.tfevents.records import Parts, nested, value, varint_field
@@ -100,12 +100,16 @@ def add_images(
 
 
 def write(
-    entry: Entry, tag: str, pixels: Pixels, remarks: Iterable[Remark] = ()
+    entry: Entry,
+    tag: str,
+    pixels: Pixels,
+    remarks: Iterable[Remark] = (),
+    recording: Recording | None = None,
 ) -> None:
     """Write pixels of shape ``(H, W, C)`` with C = 1, 3 or 4 as an image."""
     for subject, message in remarks:
         entry.warn(subject, message)
-    entry.write(encode(tag, pixels))
+    entry.write(encode(tag, pixels), recording=recording)
 
 
 def encode(tag: str, pixels: Pixels) -> Parts:

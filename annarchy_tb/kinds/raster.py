@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
+from collections.abc import Iterable, Iterator
+from time import time as now
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
-from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.messages import describe, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
 from annarchy_tb.kinds import image
 from annarchy_tb.kinds.image import Pixels, Remark
-from annarchy_tb.run.entry import Entry
+from annarchy_tb.run.entry import Entry, Recording
+from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents.parsing import NO_BLOCK
+from annarchy_tb.tfevents.recorder import next_number
+from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import IMAGE
 
 if TYPE_CHECKING:
@@ -51,6 +57,9 @@ def add_raster(
     white, and each halving is darker, down to half of white: every spike is
     visible.
 
+    The spikes themselves are kept, too, in the types in which they are given (of an
+    array, as steps and ranks), and `Run.spikes` reads them back.
+
     Parameters
     ----------
     tag, step, time
@@ -77,12 +86,36 @@ def add_raster(
         number of them. TensorBoard shows all of more columns only at actual size.
     """
     with Entry(self._run, "add_raster", tag, IMAGE, step, time) as entry:
-        pixels, remarks = raster(spikes, start, duration, bins)
-        image.write(entry, tag, pixels, remarks)
+        found = collect(spikes)
+        pixels, remarks = raster(found, start, duration, bins)
+        image.write(entry, tag, pixels, remarks, _recording(tag, found))
+
+
+def _recording(tag: str, found: Spikes) -> Recording:
+    """Return the blocks that keep spikes, in the types in which they were given."""
+    times, ranks = found.given
+    rows = max(1, recordings.SIZE // (times.itemsize + ranks.itemsize))
+    starts = range(0, len(times), rows) if len(times) else [0]
+    numbers = [next_number() for _ in starts]
+    real = now()
+
+    def parts() -> Iterator[recordings.Parts]:
+        for at, number in zip(starts, numbers, strict=True):
+            head = {
+                "kind": recordings.SPIKES,
+                "block": number,
+                "call": numbers[0],
+                "tags": [recordings.as_read(tag)],
+                "wall_time": real,
+            }
+            part = slice(at, at + rows)
+            yield recordings.encode(head, {"times": times[part], "ranks": ranks[part]})
+
+    return numbers[0], parts()
 
 
 def raster(
-    spikes: object,
+    found: Spikes,
     start: SupportsFloat | None = None,
     duration: SupportsFloat | None = None,
     bins: SupportsIndex | None = None,
@@ -96,9 +129,8 @@ def raster(
 
     Parameters
     ----------
-    spikes
-        A dict of steps or times by ranks, a tuple ``(times, ranks)``, or an array of
-        shape ``(T, N)`` that is bool, or 0 and 1. It is not changed.
+    found
+        The spikes.
     start
         The time at the left edge; None for 0.
     duration
@@ -118,15 +150,13 @@ def raster(
     Raises
     ------
     TypeError, ValueError
-        If `spikes` is none of these, a time is before 0 and before `start`, or another
-        argument is invalid.
+        If a time is before 0 and before `start`, or another argument is invalid.
     """
     left = 0.0 if start is None else _limit("start", start)
     span = None if duration is None else _limit("duration", duration)
     if span is not None and span <= 0:
         raise ValueError(f"duration must be more than 0, got {span:g}")
     number = None if bins is None else as_count("bins", bins, MOST)
-    found = collect(spikes)
     low = found.times.min(initial=math.inf)
     if low < min(left, 0.0):
         raise ValueError(
@@ -165,7 +195,7 @@ def _axis(
 
 def _inside(found: Spikes, left: float, right: float) -> tuple[Spikes, list[Remark]]:
     """Return the spikes from `left` to `right`, and a warning about any others."""
-    times, ranks, neurons, duration = found
+    times, ranks = found.times, found.ranks
     inside = (times >= left) & (times <= right)
     outside = len(times) - int(np.count_nonzero(inside))
     if not outside:
@@ -174,7 +204,7 @@ def _inside(found: Spikes, left: float, right: float) -> tuple[Spikes, list[Rema
         f"{outside} of {len(times)} spikes are outside the time axis, {left:g} to "
         f"{right:g}, and not drawn; start= and duration= set the axis"
     )
-    kept = Spikes(times[inside], ranks[inside], neurons, duration)
+    kept = found._replace(times=times[inside], ranks=ranks[inside])
     return kept, [("outside", remark)]
 
 
@@ -204,3 +234,61 @@ def _limit(name: str, given: object) -> float:
     if number.size != 1 or not abs(number.item()) < LARGEST:
         raise ValueError(f"{name} must be one finite number, got {describe(given)}")
     return float(number.item())
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+class Rasters(NamedTuple):
+    """The spikes of a tag's rasters, in the order of writing.
+
+    Attributes
+    ----------
+    steps : array, shape ``(N,)``, int64
+    spikes : list of N pairs of arrays, shape ``(K,)``
+        The times of the K spikes, and the ranks of their neurons, as they were given.
+    times, wall_times : array, shape ``(N,)``, float64
+        As in `Scalars`.
+    """
+
+    steps: NDArray[np.int64]
+    spikes: list[tuple[NDArray[Any], NDArray[Any]]]
+    times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
+
+
+def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:
+    """Return the spikes of a tag; there may be none. Warn of those that are missing."""
+    steps, spikes, times, walls = [], [], [], []
+    missing = 0
+    for block in blocks:
+        for _, event in block.others:
+            its = [value.tag for value in event.values if value.kind == IMAGE.name]
+            if tag not in its or event.block == NO_BLOCK:
+                continue
+            found = _spikes(index, index.find(block.path, event.block))
+            if found is None:
+                missing += 1
+                continue
+            steps.append(event.step)
+            spikes.append(found)
+            times.append(event.time)
+            walls.append(event.wall_time)
+    if missing:
+        warn(f"the spikes of {missing} rasters of {tag!r} are missing or damaged")
+    return Rasters(
+        np.array(steps, np.int64), spikes, np.array(times, "f8"), np.array(walls, "f8")
+    )
+
+
+def _spikes(
+    index: recordings.Index, first: recordings.Stored | None
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    if first is None:
+        return None
+    try:
+        arrays = [stored.arrays() for stored in index.call(first)]
+    except (ValueError, OSError):
+        return None
+    times, ranks = ([its[name] for its in arrays] for name in ("times", "ranks"))
+    return np.concatenate(times), np.concatenate(ranks)

@@ -7,10 +7,11 @@ do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from time import time as now
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
-from annarchy_tb.tfevents.parsing import Value
+from annarchy_tb.tfevents.parsing import NO_BLOCK, Value
 from annarchy_tb.tfevents.scan import Block, number
 from annarchy_tb.tfevents.schema import SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
@@ -270,15 +271,22 @@ def _log_checked(
 # -- reading back ----------------------------------------------------------------------
 
 
-class Scalars(NamedTuple):
+Column = NDArray[Any] | Callable[[], NDArray[Any]]  # or what makes it on demand
+
+
+class Scalars(Sequence[NDArray[Any]]):
     """The points of a tag, in the order of writing.
+
+    It can be unpacked: ``steps, values, times, wall_times = run.scalars(tag)``.
 
     Attributes
     ----------
     steps : array, shape ``(N,)``, int64
-    values : array, shape ``(N,)``, float64
-        The numbers that were logged, bit for bit; in single precision those of
-        `annarchy_tb.Logger.add_series`, `annarchy_tb.SummaryWriter` and other writers.
+    values : array, shape ``(N,)``
+        The numbers that were logged, bit for bit. Those of
+        `annarchy_tb.Logger.add_series` have their own type, if all points of the tag
+        share it; all others are float64. Those of `annarchy_tb.SummaryWriter` and other
+        writers have single precision only.
     times : array, shape ``(N,)``, float64
         The simulated times, as they were given with ``time=`` in the time unit of the
         run; NaN for points without one.
@@ -286,10 +294,61 @@ class Scalars(NamedTuple):
         The real times of the calls, in seconds since 1970.
     """
 
-    steps: NDArray[np.int64]
-    values: NDArray[np.float64]
-    times: NDArray[np.float64]
-    wall_times: NDArray[np.float64]
+    __slots__ = ("_columns",)
+    _columns: list[Column]
+
+    def __init__(
+        self, steps: Column, values: Column, times: Column, wall_times: Column
+    ) -> None:
+        self._columns = [steps, values, times, wall_times]
+
+    def _column(self, at: int) -> NDArray[Any]:
+        column = self._columns[at]
+        if callable(column):
+            column = self._columns[at] = column()
+        return column
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """The steps."""
+        return self._column(0)
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The numbers."""
+        return self._column(1)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """The simulated times."""
+        return self._column(2)
+
+    @property
+    def wall_times(self) -> NDArray[np.float64]:
+        """The real times."""
+        return self._column(3)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> NDArray[Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[NDArray[Any]]: ...
+
+    def __getitem__(
+        self, at: SupportsIndex | slice
+    ) -> NDArray[Any] | Sequence[NDArray[Any]]:
+        """Return a column: steps, values, times, wall_times."""
+        if isinstance(at, slice):
+            return [self._column(i) for i in range(len(self))[at]]
+        return self._column(range(len(self))[at])
+
+    def __repr__(self) -> str:
+        names = ("steps", "values", "times", "wall_times")
+        shown = ", ".join(f"{n}={c}" for n, c in zip(names, self, strict=True))
+        return f"Scalars({shown})"
 
     def to_pandas(self) -> DataFrame:
         """Return a table with the columns step, value, time and wall_time."""
@@ -301,28 +360,50 @@ class Scalars(NamedTuple):
 
 COLUMNS = ("step", "value", "time", "wall_time")  # of tables
 
-Piece = tuple[NDArray[np.intp], Scalars]  # positions in the block, and the points
-
-
-def read(blocks: Iterable[Block], tag: str) -> Scalars:
-    """Return the points of a tag; there may be none."""
-    found = points(blocks, (tag,))
-    return found[tag] if tag in found else _joined([])
+# Positions in the block of the file, the points, and the numbers of the blocks of
+# recordings that they were drawn from, if they were.
+Piece = tuple[NDArray[np.intp], Scalars, NDArray[np.int64] | None]
 
 
 def points(blocks: Iterable[Block], tags: Iterable[str]) -> dict[str, Scalars]:
-    """Return the points of these tags, or of all tags if `tags` is empty."""
+    """Return the points in event files of these tags, or of all if `tags` is empty.
+
+    Of recordings, these are the points that were drawn.
+    """
     found: dict[str, list[Scalars]] = {}
     wanted = frozenset(tags)
     for block in blocks:
-        pieces = _pieces(block, wanted)
-        for tag, part in sorted(pieces.items(), key=lambda item: item[1][0][0][0]):
-            found.setdefault(tag, []).append(_in_order(part))
-    return {tag: _joined(parts) for tag, parts in found.items()}
+        for tag, its in pieces(block, wanted):
+            found.setdefault(tag, []).extend(part for _, part in its)
+    return {tag: joined(parts) for tag, parts in found.items()}
+
+
+def pieces(
+    block: Block, wanted: frozenset[str]
+) -> Iterator[tuple[str, list[tuple[int, Scalars]]]]:
+    """Yield the scalars of some records by tag; of all tags if `wanted` is empty.
+
+    Those of a tag are in order, with the number of the block of recordings that they
+    were drawn from, or `NO_BLOCK`.
+    """
+    found = _pieces(block, wanted)
+    for tag, its in sorted(found.items(), key=lambda item: item[1][0][0][0]):
+        points, numbers = _in_order(its)
+        if numbers is None:
+            yield tag, [(NO_BLOCK, points)]
+            continue
+        cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+        yield (
+            tag,
+            [
+                (int(numbers[a]), Scalars(*(column[a:b] for column in points)))
+                for a, b in itertools.pairwise(cuts)
+            ],
+        )
 
 
 def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
-    """Return the scalars of a block by tag; of all tags if `wanted` is empty."""
+    """Return the scalars of some records by tag, by their layouts."""
     found: dict[str, list[Piece]] = {}
     for columns in block.columns:
         for tag, values in zip(columns.tags, columns.values, strict=True):
@@ -333,20 +414,24 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
                     columns.times,
                     columns.wall_times,
                 )
-                found.setdefault(tag, []).append((columns.places, its))
-    single: dict[str, list[tuple[int, int, float, float, float]]] = {}
+                piece = (columns.places, its, columns.blocks)
+                found.setdefault(tag, []).append(piece)
+    single: dict[str, list[tuple[Any, ...]]] = {}
     for place, event in block.others:
         for value in event.values:
             if value.kind == SCALAR.name and (value.tag in wanted or not wanted):
                 number = decode(value)
                 if number is not None:
-                    when = (event.time, event.wall_time)
+                    when = (event.time, event.wall_time, event.block)
                     entry = (place, event.step, number, *when)
                     single.setdefault(value.tag, []).append(entry)
     for tag, entries in single.items():
-        places, steps, *others = zip(*entries, strict=True)
-        its = Scalars(np.array(steps, "i8"), *map(np.array, others))
-        found.setdefault(tag, []).append((np.array(places), its))
+        places, steps, numbers, times, walls, blocks = map(
+            np.array, zip(*entries, strict=True)
+        )
+        its = Scalars(steps.astype("i8"), numbers, times, walls)
+        drawn = blocks if (blocks != NO_BLOCK).any() else None
+        found.setdefault(tag, []).append((places, its, drawn))
     return found
 
 
@@ -359,15 +444,23 @@ def decode(value: Value) -> float | None:
     return float(array.item()) if single else None
 
 
-def _in_order(pieces: list[Piece]) -> Scalars:
+def _in_order(pieces: list[Piece]) -> tuple[Scalars, NDArray[np.int64] | None]:
     if len(pieces) == 1:
-        return pieces[0][1]
-    order = np.argsort(np.concatenate([places for places, _ in pieces]), kind="stable")
-    columns = zip(*(its for _, its in pieces), strict=True)
-    return Scalars(*(np.concatenate(column)[order] for column in columns))
+        return pieces[0][1:]
+    order = np.argsort(np.concatenate([places for places, *_ in pieces]), kind="stable")
+    columns = zip(*(its for _, its, _ in pieces), strict=True)
+    points = Scalars(*(np.concatenate(column)[order] for column in columns))
+    if all(numbers is None for *_, numbers in pieces):
+        return points, None
+    every = [
+        np.full(len(places), NO_BLOCK) if numbers is None else numbers
+        for places, _, numbers in pieces
+    ]
+    return points, np.concatenate(every)[order]
 
 
-def _joined(parts: list[Scalars]) -> Scalars:
+def joined(parts: list[Scalars]) -> Scalars:
+    """Return the points of all parts."""
     if len(parts) == 1:
         return parts[0]
     if not parts:

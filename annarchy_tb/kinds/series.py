@@ -1,28 +1,34 @@
-"""Recorded time series: many scalars in one call."""
+"""Recorded time series: kept whole in a recording, and drawn by few of their points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from time import time as now
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import MAX_STEP, whole_steps
-from annarchy_tb.inputs.numbers import LARGEST, warn_range
+from annarchy_tb.inputs.numbers import LARGEST, as_count, warn_range
 from annarchy_tb.inputs.tags import check_tag
-from annarchy_tb.run.entry import Entry
+from annarchy_tb.kinds.extremes import Drawn, choose
+from annarchy_tb.run.entry import Entry, Place
 from annarchy_tb.run.order import goes_back, time_goes_back
 from annarchy_tb.run.state import RunState
+from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents.recorder import RecordingFile, next_number
+from annarchy_tb.tfevents.records import varints
 from annarchy_tb.tfevents.schema import SCALAR
-from annarchy_tb.tfevents.table import record_blocks
-from annarchy_tb.tfevents.templates import scalar_value
+from annarchy_tb.tfevents.templates import Point, drawn_records, scalar_value
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
+
+SHOWN = 1000  # points of a tag that TensorBoard shows, by default
+FEWEST = 2  # the first and the last
 
 
 def add_series(
@@ -32,12 +38,15 @@ def add_series(
     steps: ArrayLike | None = None,
     *,
     times: ArrayLike | None = None,
+    shown: SupportsIndex = SHOWN,
 ) -> None:
     """Log a whole recorded time series: many points in one call.
 
-    TensorBoard shows the same as if each point were logged by `add_scalar` (or, for
-    several tags, by `log`), but this is at least ten times faster. The values are kept
-    in single precision only, and `Run` reads them back so.
+    All values are kept in their type, for `Run.scalars`. TensorBoard would show a
+    random sample of many points, and so miss most of the spikes of a voltage. So at
+    most ``shown`` points are drawn: the first, the last, and the least and the greatest
+    finite value of each of equal parts, at their own steps and times; and the first NaN
+    of each part. Of two spikes in one part, one is drawn.
 
     Parameters
     ----------
@@ -45,13 +54,23 @@ def add_series(
         See `Logger`; with a list, one tag for each column of `values`.
     values : array-like
         Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type. NaN and infinity are
-        kept. N may be 0.
+        kept. N may be 0. Kept as they are: bool, int8 to int64, uint8 to uint64,
+        float16, float32 and float64. All other types become float64 (bfloat16 becomes
+        float32).
     steps : array-like, optional
         Shape ``(N,)``: whole numbers. If left out, they are computed from `times` if
         the Logger has a `dt`; otherwise they continue from the last step.
     times : array-like, optional
         Shape ``(N,)``: simulated times in the Logger's `time_unit`, or dates if it has
         an `origin`. If left out, all points have the time of the call.
+    shown : int, default 1000
+        The most points of each tag to draw for this call, from 2. Of all points drawn
+        for a tag, TensorBoard shows a random 1000, unless it is started with
+        ``--samples_per_plugin scalars=...``.
+
+    Notes
+    -----
+    The values go into a file beside the event file: keep both if you copy a run.
     """
     method, run = "add_series", self._run
     run.check_open()
@@ -64,68 +83,187 @@ def add_series(
     with Entry(run, method, label, SCALAR, places=[place], clocked=False) as entry:
         if len(set(tags)) < len(tags):
             raise ValueError("the tags must be distinct")
-        whole, wall_times, given = _places(run, steps, times)
+        most = as_count("shown", shown, least=FEWEST)
+        whole = None if steps is None else whole_steps(steps)
+        given = None if times is None else run.clock.times(times)
+        if whole is None and given is not None:
+            whole = run.clock.steps(given)
         table = as_table(values, None if single else len(tags))
         _check_number("steps", whole, len(table))
         _check_number("times", given, len(table))
         if not table.size:
             return
-        first = None if whole is None else int(whole[0])
-        at = entry.begin(first, None if given is None else float(wall_times[0]))
-        if whole is None:
-            if at > MAX_STEP + 1 - len(table):
-                raise ValueError("steps must fit into 64 bits")
-            whole = at + np.arange(len(table), dtype=np.int64)
-        falls = np.flatnonzero(whole[1:] <= whole[:-1])
-        if len(falls):
-            last, step = whole[falls[0] : falls[0] + 2].tolist()
-            entry.warn(*goes_back(step, last))
-        elif (wall_times[1:] < wall_times[:-1]).any():
-            entry.warn(*time_goes_back())
-        beyond = beyond_single(table)
-        if beyond is not None:
-            warn_range(entry.warn, beyond)
-        odd = first_not_finite(tags, table)
-        for one, at in odd.items():
-            if one not in run.not_finite:
-                entry.warn_not_finite(one, float(table[at, tags.index(one)]))
-    blocks: Iterable[bytes | memoryview]
-    real = now()
-    blocks = record_blocks(tags, table, wall_times, whole, given, real)
-    if entry.describes():  # they go into the first event
-        with np.errstate(over="ignore"):  # beyond single precision is infinity
-            row = table[0].astype(np.float32).tolist()
-        head = entry.event(
-            place,
-            map(scalar_value, tags, row),
-            float(wall_times[0]),
-            int(whole[0]),
-            times=None if given is None else (float(given[0]), real),
-        )
-        later = wall_times if len(wall_times) == 1 else wall_times[1:]
-        rest = None if given is None else given[1:]
-        others = record_blocks(tags, table[1:], later, whole[1:], rest, real)
-        blocks = chain([head], others)
-    drawn = None if given is None else float(wall_times[-1])
-    entry.write_blocks(blocks, int(whole[-1]), drawn)
+        first_time, last_time = _drawn_span(run, given)
+        at = entry.begin(None if whole is None else int(whole[0]), first_time)
+        if whole is None and at > MAX_STEP + 1 - len(table):
+            raise ValueError("steps must fit into 64 bits")
+        _check_order(entry, whole, given)
+        series = _Series(tags, table, whole, at, given, now())
+        chosen = choose(table, most)
+        odd = _check_values(entry, run, series, chosen)
+        _check_crowd(entry, run, tags, chosen)
+        blocks = series.blocks()
+        drawn = b"".join(_drawn_events(entry, run, series, blocks, chosen))
+    written = _write(run.directory.recordings, series, blocks)
+    entry.write_blocks(chain(written, [drawn]), series.step(-1), last_time)
+    for one, part in zip(tags, chosen, strict=True):
+        run.drawn[one] = run.drawn.get(one, 0) + len(part.rows)
     if odd:
-        one, at = next(iter(odd.items()))
-        number = float(table[at, tags.index(one)])
-        time = None if given is None else float(given[at])
-        its = {tag: int(whole[row]) for tag, row in odd.items()}
+        tag, row = next(iter(odd.items()))
+        number = float(table[row, tags.index(tag)])
+        time = None if given is None else float(given[row])
+        its = {tag: series.step(row) for tag, row in odd.items()}
         run.watch(method, its, number, time)
 
 
-def _places(
-    run: RunState, steps: ArrayLike | None, times: ArrayLike | None
-) -> tuple[NDArray[np.int64] | None, NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return the steps, None if they are automatic, the wall times, and the times."""
-    whole = None if steps is None else whole_steps(steps)
-    if times is None:
-        return whole, np.array([now()]), None
-    given = run.clock.times(times)
-    wall_times = run.clock.wall_times(given, run.zero)
-    return run.clock.steps(given) if whole is None else whole, wall_times, given
+class Block(NamedTuple):
+    """Rows of a series that are kept together, by the number of their block."""
+
+    number: int
+    rows: slice
+
+
+class _Series:
+    """The points of one call.
+
+    Parameters
+    ----------
+    tags, table
+        The K tags, and their values, of shape ``(N, K)``.
+    steps, first
+        The steps, of shape ``(N,)``; or None, if they count from the first one.
+    times
+        The simulated times as they were given, of shape ``(N,)``.
+    real
+        The time of the call, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        tags: tuple[str, ...],
+        table: NDArray[Any],
+        steps: NDArray[np.int64] | None,
+        first: int,
+        times: NDArray[np.float64] | None,
+        real: float,
+    ) -> None:
+        self.tags = tags
+        self.table = table
+        self.steps = range(first, first + len(table)) if steps is None else steps
+        self.times = times
+        self.real = real
+
+    def step(self, row: int) -> int:
+        return int(self.steps[row])
+
+    def blocks(self) -> list[Block]:
+        """Divide the series into blocks of about a MiB."""
+        width = 8 * (isinstance(self.steps, np.ndarray) + (self.times is not None))
+        width += self.table.itemsize * self.table.shape[1]
+        rows = max(1, recordings.SIZE // width)
+        return [
+            Block(next_number(), slice(at, min(at + rows, len(self.table))))
+            for at in range(0, len(self.table), rows)
+        ]
+
+    def encode(self, block: Block, call: int) -> recordings.Parts:
+        """Return the record of a block, in parts."""
+        part = self.table[block.rows]
+        head: dict[str, Any] = {
+            "kind": recordings.SERIES,
+            "block": block.number,
+            "call": call,
+            "tags": [recordings.as_read(tag) for tag in self.tags],
+            "points": len(part),
+            "wall_time": self.real,
+        }
+        arrays: dict[str, NDArray[Any]] = {"values": part}
+        for name, column in (("steps", self.steps), ("times", self.times)):
+            if column is not None:
+                ramp = recordings.ramp(column, block.rows)
+                if ramp is None:
+                    arrays[name] = column[block.rows]  # type: ignore[assignment]
+                else:
+                    head[name] = {
+                        "start": ramp.start,
+                        "stride": ramp.stride,
+                        "first": ramp.first,
+                    }
+        return recordings.encode(head, arrays)
+
+
+def _write(
+    file: RecordingFile, series: _Series, blocks: Sequence[Block]
+) -> Iterator[bytes]:
+    """Write the recording; yield nothing: it comes before the events drawn from it."""
+    for block in blocks:
+        file.append_parts(series.encode(block, blocks[0].number))
+    yield from ()
+
+
+def _drawn_events(
+    entry: Entry,
+    run: RunState,
+    series: _Series,
+    blocks: Sequence[Block],
+    chosen: Sequence[Drawn],
+) -> Iterator[bytes]:
+    """Yield the records of the points that are drawn."""
+    if len(chosen[0].rows) == len(series.table):  # all of them: a row is an event
+        groups = [(series.tags, series.table, chosen[0].rows)]
+    else:
+        groups = [
+            ((tag,), series.table[:, k : k + 1], drawn.rows)
+            for k, (tag, drawn) in enumerate(zip(series.tags, chosen, strict=True))
+        ]
+    place: Place
+    describes = entry.describes()
+    for tags, table, rows in groups:
+        points = list(_points(run, series, blocks, table, rows))
+        place = (run.directory, tags)
+        begin = 0
+        while begin < len(points):
+            try:
+                if describes and begin == 0:
+                    raise OverflowError
+                real = None if series.times is None else series.real
+                for record in drawn_records(tags, points[begin:], real):
+                    yield record
+                    begin += 1
+            except OverflowError:  # beyond single precision
+                values, wall, _, time, block = points[begin]
+                step = series.step(int(rows[begin]))
+                times = None if series.times is None else (time, series.real)
+                encoded = map(scalar_value, tags, values)
+                yield entry.event(place, encoded, wall, step, values, times, block)
+                begin += 1
+
+
+def _points(
+    run: RunState,
+    series: _Series,
+    blocks: Sequence[Block],
+    table: NDArray[Any],
+    rows: NDArray[np.intp],
+) -> Iterator[Point]:
+    """Yield the points that are drawn from these rows."""
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        values = table[rows].astype(np.float64).tolist()
+    walls, times = [series.real] * len(rows), [0.0] * len(rows)
+    if series.times is not None:
+        its = series.times[rows]
+        walls = run.clock.wall_times(its, run.zero).tolist()
+        times = its.tolist()
+    if isinstance(series.steps, range):
+        steps = series.steps.start + rows.astype(np.int64)
+    else:
+        steps = series.steps[rows]
+    size = blocks[0].rows.stop
+    numbers_ = [blocks[at].number for at in (rows // size).tolist()]
+    return zip(values, walls, varints(steps), times, numbers_, strict=True)
+
+
+# -- checks ----------------------------------------------------------------------------
 
 
 def _check_number(name: str, given: NDArray[Any] | None, number: int) -> None:
@@ -133,6 +271,75 @@ def _check_number(name: str, given: NDArray[Any] | None, number: int) -> None:
         raise ValueError(
             f"{name} must have the length of values, {number}, got {len(given)}"
         )
+
+
+def _drawn_span(
+    run: RunState, times: NDArray[np.float64] | None
+) -> tuple[float | None, float | None]:
+    """Return the wall times at which the first and the last time are drawn.
+
+    Raises
+    ------
+    ValueError
+        If a time is too large to be drawn.
+    """
+    if times is None:
+        return None, None
+    clock, zero = run.clock, run.zero
+    for extreme in (times.min(), times.max()):
+        clock.wall_time(extreme.item(), zero)
+    first, last = times[0].item(), times[-1].item()
+    return clock.wall_time(first, zero), clock.wall_time(last, zero)
+
+
+def _check_order(
+    entry: Entry, steps: NDArray[np.int64] | None, times: NDArray[np.float64] | None
+) -> None:
+    """Add a warning about steps or times that go back within the series."""
+    back = np.empty(0, np.bool_) if steps is None else steps[1:] <= steps[:-1]
+    if steps is not None and back.any():
+        at = int(back.argmax())
+        last, step = steps[at : at + 2].tolist()
+        entry.warn(*goes_back(step, last))
+    elif times is not None and (times[1:] < times[:-1]).any():
+        entry.warn(*time_goes_back())
+
+
+def _check_values(
+    entry: Entry, run: RunState, series: _Series, chosen: Sequence[Drawn]
+) -> dict[str, int]:
+    """Add warnings about values; return the rows of the first that is not finite."""
+    low, high = min(drawn.low for drawn in chosen), max(drawn.high for drawn in chosen)
+    for beyond in (high, low):
+        if LARGEST <= abs(beyond) < np.inf:
+            warn_range(entry.warn, beyond)
+            break
+    odd = {
+        tag: drawn.odd
+        for tag, drawn in zip(series.tags, chosen, strict=True)
+        if drawn.odd is not None
+    }
+    for tag, row in odd.items():
+        if tag not in run.not_finite:
+            value = series.table[row, series.tags.index(tag)]
+            entry.warn_not_finite(tag, float(value))
+    return odd
+
+
+def _check_crowd(
+    entry: Entry, run: RunState, tags: Sequence[str], chosen: Sequence[Drawn]
+) -> None:
+    """Add a warning if TensorBoard will not show all points drawn for a tag."""
+    for tag, drawn in zip(tags, chosen, strict=True):
+        total = run.drawn.get(tag, 0) + len(drawn.rows)
+        if total > SHOWN:
+            entry.warn(
+                "crowd",
+                f"{total} points of this tag are drawn, of which TensorBoard shows "
+                f"{SHOWN} at random. To see all of them, start it with "
+                f"--samples_per_plugin scalars={10 * total}; or pass a smaller shown=",
+                tag,
+            )
 
 
 def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
@@ -145,7 +352,7 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
     ValueError
         If they have another shape.
     """
-    array = numbers("values", values)
+    array = numbers("values", values, half=True)
     if columns is None and array.ndim == 1:
         return array[:, np.newaxis]
     if columns is None or array.ndim != 2 or array.shape[1] != columns:
@@ -157,26 +364,3 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
             + (hint if columns is None and array.ndim > 1 else "")
         )
     return array
-
-
-def beyond_single(table: NDArray[Any]) -> float | None:
-    """Return a finite number too large for single precision, if there is one."""
-    if table.dtype != np.float64:
-        return None
-    high, low = np.fmax.reduce(table, axis=None), np.fmin.reduce(table, axis=None)
-    if max(high, -low) < LARGEST:
-        return None
-    beyond = table[np.isfinite(table) & (np.abs(table) >= LARGEST)]
-    return float(beyond[0]) if len(beyond) else None
-
-
-def first_not_finite(tags: tuple[str, ...], table: NDArray[Any]) -> dict[str, int]:
-    """Return the row of the first number of each column that is not finite, by tag."""
-    if table.dtype.kind != "f":
-        return {}
-    bad = ~np.isfinite(table)
-    return {
-        tag: int(column.argmax())
-        for tag, column in zip(tags, bad.T, strict=True)
-        if column.any()
-    }

@@ -3,6 +3,7 @@
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
 from annarchy_tb.kinds.image import Images
+from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading.find import Runs, find_runs
@@ -15,6 +16,7 @@ __all__ = [
     "Histograms",
     "Images",
     "Last",
+    "Rasters",
     "Run",
     "Runs",
     "Scalars",

@@ -13,10 +13,11 @@ from annarchy_tb.inputs.messages import naming, warn
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import is_own
-from annarchy_tb.kinds import scalar
+from annarchy_tb.kinds import raster, recorded, scalar
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
 from annarchy_tb.kinds.image import Images
+from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading import contents
@@ -25,9 +26,10 @@ from annarchy_tb.run.info import RUNNING, RunInfo, date, load
 from annarchy_tb.run.info_file import add_note
 from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import absolute, directories
+from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import second
-from annarchy_tb.tfevents.scan import Block, Damage, Scan
+from annarchy_tb.tfevents.scan import TORN, Block, Damage, Scan
 from annarchy_tb.tfevents.schema import (
     AUDIO,
     BY_NAME,
@@ -187,11 +189,11 @@ class Run:
         run's own table and parameters are left out, and so are the curves of
         `Logger.add_scalars`: see `curves`.
         """
-        return {
-            tag: kind
-            for tag, kind in contents.kinds(self._blocks(self.path)).items()
-            if not is_own(tag)
-        }
+        found = contents.kinds(self._blocks(self.path))
+        for stored in self._index(self.path).all():
+            if stored.kind == recordings.SERIES:  # perhaps without a point drawn
+                found |= {tag: SCALAR.name for tag in stored.tags if tag not in found}
+        return {tag: kind for tag, kind in found.items() if not is_own(tag)}
 
     def data(self, tag: str) -> Any:
         """Return the data of a tag of any kind.
@@ -279,6 +281,20 @@ class Run:
         found: Images = self._read(IMAGE, tag)
         return found
 
+    def spikes(self, tag: str) -> Rasters:
+        """Return the spikes that `Logger.add_raster` drew, as they were given.
+
+        Raises
+        ------
+        KeyError
+            If the run has no raster with this tag.
+        """
+        index = self._index(self.path)
+        found = raster.read(self._blocks(self.path), tag, index)
+        if not len(found.steps):
+            raise KeyError(f"no spikes under the tag {tag!r} in {self.path}")
+        return found
+
     def histograms(self, tag: str) -> Histograms:
         """Return the histograms of a tag; KeyError if there are none."""
         found: Histograms = self._read(HISTOGRAM, tag)
@@ -324,27 +340,42 @@ class Run:
         scan = Scan()
         for _ in scan.files(self._files()):
             pass
-        return scan.damage
+        places = directories(self.path)
+        kept = [path for place in places for path in recordings.files(place)]
+        return scan.damage + recordings.check(kept)
 
     # -- reading ---------------------------------------------------------------------
 
     def _blocks(self, directory: Path) -> Iterator[Block]:
         scan = Scan()
         yield from scan.files(event_files(directory))
-        if not scan.damage:
-            return
-        running = self.status == RUNNING
-        for path, offset, reason in scan.damage:
-            if not running or not reason.startswith("the file ends"):
+        self._warn_of(scan.damage)
+
+    def _index(self, directory: Path) -> recordings.Index:
+        index = recordings.Index(directory)
+        self._warn_of(index.damage)
+        return index
+
+    def _warn_of(self, damage: list[Damage]) -> None:
+        """Warn of damage, except of the end of a file that is being written."""
+        running = bool(damage) and self.status == RUNNING
+        for path, offset, reason in damage:
+            if not running or not reason.startswith(TORN):
                 warn(f"{path} is damaged at byte {offset}: {reason}")
 
     def _scalars(self, directory: Path, tags: tuple[str, ...]) -> dict[str, Scalars]:
-        return scalar.points(self._blocks(directory), tags)
+        index = self._index(directory)
+        return recorded.points(self._blocks(directory), tags, index)
 
     def _read(self, kind: Kind, tag: str) -> Any:
-        found = contents.read(self._blocks(self.path), kind.name, tag)
-        if len(found.steps):
-            return found
+        if kind == SCALAR:
+            its = self._scalars(self.path, (tag,))
+            if tag in its:
+                return its[tag]
+        else:
+            found = contents.read(self._blocks(self.path), kind.name, tag)
+            if len(found.steps):
+                return found
         there = [name for name, its in self.tags().items() if its == kind.name]
         shown = ", ".join(map(repr, there[:20])) + (", ..." if there[20:] else "")
         raise KeyError(

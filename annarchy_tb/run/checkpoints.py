@@ -31,8 +31,8 @@ from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.run.atomic import remove_leftovers, replacing, sync_directory
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
 from annarchy_tb.run.paths import archives, directories
+from annarchy_tb.tfevents.history import history
 from annarchy_tb.tfevents.names import harmless
-from annarchy_tb.tfevents.scan import history
 
 STATE = "state.pickle"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.run.atomic import remove_leftovers
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS
-from annarchy_tb.run.paths import archives, directories, sizes
+from annarchy_tb.run.paths import archives, directories, sizes, written
+from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
-from annarchy_tb.tfevents.names import is_ours
+from annarchy_tb.tfevents.names import is_ours, is_recording
 from annarchy_tb.tfevents.scan import TORN, Scan
 
 
@@ -26,11 +27,13 @@ def has_data(run: Path) -> bool:
     return any(
         _holds_data(file)
         for place in directories(run, True)
-        for file in event_files(place)
+        for file in event_files(place) + recordings.files(place)
     )
 
 
 def _holds_data(file: Path) -> bool:
+    if is_recording(file.name):
+        return any(recordings.blocks(file, []))
     scan, first = Scan(), True
     for block in scan.files([file]):
         if block.columns:
@@ -55,9 +58,9 @@ def is_bare(run: Path) -> bool:
 
 
 def clear(run: Path) -> None:
-    """Remove event files, curves and checkpoints of this package; leave all others."""
+    """Remove event files, recordings, curves and checkpoints of this package only."""
     for place in reversed(list(directories(run, True))):
-        ours = [path for path in event_files(place) if is_ours(path.name)]
+        ours = written(place)
         for path in ours:
             path.unlink(missing_ok=True)
         if ours and place != run:

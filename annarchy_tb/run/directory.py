@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import names
 from annarchy_tb.run.ledger import History, Ledger
+from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.backlog import Backlog
 from annarchy_tb.tfevents.event_file import EventFile, event_files
-from annarchy_tb.tfevents.scan import history
+from annarchy_tb.tfevents.history import history
+from annarchy_tb.tfevents.recorder import RecordingFile
 
 if TYPE_CHECKING:
     from annarchy_tb.run.opening import Opening
@@ -25,13 +27,14 @@ class Closed(NamedTuple):
 
     Attributes
     ----------
-    lost : int
-        The number of records that could not be written.
+    lost, lost_blocks : int
+        The number of records, and of blocks of recordings, that could not be written.
     deleted : list of Path
         The event files that somebody deleted.
     """
 
     lost: int
+    lost_blocks: int
     deleted: list[Path]
 
     def warn(self) -> None:
@@ -63,10 +66,11 @@ class RunDirectory:
     descriptions: dict[str, str]
     backlog: Backlog
     file: EventFile
+    recordings: RecordingFile
     ledger: Ledger
     curves: dict[str, RunDirectory]
     _name: str  # within the run
-    _earlier: list[Path]  # event files that existed before
+    _earlier: list[Path]  # event files and recordings that existed before
 
     def __init__(
         self,
@@ -83,11 +87,14 @@ class RunDirectory:
         self._name = name
         self.descriptions = {} if descriptions is None else descriptions
         self.backlog = Backlog() if backlog is None else backlog
-        self._earlier = event_files(path) if path.exists() else []
+        self._earlier = []
+        if path.exists():
+            self._earlier = event_files(path) + recordings.files(path)
         first = None
         if opening is not None:
             first = opening.first_of_curve if name else opening.first
         self.file = EventFile(path, self.backlog, may_stay, first)
+        self.recordings = RecordingFile(self.file)
         self.ledger = Ledger(self._history)
         self.curves = {}
 
@@ -128,8 +135,9 @@ class RunDirectory:
             limits = self.opening.limits
             if self.opening.kind == "append" and self.path.exists():
                 # Others may have written to the run since.
-                own = self.file.path
-                earlier = [path for path in event_files(self.path) if path != own]
+                own = (self.file.path, self.recordings.path)
+                there = event_files(self.path) + recordings.files(self.path)
+                earlier = [path for path in there if path not in own]
             for tag, step in self.opening.steps.get(self._name, {}).items():
                 yield tag, "", step
         yield from history(earlier, limits)
@@ -152,6 +160,7 @@ class RunDirectory:
                     errno.ENOENT, "the event file was deleted", str(directory.file.path)
                 )
             directory.file.flush()
+            directory.recordings.flush()
         if self.backlog:
             raise OSError(
                 errno.ENOSPC,
@@ -169,4 +178,5 @@ class RunDirectory:
                 if not directory.file.closed and directory.file.is_lost():
                     deleted.append(directory.file.path)
                 directory.file.close()
-        return Closed(self.backlog.dropped + len(self.backlog), deleted)
+                directory.recordings.close()
+        return Closed(*self.backlog.lost(), deleted)

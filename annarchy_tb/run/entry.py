@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import naming, raise_named
@@ -22,6 +22,9 @@ from annarchy_tb.tfevents.templates import scalar_value
 
 # A directory, and tags that share an event.
 Place = tuple[RunDirectory, tuple[str, ...]]
+
+# The number of the first block of a recording, and the records of all, in parts.
+Recording = tuple[int, Iterable[Sequence[Any]]]
 
 
 class Entry:
@@ -155,6 +158,7 @@ class Entry:
         step: int,
         numbers: Sequence[float] = (),
         times: Times = None,
+        block: int | None = None,
     ) -> bytes:
         """Return the record of one event, with the descriptions of new tags."""
         if self._run.directory.descriptions:
@@ -162,7 +166,8 @@ class Entry:
                 records.described(self._kind, value, text) if text else value
                 for text, value in zip(self._texts(place), values, strict=True)
             ]
-        return records.summary(values, wall_time, step, numbers, times or self._times)
+        times = times or self._times
+        return records.summary(values, wall_time, step, numbers, times, block)
 
     def describes(self) -> bool:
         """Return whether the next event includes descriptions."""
@@ -176,18 +181,31 @@ class Entry:
             for tag in tags
         ]
 
-    def write(self, *values: Parts, numbers: Sequence[float] = ()) -> None:
-        """Write a value for each tag of each place; of scalars, the numbers too."""
+    def write(
+        self,
+        *values: Parts,
+        numbers: Sequence[float] = (),
+        recording: Recording | None = None,
+    ) -> None:
+        """Write a value for each tag of each place; of scalars, the numbers too.
+
+        If they are drawn from a recording, it is written first.
+        """
         made, begin = [], 0
+        block, blocks = (None, ()) if recording is None else recording
         for place, step in zip(self._places, self._steps(), strict=True):
             its = slice(begin, begin + len(place[1]))
-            record = self.event(place, values[its], self._wall_time, step, numbers[its])
+            record = self.event(
+                place, values[its], self._wall_time, step, numbers[its], block=block
+            )
             made.append((place, step, record))
             begin = its.stop
         if self._remarks:
             self._run.warned.give(self._remarks)
         for place, step, record in made:
             self._enter(place, step, self._drawn)
+            for parts in blocks:
+                place[0].recordings.append_parts(parts)
             place[0].file.append(record)
 
     def write_numbers(self, numbers: Sequence[float], watched: bool = True) -> None:

@@ -66,6 +66,7 @@ class RunInfo:
     rewinding: bool | None = None
     notes: list[Any] | None = None
     lost_records: int | None = None
+    lost_blocks: int | None = None
     others: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -128,7 +129,12 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
     return types[named]
 
 
-_RARE = ("lost_records", "starting_over", "rewinding")  # left out if they are None
+_RARE = (
+    "lost_records",
+    "lost_blocks",
+    "starting_over",
+    "rewinding",
+)  # left out if they are None
 _TYPES = {
     field.name: _python_type(str(field.type))
     for field in dataclasses.fields(RunInfo)

@@ -150,11 +150,13 @@ class InfoFile:
             "versions": provenance.versions(),
         }
 
-    def end(self, lost: int) -> None:
-        """Write the final status, and the number of records lost."""
+    def end(self, lost: int, lost_blocks: int) -> None:
+        """Write the final status, and the number of records and blocks lost."""
         self.release()
         if lost:
             self._end["lost_records"] = lost
+        if lost_blocks:
+            self._end["lost_blocks"] = lost_blocks
         self.update(**self._end)
 
     def release(self) -> None:

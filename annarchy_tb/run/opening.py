@@ -226,6 +226,7 @@ class Opening:
             starting_over=None,
             rewinding=True if self._rewinds else None,
             lost_records=None,
+            lost_blocks=None,
             **self._origin,
         )
         if self.kind == "resume":

@@ -11,6 +11,7 @@ from time import time as now
 
 from annarchy_tb.inputs.messages import describe, short
 from annarchy_tb.run import names
+from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import harmless, is_ours
 from annarchy_tb.tfevents.scan import Scan
@@ -142,15 +143,21 @@ def first_time(run: Path) -> float:
     return now()
 
 
+def written(directory: Path) -> list[Path]:
+    """Return the event files and recordings of this package in a directory."""
+    ours = [path for path in event_files(directory) if is_ours(path.name)]
+    return ours + recordings.files(directory)
+
+
 def sizes(run: Path) -> dict[str, int]:
-    """Return the size of every event file of a run, by its path within the run.
+    """Return the size of every event file and recording, by its path within the run.
 
     Files of other writers are left out.
     """
     found = {}
     for directory in directories(run, ours=True):
         with contextlib.suppress(FileNotFoundError):  # not ours, and gone by now
-            for path in filter(lambda path: is_ours(path.name), event_files(directory)):
+            for path in written(directory):
                 found[path.relative_to(run).as_posix()] = path.stat().st_size
     return found
 

@@ -97,6 +97,7 @@ class RunState:
     ask: Ask | None
     on_nan: OnNan
     not_finite: set[str]
+    drawn: dict[str, int]
     note: Callable[[dict[str, int]], None] | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
@@ -117,6 +118,7 @@ class RunState:
         self.units = {}
         self.on_nan = on_nan
         self.not_finite = set()
+        self.drawn = {}
         self._begin()
         self.ask = ask
 

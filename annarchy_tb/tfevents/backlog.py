@@ -17,10 +17,13 @@ class Writable(Protocol):
     """A file that takes records: see `EventFile`."""
 
     path: Path
+    yields: bool  # its records are dropped if there is no room, not the oldest ones
 
     def write_on(self, record: bytes, done: int) -> int: ...
 
     def resume(self, nothing_waits: bool) -> None: ...
+
+    def give_up(self) -> None: ...
 
 
 class Backlog:
@@ -39,10 +42,13 @@ class Backlog:
     Attributes
     ----------
     dropped : int
-        Number of records dropped.
+        Number of records dropped, other than blocks.
+    dropped_blocks : int
+        Number of blocks of recordings dropped.
     """
 
     dropped: int
+    dropped_blocks: int
     _limit: int
     _lock: threading.RLock
     _draining: bool
@@ -59,7 +65,7 @@ class Backlog:
         self._lock = threading.RLock()
         self._draining = False
         self._size = 0
-        self.dropped = 0
+        self.dropped = self.dropped_blocks = 0
         self._waiting = deque()
 
     def __len__(self) -> int:
@@ -81,6 +87,7 @@ class Backlog:
         """
         with self._lock:
             waited, dropped = len(self._waiting), self.dropped
+            dropped_blocks = self.dropped_blocks
             if not waited:
                 done = file.write_on(record, done)
             if waited or done < len(record):
@@ -89,17 +96,29 @@ class Backlog:
             file.resume(not self._waiting)
             waits = not waited and self._waiting
             drops = not dropped and self.dropped
+            drops_blocks = not dropped_blocks and self.dropped_blocks
         # Warn without the lock: whoever handles a warning may log it.
         if waits:
             warn_anyway(
                 f"the disk refuses writes to {file.path}: up to {self._limit >> 20} "
                 f"MiB of records are kept in memory until there is room"
             )
+        if drops_blocks:
+            warn_anyway(
+                f"the disk refuses writes to {file.path}, and there is no room in "
+                f"memory: of recordings, only the points that are drawn are kept"
+            )
         if drops:
             warn_anyway(
                 f"the disk is still full, and more than {self._limit >> 20} MiB are "
                 f"waiting: the oldest records are dropped"
             )
+
+    def lost(self) -> tuple[int, int]:
+        """Return how many records, and how many blocks, were dropped or still wait."""
+        blocks = sum(file.yields for file, _, _ in self._waiting)
+        records = len(self._waiting) - blocks
+        return self.dropped + records, self.dropped_blocks + blocks
 
     def drain(self) -> None:
         """Write the waiting records in order, until the system refuses one."""
@@ -120,6 +139,11 @@ class Backlog:
                 self._draining = False
 
     def _keep(self, file: Writable, record: bytes, done: int) -> None:
+        if file.yields and self._size + len(record) > self._limit:
+            self.dropped_blocks += 1
+            if done:
+                file.give_up()
+            return
         if done and not self._draining:  # its rest must be written next
             self._waiting.appendleft((file, record, done))
         else:
@@ -127,6 +151,10 @@ class Backlog:
         self._size += len(record)
         while self._size > self._limit and len(self._waiting) > 1:
             oldest = 1 if self._draining or self._waiting[0][2] else 0
-            self._size -= len(self._waiting[oldest][1])
+            its, gone, _ = self._waiting[oldest]
+            self._size -= len(gone)
             del self._waiting[oldest]
-            self.dropped += 1
+            if its.yields:
+                self.dropped_blocks += 1
+            else:
+                self.dropped += 1

@@ -29,6 +29,7 @@ from annarchy_tb.tfevents.records import (
     mask,
 )
 from annarchy_tb.tfevents.schema import (
+    BLOCK,
     DOUBLES,
     METADATA,
     REAL_TIME,
@@ -41,7 +42,10 @@ from annarchy_tb.tfevents.schema import (
 NOWHERE = slice(0, 0)
 
 # The wire types of an event's fields that are not values, in the order of `Layout`.
-WIRES = {1: FIXED64, 2: VARINT, DOUBLES: BYTES, TIME: FIXED64, REAL_TIME: FIXED64}
+WIRES = {
+    **{1: FIXED64, 2: VARINT, DOUBLES: BYTES, TIME: FIXED64, REAL_TIME: FIXED64},
+    BLOCK: FIXED32,
+}
 
 DTYPES = {1: "<f4", 2: "<f8"}  # TensorFlow's DT_FLOAT and DT_DOUBLE
 
@@ -51,7 +55,9 @@ class Columns(NamedTuple):
 
     ``places`` ``(n,)`` are the numbers of the events within their block, ``steps``,
     ``wall_times`` and ``times`` ``(n,)`` their steps, wall times and simulated times,
-    as in `Event`; ``values`` are K arrays ``(n,)`` of float32 or float64.
+    as in `Event`; ``values`` are K arrays ``(n,)`` of float32 or float64. ``blocks``
+    ``(n,)`` are the numbers of the blocks that they were drawn from; None if they were
+    not.
     """
 
     tags: tuple[str, ...]
@@ -60,14 +66,15 @@ class Columns(NamedTuple):
     wall_times: NDArray[np.float64]
     times: NDArray[np.float64]
     values: list[NDArray[Any]]
+    blocks: NDArray[np.int64] | None = None
 
 
 class Layout(NamedTuple):
     """Places of the changing bytes within an event of scalars.
 
-    ``wall_time``, ``step``, ``doubles``, ``time`` and ``real_time`` are slices, empty
-    if the event has none; ``values`` are the places of the values' first bytes, with
-    their types.
+    ``wall_time``, ``step``, ``doubles``, ``time``, ``real_time`` and ``block`` are
+    slices, empty if the event has none; ``values`` are the places of the values' first
+    bytes, with their types.
     """
 
     tags: tuple[str, ...]
@@ -77,6 +84,7 @@ class Layout(NamedTuple):
     doubles: slice
     time: slice
     real_time: slice
+    block: slice
 
     @property
     def variable(self) -> tuple[Any, ...]:
@@ -148,6 +156,10 @@ class Layouts:
                 its[:, at : at + int(dtype[-1])].copy().view(dtype)[:, 0]
                 for at, dtype in _numbers(layout)
             ]
+            blocks: NDArray[np.int64] | None = None
+            if layout.block.stop:
+                its = np.ascontiguousarray(its[:, layout.block])
+                blocks = its.view("<u4")[:, 0].astype(np.int64)
             for number, part in _parts(group[taken]):
                 one = found[number]
                 assert one is not None
@@ -159,6 +171,7 @@ class Layouts:
                         wall_times[part],
                         times[part],
                         [column[part] for column in values],
+                        None if blocks is None else blocks[part],
                     )
                 )
             left = right.copy()

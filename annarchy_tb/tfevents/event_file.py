@@ -15,12 +15,12 @@ from time import time as now
 from annarchy_tb.tfevents import names, records
 from annarchy_tb.tfevents.backlog import Backlog
 
-_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _NONE = -1  # no descriptor
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SPOILT = frozenset({errno.EIO, errno.EFBIG, errno.ESTALE})
 
-_count = itertools.count()
+_count = itertools.count()  # of event files made by this process
 _files: weakref.WeakSet[EventFile] = weakref.WeakSet()
 
 
@@ -31,7 +31,12 @@ def event_files(directory: Path) -> list[Path]:
     return [Path(path) for path in sorted(found)]
 
 
-def _create(directory: Path) -> tuple[Path, int]:
+def counted() -> int:
+    """Return the number of the next event file of this process."""
+    return next(_count)
+
+
+def create(directory: Path) -> tuple[Path, int]:
     """Create an event file whose name sorts after all others in the directory.
 
     TensorBoard reads the files of a directory in name order and never returns to an
@@ -41,9 +46,9 @@ def _create(directory: Path) -> tuple[Path, int]:
     found = (names.second(path.name) for path in event_files(directory))
     second = max([int(now()), *(there + 1 for there in found if there is not None)])
     while True:
-        path = directory / names.event_file(second, next(_count))
+        path = directory / names.event_file(second, counted())
         try:
-            return path, os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            return path, os.open(path, APPEND | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             second += 1
 
@@ -83,10 +88,12 @@ class EventFile:
     Threads may append concurrently: records do not interleave.
     """
 
+    yields = False  # its records may push others out of the backlog
+
     path: Path
     closed: bool
-    _directory: Path
-    _backlog: Backlog
+    directory: Path
+    backlog: Backlog
     _may_stay: Callable[[], bool] | None
     _first: Callable[[], bytes] | None
     _stays: bool | None  # None until the file is first open
@@ -101,8 +108,8 @@ class EventFile:
         may_stay: Callable[[], bool] | None = None,
         first: Callable[[], bytes] | None = None,
     ) -> None:
-        self._directory = directory
-        self._backlog = backlog
+        self.directory = directory
+        self.backlog = backlog
         self._may_stay = may_stay
         self._first = first
         self.closed = False
@@ -110,7 +117,7 @@ class EventFile:
 
     def _set_out(self) -> None:
         """Set the state of having no file yet."""
-        self.path = self._directory
+        self.path = self.directory
         self._start = b""
         self._descriptor = _NONE
         self._fd = _NONE
@@ -131,26 +138,35 @@ class EventFile:
         try:
             written = write(fd, record)
         except OSError as error:
-            if fd == self._fd != _NONE:
-                if error.errno not in _FULL | _SPOILT:
-                    raise
-                # Let a thread with a partly written record go first.
-                self._fd = _NONE
-                sleep(0.001)
+            self._refused(fd, error)
             written = 0
         if written != len(record):
             self._append_slowly(bytes(record), written)
+
+    def _refused(self, fd: int, error: OSError) -> None:
+        """Raise an error of a write, unless it is that of a full or broken disk."""
+        if fd == self._fd != _NONE:
+            if error.errno not in _FULL | _SPOILT:
+                raise error
+            # Let a thread with a partly written record go first.
+            self._fd = _NONE
+            sleep(0.001)
 
     def open(self) -> None:
         """Create the file now; raise if that fails."""
         self._begin()
         self.resume(True)
 
+    def ensure(self) -> None:
+        """Create the file if there is none yet."""
+        if self.path == self.directory:
+            self._begin()
+
     def flush(self) -> None:
         """Write the waiting records, and wait until the file is on the disk."""
-        self._backlog.drain()
-        if self.path != self._directory:
-            descriptor = os.open(self.path, _APPEND)
+        self.backlog.drain()
+        if self.path != self.directory:
+            descriptor = os.open(self.path, APPEND)
             try:
                 os.fsync(descriptor)
             finally:
@@ -163,7 +179,7 @@ class EventFile:
 
     def is_lost(self) -> bool:
         """Return whether the file was deleted."""
-        return self.path != self._directory and not self.path.exists()
+        return self.path != self.directory and not self.path.exists()
 
     def close(self) -> None:
         """Close the file; records still waiting for room are lost."""
@@ -176,7 +192,7 @@ class EventFile:
         if self.closed:
             raise ValueError(f"event file is closed: {self.path}")
         self._fd = _NONE  # send other threads here, until all is written
-        self._backlog.add(self, record, done)
+        self.backlog.add(self, record, done)
 
     def resume(self, nothing_waits: bool) -> None:
         """Let `append` write directly again, if no records are waiting."""
@@ -193,7 +209,7 @@ class EventFile:
         """
         try:
             if done and not self._ends_with(record[:done]):
-                self._spoil()  # another thread's record came in between
+                self.give_up()  # another thread's record came in between
                 done = 0
             while done < len(record):
                 self._begin()
@@ -202,24 +218,24 @@ class EventFile:
                 except OSError as error:
                     if error.errno not in _SPOILT or self._is_new():
                         raise
-                    self._spoil()
+                    self.give_up()
                     done = 0
         except BaseException as error:
             if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
-                self._spoil()  # an unknown part of the record is in the file
+                self.give_up()  # an unknown part of the record is in the file
                 raise
         return done
 
     def _begin(self) -> None:
         """Open the file, creating it if necessary, and complete its first records."""
         first = b""
-        if self.path == self._directory and self._first is not None:
+        if self.path == self.directory and self._first is not None:
             first = self._first()
         if self._descriptor == _NONE:
-            if self.path == self._directory:  # a signal handler may have created it
-                self._take(*_create(self._directory), first)
+            if self.path == self.directory:  # a signal handler may have created it
+                self._take(*self._create(), first)
             else:
-                self._descriptor = os.open(self.path, _APPEND)
+                self._descriptor = os.open(self.path, APPEND)
         while self._start:
             written = os.write(self._descriptor, self._start)
             self._start = self._start[written:]
@@ -229,16 +245,24 @@ class EventFile:
 
         A signal handler may have created another one meanwhile: the later name counts.
         """
-        if self.path != self._directory and self.path > path:
+        if self.path != self.directory and self.path > path:
             os.close(descriptor)
             return
         if self._descriptor != _NONE:
             os.close(self._descriptor)
         self.path, self._descriptor = path, descriptor
-        self._start = records.file_version(now()) + first
+        self._start = self._version() + first
+
+    def _create(self) -> tuple[Path, int]:
+        """Create the file, and return it with its descriptor."""
+        return create(self.directory)
+
+    def _version(self) -> bytes:
+        """Return the record that the file begins with."""
+        return records.file_version(now())
 
     def _is_new(self) -> bool:
-        return os.fstat(self._descriptor).st_size <= len(records.file_version(0.0))
+        return os.fstat(self._descriptor).st_size <= len(self._version())
 
     def _ends_with(self, part: bytes) -> bool:
         part = part[-4096:]
@@ -249,7 +273,7 @@ class EventFile:
         except OSError:
             return False
 
-    def _spoil(self) -> None:
+    def give_up(self) -> None:
         """Give up this file: the next record goes to a new one, from its first byte."""
         self._release()
         self._set_out()
@@ -263,7 +287,7 @@ class EventFile:
     # -- other processes ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("_directory", "_backlog", "_may_stay", "_first", "closed")
+        kept = ("directory", "backlog", "_may_stay", "_first", "closed")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -274,7 +298,7 @@ class EventFile:
         """Have no file yet, in a forked process."""
         self._release()
         self._set_out()
-        self._backlog.forget()
+        self.backlog.forget()
 
     def __del__(self) -> None:
         if hasattr(self, "_descriptor"):

@@ -24,6 +24,23 @@ def is_ours(name: str) -> bool:
     return bool(re.fullmatch(r"events\.out\.tfevents\.\d{10}\..+\.\d+\.\d{4,}", name))
 
 
+def recording(name: str, count: int | None = None) -> str:
+    """Return the name of the recordings beside an event file; maybe another number."""
+    stem, number = name.removeprefix("events.out.tfevents.").rsplit(".", 1)
+    return f"recordings.{stem}.{number if count is None else f'{count:04d}'}"
+
+
+def is_recording(name: str) -> bool:
+    """Return whether `recording` made a name."""
+    return bool(re.fullmatch(r"recordings\.\d{10}\..+\.\d+\.\d{4,}", name))
+
+
+def process(name: str) -> str:
+    """Return host and process in the name of an event file or recordings."""
+    found = re.search(r"\d{10}\.(.+\.\d+)\.\d{4,}$", name)
+    return found[1] if found else ""
+
+
 def second(name: str) -> int | None:
     """Return the second since 1970 given in the name of an event file, if any."""
     found = re.search(r"tfevents\.(\d+)", name)

@@ -10,8 +10,16 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from annarchy_tb.tfevents.records import BYTES, DOUBLE, FIXED32, FIXED64, VARINT
+from annarchy_tb.tfevents.records import (
+    BYTES,
+    DOUBLE,
+    FIXED32,
+    FIXED64,
+    UINT32,
+    VARINT,
+)
 from annarchy_tb.tfevents.schema import (
+    BLOCK,
     DOUBLES,
     METADATA,
     REAL_TIME,
@@ -22,6 +30,8 @@ from annarchy_tb.tfevents.schema import (
     kind_of_field,
     kind_of_plugin,
 )
+
+NO_BLOCK = -1
 
 
 def spans(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -109,20 +119,22 @@ class Event(NamedTuple):
     """An event: when it happened, its step, and its values.
 
     ``wall_time`` is in seconds since 1970, the real time where TensorBoard's is drawn
-    from the simulated ``time``, which is NaN if there is none.
+    from the simulated ``time``, which is NaN if there is none. ``block`` is the number
+    of the block of recordings that it was drawn from, if it was.
     """
 
     wall_time: float
     step: int
     values: list[Value]
     time: float = math.nan
+    block: int = NO_BLOCK
 
 
 def parse(event: bytes) -> Event:
     """Return what a serialized event holds."""
     wall_time, step, time = 0.0, 0, math.nan
     real_time: float | None = None
-    doubles = b""
+    doubles, block = b"", NO_BLOCK
     values: list[Value] = []
     for field, raw in fields(event):
         if field == 1 and isinstance(raw, bytes) and len(raw) == 8:
@@ -139,9 +151,12 @@ def parse(event: bytes) -> Event:
             time = DOUBLE.unpack(raw)[0]
         elif field == REAL_TIME and isinstance(raw, bytes) and len(raw) == 8:
             real_time = DOUBLE.unpack(raw)[0]
+        elif field == BLOCK and isinstance(raw, bytes) and len(raw) == 4:
+            block = UINT32.unpack(raw)[0]
     if doubles and len(doubles) == 8 * sum(v.field == SCALAR.field for v in values):
         _fill_in(values, doubles)
-    return Event(wall_time if real_time is None else real_time, step, values, time)
+    real = wall_time if real_time is None else real_time
+    return Event(real, step, values, time, block)
 
 
 def _fill_in(values: list[Value], doubles: bytes) -> None:

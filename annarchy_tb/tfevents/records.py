@@ -23,10 +23,20 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
+from numpy.typing import NDArray
 
-from annarchy_tb.tfevents.schema import DOUBLES, METADATA, REAL_TIME, TAG, TIME, Kind
+from annarchy_tb.tfevents.schema import (
+    BLOCK,
+    DOUBLES,
+    METADATA,
+    REAL_TIME,
+    TAG,
+    TIME,
+    Kind,
+)
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 
@@ -56,6 +66,20 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def varints(numbers: NDArray[np.int64]) -> list[bytes]:
+    """Encode many integers, as `varint` does."""
+    bits = numbers.view(np.uint64)
+    table = np.empty((len(bits), 10), np.uint8)
+    widths = np.ones(len(bits), np.intp)
+    for i in range(10):
+        rest = bits >> np.uint64(7 * i)
+        more = rest > 127
+        table[:, i] = (rest.astype(np.uint8) & 127) | (more * np.uint8(128))
+        widths += more
+    data = table.tobytes()
+    return [data[10 * i : 10 * i + w] for i, w in enumerate(widths.tolist())]
 
 
 def varint_field(field: int, number: int) -> bytes:
@@ -112,6 +136,7 @@ def summary(
     step: int = 0,
     numbers: Sequence[float] = (),
     times: tuple[float, float] | None = None,
+    block: int | None = None,
 ) -> bytes:
     """Return the record of one event with `values`, each made by an ``encode``.
 
@@ -123,6 +148,8 @@ def summary(
         The numbers of its values, as doubles.
     times
         The simulated time as it was given, and the real time in seconds since 1970.
+    block
+        The number of the block that it is drawn from.
     """
     parts = nested(5, *chain.from_iterable(values))
     end = double_field(1, wall_time) + varint_field(2, step)
@@ -130,6 +157,8 @@ def summary(
         end = doubles_key(len(numbers)) + _doubles(numbers) + end
     if times is not None:
         end += double_field(TIME, times[0]) + double_field(REAL_TIME, times[1])
+    if block is not None:
+        end += varint(BLOCK << 3 | FIXED32) + UINT32.pack(block)
     return record(*parts, end)
 
 

@@ -49,6 +49,7 @@ class Damage(NamedTuple):
 class Block(NamedTuple):
     """Some records of a file: scalars as columns, other events with their places."""
 
+    path: Path
     columns: list[Columns]
     others: list[tuple[int, Event]]
 
@@ -114,7 +115,7 @@ class Scan:
         self, path: Path, offset: int, data: bytes, starts: list[int], behind: int
     ) -> Block:
         """Return the contents of consecutive records."""
-        block = Block([], [])
+        block = Block(path, [], [])
         begins = np.array(starts, np.intp)
         sizes = np.diff(begins, append=behind) - HEAD - TAIL
         buffer = np.frombuffer(data, np.uint8)
@@ -157,22 +158,6 @@ class Scan:
             elif value.tag in self._kinds:
                 event.values[number] = value._replace(kind=self._kinds[value.tag])
         return event
-
-
-def history(
-    paths: Iterable[Path], limits: Mapping[Path, int]
-) -> Iterator[tuple[str, str, int]]:
-    """Yield tag, kind and step of the data in event files.
-
-    Of scalars with the same layout, only the largest step of a block is given.
-    """
-    for block in Scan().files(paths, limits):
-        for columns in block.columns:
-            for tag in columns.tags:
-                yield tag, SCALAR.name, int(columns.steps.max())
-        for _, event in block.others:
-            for value in event.values:
-                yield value.tag, value.kind, event.step
 
 
 def first_not_finite(paths: Iterable[Path]) -> dict[str, int]:

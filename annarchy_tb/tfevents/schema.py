@@ -13,8 +13,9 @@ TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kin
 
 # Fields of Event that TensorFlow does not have, and TensorBoard passes over: the
 # doubles of all numbers of the event in their order, the simulated time as it was
-# given, and the real time of the call, in seconds since 1970.
-DOUBLES, TIME, REAL_TIME = 1000, 1001, 1002
+# given, the real time of the call, in seconds since 1970, and the number of the block
+# of recordings that the event was drawn from.
+DOUBLES, TIME, REAL_TIME, BLOCK = 1000, 1001, 1002, 1003
 
 
 class Kind(NamedTuple):

@@ -1,0 +1,260 @@
+"""Scalars from event files and recordings, in the order in which they were written.
+
+An event that was drawn from a recording gives the place of its block; its own point is
+one of those of the block. If the block is missing, the points that were drawn are all
+there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annarchy_tb.inputs.messages import warn
+from annarchy_tb.kinds.scalar import Column, Scalars, joined, pieces
+from annarchy_tb.tfevents.parsing import NO_BLOCK
+from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
+from annarchy_tb.tfevents.scan import Block
+
+EXACT = 2**53  # whole numbers up to this one are exact in float64
+
+
+class Recorded:
+    """Points of one tag in one block, by the order of writing.
+
+    Attributes
+    ----------
+    stored : Stored or None
+        The block, None if it is missing.
+    drawn : list of Scalars
+        The points that were drawn from it.
+    values : array or None
+        Its values, once they have been read.
+    """
+
+    __slots__ = ("drawn", "steps", "stored", "times", "values")
+    stored: Stored | None
+    drawn: list[Scalars]
+    values: NDArray[Any] | None
+    steps: NDArray[np.int64] | None
+    times: NDArray[np.float64] | None
+
+    def __init__(self, stored: Stored | None) -> None:
+        self.stored = stored
+        self.drawn = []
+        self.values = self.steps = self.times = None
+
+
+Part = Scalars | Recorded
+
+
+def points(
+    blocks: Iterable[Block], tags: Iterable[str], index: Index
+) -> dict[str, Scalars]:
+    """Return the points of these tags, or of all tags if `tags` is empty."""
+    collected = _Collected(frozenset(tags), index)
+    for block in blocks:
+        collected.add(block)
+    collected.finish()
+    found = {}
+    _read(collected.parts)
+    missing = False
+    for tag, parts in collected.parts.items():
+        missing |= any(isinstance(p, Recorded) and p.values is None for p in parts)
+        found[tag] = _joined(tag, parts)
+    if missing:
+        warn(
+            "blocks of recordings are missing or damaged: of these series, only the "
+            "points that were drawn are left"
+        )
+    return found
+
+
+class _Collected:
+    """The parts of each tag, in order, while the event files are read.
+
+    Parameters
+    ----------
+    wanted
+        The tags to collect; all if it is empty.
+    index
+        The recordings of the directory.
+    """
+
+    parts: dict[str, list[Part]]
+    _wanted: frozenset[str]
+    _index: Index
+    _path: Path | None  # the event file being read
+    _seen: dict[str, dict[tuple[Path, int], Recorded]]  # by tag
+
+    def __init__(self, wanted: frozenset[str], index: Index) -> None:
+        self.parts = {}
+        self._wanted = wanted
+        self._index = index
+        self._path = None
+        self._seen = {}
+
+    def add(self, block: Block) -> None:
+        """Add some records of an event file."""
+        if self._path != block.path:
+            self._finish_file()
+            self._path = block.path
+        for tag, its in pieces(block, self._wanted):
+            for number, part in its:
+                if number == NO_BLOCK:
+                    self.parts.setdefault(tag, []).append(part)
+                else:
+                    self._add_drawn(tag, block.path, number, part)
+
+    def _add_drawn(self, tag: str, path: Path, number: int, drawn: Scalars) -> None:
+        seen = self._seen.setdefault(tag, {})
+        if (path, number) not in seen:
+            stored = self._index.find(path, number)
+            # Blocks of the same call from which no point was drawn come before.
+            for earlier in self._index.call(stored) if stored else ():
+                if earlier.number < number:
+                    self._add_stored(tag, earlier)
+            seen[path, number] = self._add_stored(tag, stored)
+        seen[path, number].drawn.append(drawn)
+
+    def _add_stored(self, tag: str, stored: Stored | None) -> Recorded:
+        seen, parts = self._seen.setdefault(tag, {}), self.parts.setdefault(tag, [])
+        key = None if stored is None else (stored.path, stored.number)
+        if key is not None and key in seen:
+            return seen[key]
+        recorded = Recorded(stored)
+        parts.append(recorded)
+        if key is not None:
+            seen[key] = recorded
+        return recorded
+
+    def _finish_file(self) -> None:
+        """Add the blocks beside a file from which no event was drawn."""
+        if self._path is not None:
+            self._add_rest(self._index.beside(self._path))
+
+    def _add_rest(self, blocks: Iterable[Stored]) -> None:
+        for stored in blocks:
+            if stored.kind == SERIES:
+                for tag in stored.tags:
+                    if tag in self._wanted or not self._wanted:
+                        self._add_stored(tag, stored)
+
+    def finish(self) -> None:
+        """Add all blocks that are left."""
+        self._finish_file()
+        self._add_rest(self._index.all())
+
+
+def _read(parts: dict[str, list[Part]]) -> None:
+    """Read the blocks of all parts, each once, in the order of the files."""
+    wanted: dict[Stored, list[tuple[str, Recorded]]] = {}
+    for tag, its in parts.items():
+        for part in its:
+            if isinstance(part, Recorded) and part.stored is not None:
+                wanted.setdefault(part.stored, []).append((tag, part))
+    room = _room(parts)
+    for stored, those in wanted.items():
+        [(tag, part), *others] = those
+        into = room.get(tag)
+        view = None
+        if into is not None and not others and len(stored.tags) == 1:
+            view, room[tag] = into[: stored.points], into[stored.points :]
+        try:
+            arrays = stored.arrays(None if view is None else {"values": view})
+        except (ValueError, OSError):
+            continue
+        for tag, part in those:
+            column = arrays["values"].reshape(stored.points, -1)
+            part.values = np.ascontiguousarray(column[:, stored.tags.index(tag)])
+            part.steps, part.times = arrays.get("steps"), arrays.get("times")
+
+
+def _room(parts: dict[str, list[Part]]) -> dict[str, NDArray[Any]]:
+    """Return an array for all values of each tag that has only blocks of its own.
+
+    They are read into it, and need not be copied again.
+    """
+    room = {}
+    for tag, its in parts.items():
+        blocks = [part.stored for part in its if isinstance(part, Recorded)]
+        alone = [b for b in blocks if b is not None and b.tags == [tag]]
+        dtypes = {block.dtype("values") for block in alone}
+        if len(alone) == len(its) and len(dtypes) == 1:
+            room[tag] = np.empty(sum(b.points for b in alone), dtypes.pop())
+    return room
+
+
+def _joined(tag: str, parts: Sequence[Part]) -> Scalars:
+    """Return the points of one tag."""
+    flat: list[Scalars] = []
+    kept = True  # in their own type
+    for part in parts:
+        if isinstance(part, Recorded) and part.stored and part.values is not None:
+            flat.append(_scalars(part.stored, part.values, part.steps, part.times))
+        else:
+            kept = False
+            flat += part.drawn if isinstance(part, Recorded) else [part]
+    if not any(isinstance(part, Recorded) for part in parts):
+        return joined(flat)
+    values = [its.values for its in flat]
+    if not kept or len({array.dtype for array in values}) > 1:
+        if any(_is_rounded(array) for array in values):
+            warn(
+                f"tag {tag!r}: whole numbers beyond 2**53 are rounded, since not all "
+                f"points have the same type"
+            )
+        values = [array.astype(np.float64) for array in values]
+
+    def column(at: int) -> Callable[[], NDArray[Any]]:
+        return lambda: np.concatenate([its[at] for its in flat])
+
+    return Scalars(column(0), _together(values), column(2), column(3))
+
+
+def _together(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """Join arrays; if they are the parts of one array, in order, return that one."""
+    base = arrays[0].base
+    if isinstance(base, np.ndarray) and base.ndim == 1:
+        at = base.ctypes.data
+        for array in arrays:
+            if array.base is not base or array.ctypes.data != at:
+                break
+            at += array.nbytes
+        else:
+            if at == base.ctypes.data + base.nbytes:
+                return base
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _is_rounded(array: NDArray[Any]) -> bool:
+    if array.dtype.kind not in "iu" or array.itemsize < 8:
+        return False
+    return int(array.max()) > EXACT or int(array.min()) < -EXACT
+
+
+def _scalars(
+    stored: Stored,
+    values: NDArray[Any],
+    steps: NDArray[np.int64] | None,
+    times: NDArray[np.float64] | None,
+) -> Scalars:
+    """Return the points of a block, whose regular columns are made on demand."""
+    number, wall_time = stored.points, float(stored.head.get("wall_time", 0.0))
+
+    def made(name: str, array: NDArray[Any] | None, dtype: str) -> Column:
+        ramp = stored.ramp(name)
+        if array is not None:
+            return array
+        return ramp.maker(dtype) if ramp else lambda: np.full(number, np.nan)
+
+    return Scalars(
+        made("steps", steps, "int64"),
+        values,
+        made("times", times, "float64"),
+        lambda: np.full(number, wall_time),
+    )

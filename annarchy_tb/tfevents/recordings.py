@@ -1,0 +1,351 @@
+"""Recordings: whole arrays in a file beside the event file that shows some of them.
+
+A recordings file is framed like an event file; see `records`. Each of its records holds
+a block::
+
+    uint32   length of the head
+    bytes    the head, a JSON object
+    arrays   those listed in the head, little endian and in C order
+
+``docs/format.rst`` describes the fields of the head.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from google_crc32c import extend as crc32c_extend
+from google_crc32c import value as crc32c
+from numpy.typing import NDArray
+
+from annarchy_tb.tfevents import names
+from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, header, mask
+from annarchy_tb.tfevents.scan import TORN, Damage
+
+SIZE = 1 << 20  # bytes of the arrays of a block, about
+
+# The types that are kept; all others become float64.
+DTYPES = frozenset(
+    {"bool", "float16", "float32", "float64"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+
+SERIES, SPIKES = "series", "spikes"  # kinds of blocks
+
+Column = range | NDArray[Any]  # whole numbers of a regular series, or any numbers
+Parts = list[Any]  # of a record: bytes and arrays
+
+
+class Ramp(NamedTuple):
+    """Numbers at equal distances: ``start + (first + i) * stride``, i below `number`.
+
+    They are computed like that, in int64 or float64: `first` is the number of earlier
+    points of the same call.
+    """
+
+    start: float
+    stride: float
+    first: int
+    number: int
+
+    def array(self, dtype: str) -> NDArray[Any]:
+        """Return the numbers."""
+        count = np.arange(self.first, self.first + self.number, dtype=np.int64)
+        if dtype == "int64":
+            return np.int64(self.start) + count * np.int64(self.stride)
+        return self.start + count * self.stride
+
+    def maker(self, dtype: str) -> Callable[[], NDArray[Any]]:
+        """Return what makes the numbers."""
+        return lambda: self.array(dtype)
+
+    def last(self) -> float:
+        return self.start + (self.first + self.number - 1) * self.stride
+
+
+# -- writing ---------------------------------------------------------------------------
+
+
+def version() -> bytes:
+    """Return the record that every recordings file begins with."""
+    return b"".join(encode({"format": "annarchy_tb recordings", "version": 1}, {}))
+
+
+def as_read(tag: str) -> str:
+    """Return a tag as readers of the event file see it."""
+    return tag.encode("utf-8", "backslashreplace").decode()
+
+
+def encode(head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Parts:
+    """Return the record of a block, in parts, with the arrays themselves."""
+    import json  # slow to import
+
+    kept = {name: _little_endian(array) for name, array in arrays.items()}
+    listed = [[name, a.dtype.name, list(a.shape)] for name, a in kept.items()]
+    text = json.dumps({**head, "arrays": listed}, separators=(",", ":")).encode()
+    start = UINT32.pack(len(text)) + text
+    crc, size = crc32c(start), len(start)
+    for array in kept.values():
+        crc = crc32c_extend(crc, array)
+        size += array.nbytes
+    return [header(size) + start, *kept.values(), UINT32.pack(mask(crc))]
+
+
+def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in the form that is written; it is copied only if it differs."""
+    dtype = array.dtype if array.dtype.name in DTYPES else np.dtype(np.float64)
+    return np.ascontiguousarray(array, dtype.newbyteorder("<"))
+
+
+def ramp(column: Column, rows: slice) -> Ramp | None:
+    """Return some rows of a column as a ramp, if they are one, bit for bit."""
+    number = rows.stop - rows.start
+    if isinstance(column, range):
+        return Ramp(column.start, column.step, rows.start, number)
+    start = column[0].item()
+    stride = column[1].item() - start if len(column) > 1 else 0
+    if not -(2**63) <= stride < 2**63:
+        return None
+    with np.errstate(over="ignore"):
+        found = Ramp(start, stride, rows.start, number)
+        made = found.array(column.dtype.name)
+    same = made.view(np.int64) == column[rows].view(np.int64)
+    return found if same.all() else None
+
+
+# -- reading ---------------------------------------------------------------------------
+
+
+class Stored:
+    """A block in a file.
+
+    Attributes
+    ----------
+    path, offset, start
+        The file, and the places of the record and of the arrays in it.
+    head
+        The head of the block.
+    """
+
+    __slots__ = ("head", "offset", "path", "start")
+    path: Path
+    offset: int
+    start: int
+    head: dict[str, Any]
+
+    def __init__(
+        self, path: Path, offset: int, start: int, head: dict[str, Any]
+    ) -> None:
+        self.path = path
+        self.offset = offset
+        self.start = start
+        self.head = head
+
+    @property
+    def number(self) -> int:
+        return int(self.head.get("block", -1))
+
+    @property
+    def kind(self) -> str:
+        return str(self.head.get("kind"))
+
+    @property
+    def call(self) -> int:
+        return int(self.head.get("call", -1))
+
+    @property
+    def tags(self) -> list[str]:
+        return list(self.head.get("tags", ()))
+
+    @property
+    def points(self) -> int:
+        return int(self.head.get("points", 0))
+
+    def dtype(self, name: str) -> str:
+        """Return the type of an array, an empty text if there is no such array."""
+        return str(next((d for its, d, _ in self.head["arrays"] if its == name), ""))
+
+    def last_step(self) -> int:
+        """Return the last step of a block of a series."""
+        steps = self.ramp("steps")
+        return int(self.arrays()["steps"][-1] if steps is None else steps.last())
+
+    def ramp(self, name: str) -> Ramp | None:
+        """Return a regular column, None if it is not one."""
+        found = self.head.get(name)
+        if found is None:
+            return None
+        return Ramp(found["start"], found["stride"], found["first"], self.points)
+
+    def arrays(self, into: Mapping[str, NDArray[Any]] | None = None) -> dict[str, Any]:
+        """Read the arrays, some of them `into` given ones.
+
+        Raises
+        ------
+        ValueError
+            If the checksum is wrong, or the file has become shorter.
+        """
+        found: dict[str, NDArray[Any]] = {}
+        for name, dtype, shape in self.head["arrays"]:
+            given = (into or {}).get(name)
+            found[name] = np.empty(shape, dtype) if given is None else given
+        descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            before = os.pread(descriptor, self.start - self.offset, self.offset)
+            crc, at = crc32c(before[HEAD:]), self.start
+            for array in found.values():
+                _read(descriptor, array, at)
+                crc = crc32c_extend(crc, array)
+                at += array.nbytes
+            if os.pread(descriptor, TAIL, at) != UINT32.pack(mask(crc)):
+                raise ValueError(f"the checksum of a block is wrong: {self.path}")
+        finally:
+            os.close(descriptor)
+        if sys.byteorder == "big":
+            for array in found.values():
+                array.byteswap(inplace=True)
+        return found
+
+
+def _read(descriptor: int, array: NDArray[Any], at: int) -> None:
+    left = memoryview(array.reshape(-1).view(np.uint8).data)
+    while left:
+        number = os.preadv(descriptor, [left], at)
+        if not number:
+            raise ValueError("a recordings file has become shorter")
+        left, at = left[number:], at + number
+
+
+def files(directory: Path) -> list[Path]:
+    """Return the recordings in a directory in the order they were written."""
+    with os.scandir(directory) as entries:
+        found = [e.path for e in entries if names.is_recording(e.name) and e.is_file()]
+    return [Path(path) for path in sorted(found)]
+
+
+def blocks(
+    path: Path, damage: list[Damage], limit: int | None = None
+) -> Iterator[Stored]:
+    """Yield the blocks of a file, without reading their arrays.
+
+    Where it is damaged, or incomplete, is added to `damage`.
+    """
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        end = os.fstat(stream.fileno()).st_size
+        end = end if limit is None else min(end, limit)
+        at = 0
+        while at < end:
+            stream.seek(at)
+            head = stream.read(HEAD + 4)
+            if len(head) < HEAD + 4 or at + HEAD > end:
+                damage.append(Damage(path, at, f"{TORN} a record"))
+                return
+            if UINT32.unpack(head[8:HEAD])[0] != mask(crc32c(head[:8])):
+                damage.append(Damage(path, at, "the length of a record is wrong"))
+                return
+            size, length = UINT64.unpack(head[:8])[0], UINT32.unpack(head[HEAD:])[0]
+            if at + HEAD + size + TAIL > end:
+                damage.append(Damage(path, at, f"{TORN} a record"))
+                return
+            try:
+                found = _parse(path, at, size, stream.read(min(length, size)))
+            except ValueError:
+                damage.append(Damage(path, at, "the record holds no block"))
+            else:
+                if found.number >= 0:
+                    yield found
+            at += HEAD + size + TAIL
+
+
+def _parse(path: Path, at: int, size: int, text: bytes) -> Stored:
+    import json
+
+    head = json.loads(text)
+    if not isinstance(head, dict):
+        raise ValueError("not a head")
+    total = 4 + len(text)
+    for name, dtype, shape in head.get("arrays", ()):
+        if dtype not in DTYPES or not isinstance(name, str):
+            raise ValueError("not an array")
+        total += np.dtype(dtype).itemsize * math.prod(shape)
+    if total != size:
+        raise ValueError("arrays of another size")
+    return Stored(path, at, at + HEAD + 4 + len(text), head)
+
+
+def check(paths: Iterable[Path]) -> list[Damage]:
+    """Read whole files; return the places where they are damaged."""
+    damage: list[Damage] = []
+    for path in paths:
+        for block in blocks(path, damage):
+            try:
+                block.arrays()
+            except ValueError:
+                reason = "the checksum of a block is wrong"
+                damage.append(Damage(path, block.offset, reason))
+    return damage
+
+
+class Index:
+    """The blocks in the recordings of a directory, without their arrays.
+
+    Parameters
+    ----------
+    directory
+        The directory.
+
+    Attributes
+    ----------
+    damage : list of Damage
+        Where files are damaged or incomplete.
+    """
+
+    damage: list[Damage]
+    _files: dict[str, dict[int, Stored]]  # by the names of the files, and numbers
+    _calls: dict[tuple[str, int], list[Stored]]
+
+    def __init__(self, directory: Path) -> None:
+        self.damage = []
+        self._files = {}
+        self._calls = {}
+        for path in files(directory):
+            its = self._files[path.name] = {}
+            for stored in blocks(path, self.damage):
+                its.setdefault(stored.number, stored)
+                self._calls.setdefault((path.name, stored.call), []).append(stored)
+
+    def find(self, events: Path, number: int) -> Stored | None:
+        """Return the block from which an event of the file `events` was drawn.
+
+        It is beside that file, unless a disk error made the process give up one of the
+        two; then it is in another file of the process.
+        """
+        beside = names.recording(events.name)
+        process = names.process(events.name)
+        others = [name for name in self._files if names.process(name) == process]
+        for name in (beside, *sorted(others, reverse=True)):
+            if number in self._files.get(name, ()):
+                return self._files[name][number]
+        return None
+
+    def call(self, block: Stored) -> list[Stored]:
+        """Return the blocks that were written by the same call, in order."""
+        return self._calls[block.path.name, block.call]
+
+    def beside(self, events: Path) -> list[Stored]:
+        """Return the blocks beside an event file."""
+        return list(self._files.get(names.recording(events.name), {}).values())
+
+    def all(self) -> list[Stored]:
+        """Return all blocks."""
+        return [stored for its in self._files.values() for stored in its.values()]
