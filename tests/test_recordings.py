@@ -7,6 +7,7 @@ import pickle
 import random
 import signal
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.kinds.extremes import choose
-from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents import recordings, records
+from annarchy_tb.tfevents.drawn import Points, drawn_records
+from annarchy_tb.tfevents.templates import scalar_value
 
 KEPT = [
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"),
@@ -700,3 +703,41 @@ def test_a_refused_raster_keeps_nothing(logger: Logger) -> None:
         logger.add_raster("a", ([1.0, 2.0], [0, 1]), bins=0)
     assert not files(logger.run_dir)
     assert not load(logger.run_dir)
+
+
+@given(st.data())
+def test_the_records_of_points_are_those_made_one_by_one(data: Any) -> None:
+    """Byte for byte, for any steps, values and tags."""
+    number, columns = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 4))
+    steps = data.draw(
+        hnp.arrays(
+            np.int64,
+            number,
+            elements=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300),
+        )
+    )
+    values = data.draw(
+        hnp.arrays(np.float64, (number, columns), elements=st.floats(-1e30, 1e30))
+    )
+    timed = data.draw(st.booleans())
+    times = data.draw(hnp.arrays(np.float64, number, elements=finite))
+    blocks = data.draw(hnp.arrays(np.int64, number, elements=st.integers(0, 2**32 - 1)))
+    tags = [f"tag {k}" * (k + 1) for k in range(columns)]
+    given = times if timed else None
+    points = Points(values, times if timed else 1.5, steps, given, blocks)
+    made = b"".join(drawn_records(tags, points, 7.25))
+    wanted = [
+        records.record(
+            *records.nested(
+                5, *chain.from_iterable(map(scalar_value, tags, values[i].tolist()))
+            ),
+            records.doubles_key(columns) + values[i].tobytes(),
+            records.double_field(1, float(times[i]) if timed else 1.5),
+            records.varint_field(2, int(steps[i])),
+            records.double_field(1001, times[i]) if timed else b"",
+            records.double_field(1002, 7.25) if timed else b"",
+            records.varint(1003 << 3 | 5) + records.UINT32.pack(blocks[i]),
+        )
+        for i in range(number)
+    ]
+    assert made == b"".join(wanted)

@@ -21,6 +21,10 @@ from annarchy_tb.kinds import histogram as histograms
 from annarchy_tb.kinds.text import encode as encode_text
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents import templates as scalars
+from annarchy_tb.tfevents.drawn import Points, drawn_records
+
+TWICE = np.array([1, 1])
+DRAWN = Points(np.ones((2, 1)), 1.0, TWICE, np.ones(2), TWICE)
 
 tags = st.text(min_size=1, max_size=50).filter(lambda tag: tag.isprintable())
 any_tag = tags | st.sampled_from(["x" * 10_000, "Geschwindigkeit [µm/ms]", "膜電位/😀"])
@@ -197,9 +201,7 @@ def test_tensorboard_reads_whole_records_of_every_truncation(directory: Path) ->
         records.summary([histograms.encode("histogram", buckets)], 1.0, 1),
         records.summary([encode_text("text", "text")], 1.0, 1),
         records.summary([audio.encode("audio", TWO, 9)], 1.0, 1),
-        b"".join(
-            scalars.drawn_records(["c"], [([1.0], 1.0, bytes([1]), 2.0, 7)] * 2, 3.0)
-        ),
+        b"".join(drawn_records(["c"], DRAWN, 3.0)),
     ]
     whole = b"".join(parts)
     ends = np.cumsum([*map(len, parts[:-1]), len(parts[-1]) // 2, len(parts[-1]) // 2])

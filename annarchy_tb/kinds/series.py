@@ -19,10 +19,10 @@ from annarchy_tb.run.entry import Entry, Place
 from annarchy_tb.run.order import goes_back, time_goes_back
 from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents.drawn import Points, drawn_records
 from annarchy_tb.tfevents.recorder import RecordingFile, next_number
-from annarchy_tb.tfevents.records import varints
 from annarchy_tb.tfevents.schema import SCALAR
-from annarchy_tb.tfevents.templates import Point, drawn_records, scalar_value
+from annarchy_tb.tfevents.templates import scalar_value
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
@@ -216,27 +216,13 @@ def _drawn_events(
             ((tag,), series.table[:, k : k + 1], drawn.rows)
             for k, (tag, drawn) in enumerate(zip(series.tags, chosen, strict=True))
         ]
-    place: Place
     describes = entry.describes()
     for tags, table, rows in groups:
-        points = list(_points(run, series, blocks, table, rows))
-        place = (run.directory, tags)
-        begin = 0
-        while begin < len(points):
-            try:
-                if describes and begin == 0:
-                    raise OverflowError
-                real = None if series.times is None else series.real
-                for record in drawn_records(tags, points[begin:], real):
-                    yield record
-                    begin += 1
-            except OverflowError:  # beyond single precision
-                values, wall, _, time, block = points[begin]
-                step = series.step(int(rows[begin]))
-                times = None if series.times is None else (time, series.real)
-                encoded = map(scalar_value, tags, values)
-                yield entry.event(place, encoded, wall, step, values, times, block)
-                begin += 1
+        points = _points(run, series, blocks, table, rows)
+        if describes:  # they go into the first event
+            yield _described(entry, (run.directory, tags), points, series.real)
+            points = Points(*(_without_first(column) for column in points))
+        yield from drawn_records(tags, points, series.real)
 
 
 def _points(
@@ -245,22 +231,39 @@ def _points(
     blocks: Sequence[Block],
     table: NDArray[Any],
     rows: NDArray[np.intp],
-) -> Iterator[Point]:
-    """Yield the points that are drawn from these rows."""
+) -> Points:
+    """Return the points that are drawn from these rows."""
     with np.errstate(invalid="ignore"):  # of a signalling NaN
-        values = table[rows].astype(np.float64).tolist()
-    walls, times = [series.real] * len(rows), [0.0] * len(rows)
-    if series.times is not None:
-        its = series.times[rows]
-        walls = run.clock.wall_times(its, run.zero).tolist()
-        times = its.tolist()
+        values = table[rows].astype(np.float64)
+    times = None if series.times is None else series.times[rows]
+    walls: NDArray[np.float64] | float = series.real
+    if times is not None:
+        walls = run.clock.wall_times(times, run.zero)
     if isinstance(series.steps, range):
         steps = series.steps.start + rows.astype(np.int64)
     else:
         steps = series.steps[rows]
-    size = blocks[0].rows.stop
-    numbers_ = [blocks[at].number for at in (rows // size).tolist()]
-    return zip(values, walls, varints(steps), times, numbers_, strict=True)
+    numbers_ = np.array([block.number for block in blocks])
+    return Points(values, walls, steps, times, numbers_[rows // blocks[0].rows.stop])
+
+
+def _described(entry: Entry, place: Place, points: Points, real: float) -> bytes:
+    """Return the record of the first point, with the descriptions of its tags."""
+    values, drawn, times = points.values[0].tolist(), points.wall_times, points.times
+    wall = float(drawn[0]) if isinstance(drawn, np.ndarray) else drawn
+    return entry.event(
+        place,
+        map(scalar_value, place[1], values),
+        wall,
+        int(points.steps[0]),
+        values,
+        None if times is None else (float(times[0]), real),
+        int(points.blocks[0]),
+    )
+
+
+def _without_first(column: Any) -> Any:
+    return column[1:] if isinstance(column, np.ndarray) else column
 
 
 # -- checks ----------------------------------------------------------------------------

@@ -23,10 +23,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
-from numpy.typing import NDArray
 
 from annarchy_tb.tfevents.schema import (
     BLOCK,
@@ -66,20 +64,6 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-def varints(numbers: NDArray[np.int64]) -> list[bytes]:
-    """Encode many integers, as `varint` does."""
-    bits = numbers.view(np.uint64)
-    table = np.empty((len(bits), 10), np.uint8)
-    widths = np.ones(len(bits), np.intp)
-    for i in range(10):
-        rest = bits >> np.uint64(7 * i)
-        more = rest > 127
-        table[:, i] = (rest.astype(np.uint8) & 127) | (more * np.uint8(128))
-        widths += more
-    data = table.tobytes()
-    return [data[10 * i : 10 * i + w] for i, w in enumerate(widths.tolist())]
 
 
 def varint_field(field: int, number: int) -> bytes:

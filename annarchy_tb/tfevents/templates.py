@@ -13,7 +13,6 @@ An event of scalars is laid out so that the variable part follows the constant o
     +25  varint  the step, 1 to 10 bytes, seven bits a byte and the lowest first
          2 bytes + double  the simulated time, if there is one
          2 bytes + double  the real time, in seconds since 1970, if there is a simulated
-         2 bytes + uint32  the number of the block that the event is drawn from, if any
          uint32  masked CRC-32C of the event
 
 The checksum of the constant part is known, and is extended over the rest.
@@ -23,7 +22,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google_crc32c import extend as crc32c_extend
@@ -42,12 +41,11 @@ from annarchy_tb.tfevents.records import (
     value,
     varint,
 )
-from annarchy_tb.tfevents.schema import BLOCK, REAL_TIME, SCALAR, TIME
+from annarchy_tb.tfevents.schema import REAL_TIME, SCALAR, TIME
 
 KEY = varint(SCALAR.field << 3 | FIXED32)
 TIME_KEY = varint(TIME << 3 | FIXED64)
 REAL_KEY = varint(REAL_TIME << 3 | FIXED64)
-BLOCK_KEY = varint(BLOCK << 3 | FIXED32)
 ONE_DOUBLE = doubles_key(1)
 
 pack_uint32 = UINT32.pack
@@ -181,57 +179,3 @@ class EventRecords:
         crc = crc32c_extend(crc, tail)
         crc = ((crc * 0x100000001 >> 15) + 0xA282EAD8) & 0xFFFFFFFF
         return head + tail + pack_uint32(crc)
-
-
-# A point that is drawn: the values of its tags, its wall time, the varint of its step,
-# its simulated time if it has one, and the number of its block.
-Point = tuple[list[float], float, bytes, float, int]
-
-
-def drawn_records(
-    tags: Sequence[str], points: Iterable[Point], real: float | None
-) -> Iterator[bytes]:
-    """Yield the records of points that are drawn from a recording.
-
-    Parameters
-    ----------
-    tags
-        The tags that share an event.
-    points
-        The points.
-    real
-        The real time, in seconds since 1970, if the points have simulated times.
-
-    Raises
-    ------
-    OverflowError
-        If a value is beyond single precision.
-    """
-    parts = pieces(tags)
-    crc = crc32c(parts[0])
-    key = doubles_key(len(parts))
-    layouts: dict[int, tuple[Callable[..., bytes], bytes]] = {}  # by the step's bytes
-    values_ = "".join(f"{len(piece)}sf" for piece in parts[1:])
-    times = "" if real is None else "2sd2sd"
-    for values, wall_time, step, time, block in points:
-        if len(step) not in layouts:
-            form = f"<f{values_}{len(key)}s{len(parts)}dBdB{len(step)}s{times}2sI"
-            packer = struct.Struct(form)
-            head = header(len(parts[0]) + packer.size) + parts[0]
-            layouts[len(step)] = packer.pack, head
-        pack, head = layouts[len(step)]
-        singles: list[Any] = values
-        if len(values) > 1:
-            singles = [values[0]]
-            for piece, number in zip(parts[1:], values[1:], strict=True):
-                singles += (piece, number)
-        if real is None:
-            tail = pack(
-                *singles, key, *values, 9, wall_time, 16, step, BLOCK_KEY, block
-            )
-        else:
-            end = (step, TIME_KEY, time, REAL_KEY, real, BLOCK_KEY, block)
-            tail = pack(*singles, key, *values, 9, wall_time, 16, *end)
-        whole = crc32c_extend(crc, tail)
-        whole = ((whole * 0x100000001 >> 15) + 0xA282EAD8) & 0xFFFFFFFF
-        yield head + tail + pack_uint32(whole)
