@@ -14,8 +14,11 @@ import pytest
 import tensorboard.summary
 import tensorboardX
 from conftest import Point, load
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from annarchy_tb import Logger, Run, SummaryWriter
+from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.event_file import event_files
 
 DATA = Path(__file__).parent / "data"
@@ -368,3 +371,142 @@ def test_load_sees_what_the_reader_sees(logger: Logger) -> None:
     steps, values, *_ = Run(logger.run_dir).scalars("a")
     singles = values.astype(np.float32).tolist()
     assert list(zip(steps.tolist(), singles, strict=True)) == shown
+
+
+# -- what once went wrong --------------------------------------------------------------
+
+
+def write_events(path: Path, events: list[Event]) -> Path:
+    """Write TensorFlow's events to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = b"".join(records.record(event.SerializeToString()) for event in events)
+    path.write_bytes(records.file_version(1.0) + data)
+    return path
+
+
+def tensor_event(tag: str, step: int, value: float, described: bool) -> Event:
+    """Return an event of TensorFlow 1's FileWriter for a summary of TensorFlow 2."""
+    event = Event(step=step, wall_time=1e9 + step)
+    found = event.summary.value.add(tag=tag)
+    found.tensor.CopyFrom(make_tensor_proto(np.float32(value)))
+    if described:
+        found.metadata.plugin_data.plugin_name = "scalars"
+    return event
+
+
+@pytest.mark.parametrize("other", ["loss_validation", "loss" * 8, "l", "loss2"])
+def test_the_kind_of_a_tag_is_learned_wherever_it_is_given(
+    other: str, tmp_path: Path
+) -> None:
+    """In its first event only, which may be as long as those of another tag."""
+    events = [
+        tensor_event(tag, step, step / 2, step == 0)
+        for step in range(60)
+        for tag in ("loss", other)
+    ]
+    lengths = {len(event.SerializeToString()) for event in events}
+    run = write_events(tmp_path / "run" / "events.out.tfevents.1.host", events).parent
+    for tag in ("loss", other):
+        assert Run(run).scalars(tag).values.tolist() == [s / 2 for s in range(60)]
+    assert len(lengths) > 2
+    assert equal_to_tensorboard(run) == 120
+
+
+def test_a_length_beyond_the_file_is_damage(tmp_path: Path) -> None:
+    """Even if its checksum is right, nothing that large is read."""
+    with Logger(tmp_path, "run") as logger:
+        logger.add_scalar("a", 1.0)
+    [path] = logger.run_dir.glob("*tfevents*")
+    end = path.stat().st_size
+    with path.open("ab") as stream:
+        stream.write(records.header(2**40) + bytes(1000))
+    [damage] = Run(logger.run_dir).damage()
+    assert (damage.offset, damage.reason) == (end, "the file ends within a record")
+    with pytest.warns(UserWarning, match=f"damaged at byte {end}"):
+        assert Run(logger.run_dir).scalars("a").values.tolist() == [1.0]
+
+
+def test_a_value_that_cannot_be_decoded_takes_no_other_along(tmp_path: Path) -> None:
+    """Of every kind: the others are returned, and a warning gives the step."""
+    with Logger(tmp_path, "run") as logger:
+        logger.add_image("image", [[1.0]], 0)
+        logger.add_audio("audio", [0.5], 0)
+        logger.add_histogram("histogram", [1.0], 0)
+        for field, tag, key in ((4, "image", 4), (6, "audio", 4), (5, "histogram", 6)):
+            content = records.bytes_field(key, b"wrong")
+            broken = records.value(tag, records.bytes_field(field, content))
+            logger._file.append(records.summary([broken], 1.0, 1))
+        logger.add_image("image", [[1.0]], 2)
+        logger.add_audio("audio", [0.5], 2)
+        logger.add_histogram("histogram", [1.0], 2)
+        event = tensor_event("scalar", 0, 1.0, True)
+        logger._file.append(records.record(event.SerializeToString()))
+        event = tensor_event("scalar", 1, 1.0, True)
+        event.summary.value[0].tensor.dtype = 99
+        logger._file.append(records.record(event.SerializeToString()))
+    run = Run(logger.run_dir)
+    for method in (run.images, run.audio, run.histograms):
+        tag = {"images": "image", "histograms": "histogram"}.get(
+            method.__name__, method.__name__
+        )
+        with pytest.warns(UserWarning, match=f"1 values of the tag '{tag}' can't be"):
+            assert method(tag).steps.tolist() == [0, 2]
+    with pytest.warns(UserWarning, match="'scalar' can't be decoded, the first at ste"):
+        assert run.scalars("scalar").steps.tolist() == [0]
+
+
+def test_points_that_a_restart_withdrew_stay_away(tmp_path: Path) -> None:
+    """A SessionLog START, as of purge_step, withdraws those from its step on."""
+    run = tmp_path / "run"
+    with tensorboardX.SummaryWriter(str(run)) as theirs:
+        for step in range(60):
+            theirs.add_scalar("a", step, step)
+        theirs.add_text("t", "early", 10)
+        theirs.add_text("t", "late", 50)
+    time.sleep(1.1)  # for a file of its own
+    with tensorboardX.SummaryWriter(str(run), purge_step=40) as theirs:
+        for step in range(40, 50):
+            theirs.add_scalar("a", -step, step)
+    found = Run(run).scalars("a")
+    assert found.steps.tolist() == list(range(50))
+    assert found.values[40:].tolist() == [-step for step in range(40, 50)]
+    assert Run(run).text("t/text_summary").texts == ["early"]
+
+
+def test_a_curve_of_tensorboardx_with_a_cleaned_tag_has_its_name(
+    tmp_path: Path,
+) -> None:
+    """The directory keeps the characters that the tag lost."""
+    with tensorboardX.SummaryWriter(str(tmp_path / "run")) as theirs:
+        theirs.add_scalars("GPi activity/A (Hz)", {"left": 1, "right": 2}, 0)
+    assert set(Run(tmp_path / "run").curves("GPi_activity/A__Hz_")) == {"left", "right"}
+
+
+def test_parameters_are_read_from_event_files(tmp_path: Path) -> None:
+    """Where there is no run.json: those of tensorboardX and of our SummaryWriter."""
+    params = {"lr": 0.5, "layers": 3, "rule": "oja", "bias": True}
+    with tensorboardX.SummaryWriter(str(tmp_path / "theirs")) as theirs:
+        theirs.add_hparams(params, {"loss": 1.0}, name="trial")
+    with SummaryWriter(str(tmp_path / "ours")) as ours:
+        ours.add_hparams(params, {"loss": 1.0})
+    for name in ("theirs/trial", "ours"):
+        assert Run(tmp_path / name).params == params
+
+
+def test_other_runs_below_a_run_are_not_its_curves(tmp_path: Path) -> None:
+    """Without a run.json: the points of each run are exported once."""
+    for name in ("a", "a/deeper", "a/loss_train"):
+        with tensorboardX.SummaryWriter(str(tmp_path / name)) as theirs:
+            theirs.add_scalar("loss", 1.0, 0)
+    curves = [curve for _, curve, _ in Run(tmp_path / "a").points()]
+    assert curves == ["", "train"]
+
+
+def test_all_scalars_are_in_the_order_of_the_files(tmp_path: Path) -> None:
+    """As their tags first appear."""
+    with Logger(tmp_path, "run") as logger:
+        for tag in ("z", "a", "m"):
+            logger.add_scalar(tag, 1.0)
+            for step in range(1, 40):
+                logger.add_scalar(tag, step, step)
+    assert list(Run(logger.run_dir).all_scalars()) == ["z", "a", "m"]

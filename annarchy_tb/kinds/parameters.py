@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from time import time as now
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -27,7 +27,9 @@ from annarchy_tb.kinds import text
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
+from annarchy_tb.tfevents.parsing import fields, last_field
 from annarchy_tb.tfevents.records import (
+    DOUBLE,
     Parts,
     bytes_field,
     double_field,
@@ -36,13 +38,13 @@ from annarchy_tb.tfevents.records import (
     value,
     varint_field,
 )
-from annarchy_tb.tfevents.schema import METADATA, SCALAR
+from annarchy_tb.tfevents.scan import Block
+from annarchy_tb.tfevents.schema import HPARAMS, METADATA, SCALAR
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
     from annarchy_tb.run.info import RunInfo
 
-PLUGIN = "hparams"
 START_TAG = "_hparams_/session_start_info"
 END_TAG = "_hparams_/session_end_info"
 SUCCESS, FAILURE = 1, 2
@@ -265,7 +267,7 @@ def write_start(
 ) -> None:
     """Write the parameters of a run started at `start`."""
     run.append(start_value(params, start, group))
-    run.directory.ledger.note(START_TAG, PLUGIN, 0)
+    run.directory.ledger.note(START_TAG, HPARAMS, 0)
 
 
 # -- parameters as plain values --------------------------------------------------------
@@ -377,4 +379,31 @@ def end_value(status: int, end: float) -> Parts:
 
 
 def _hparams_value(tag: str, content: bytes) -> Parts:
-    return value(tag, bytes_field(METADATA, plugin(PLUGIN, content)))
+    return value(tag, bytes_field(METADATA, plugin(HPARAMS, content)))
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+def read(blocks: Iterable[Block]) -> dict[str, Parameter]:
+    """Return the parameters in event files, the first set of them."""
+    for block in blocks:
+        for _, event in block.others:
+            for its in event.values:
+                if its.tag == START_TAG and its.kind == HPARAMS:
+                    return dict(_parameters(last_field(its.raw, 3)))
+    return {}
+
+
+def _parameters(start: bytes) -> Iterator[tuple[str, Parameter]]:
+    """Yield the names and values in the message of a session's start."""
+    for field, entry in fields(start):
+        if field == 1 and isinstance(entry, bytes):
+            name = last_field(entry, 1).decode(errors="replace")
+            for kind, raw in fields(last_field(entry, 2)):
+                if kind == 2 and isinstance(raw, bytes):
+                    yield name, float(DOUBLE.unpack(raw)[0])
+                elif kind == 3 and isinstance(raw, bytes):
+                    yield name, raw.decode(errors="replace")
+                elif kind == 4:
+                    yield name, bool(raw)

@@ -7,7 +7,7 @@ there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,20 @@ class _Collected:
         if self._path != block.path:
             self._finish_file()
             self._path = block.path
+        for part, step in _segments(block):
+            self._add(part)
+            if step is not None:
+                self._withdraw(step)
+
+    def _withdraw(self, step: int) -> None:
+        """Leave out all points from a step on that were added until now."""
+        for parts in self.parts.values():
+            for at, part in enumerate(parts):
+                if isinstance(part, Scalars):
+                    left = part.steps < step
+                    parts[at] = Scalars(*(column[left] for column in part))
+
+    def _add(self, block: Block) -> None:
         for tag, its in pieces(block, self._wanted):
             for number, part in its:
                 if number == NO_BLOCK:
@@ -148,6 +162,29 @@ class _Collected:
         """Add all blocks that are left."""
         self._finish_file()
         self._add_rest(self._index.all())
+
+
+def _segments(block: Block) -> Iterator[tuple[Block, int | None]]:
+    """Yield the parts of a block, each up to an event that restarts, and its step."""
+    ends = [(place, event.step) for place, event in block.others if event.restarts]
+    if not ends:
+        yield block, None
+        return
+    begin = 0
+    for end, step in [*ends, (None, None)]:
+        inside = [
+            (place, event)
+            for place, event in block.others
+            if begin <= place and (end is None or place < end)
+        ]
+        columns = []
+        for its in block.columns:
+            left = its.places >= begin
+            if end is not None:
+                left &= its.places < end
+            columns.append(its.only(left))
+        yield Block(block.path, columns, inside), step
+        begin = begin if end is None else end
 
 
 def _read(parts: dict[str, list[Part]]) -> None:

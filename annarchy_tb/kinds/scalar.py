@@ -26,7 +26,7 @@ from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Value
-from annarchy_tb.tfevents.scan import Block, number
+from annarchy_tb.tfevents.scan import Block, number, warn_of_bad
 from annarchy_tb.tfevents.schema import SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
 
@@ -417,14 +417,23 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
                 piece = (columns.places, its, columns.blocks)
                 found.setdefault(tag, []).append(piece)
     single: dict[str, list[tuple[Any, ...]]] = {}
+    bad: dict[str, list[str]] = {}
     for place, event in block.others:
         for value in event.values:
             if value.kind == SCALAR.name and (value.tag in wanted or not wanted):
-                number = decode(value)
+                try:
+                    number = decode(value)
+                except Exception as error:  # whatever tensorboard raises
+                    bad.setdefault(value.tag, []).append(
+                        f"at step {event.step}: {error}"
+                    )
+                    continue
                 if number is not None:
                     when = (event.time, event.wall_time, event.block)
                     entry = (place, event.step, number, *when)
                     single.setdefault(value.tag, []).append(entry)
+    for tag, said in bad.items():
+        warn_of_bad(tag, said)
     for tag, entries in single.items():
         places, steps, numbers, times, walls, blocks = map(
             np.array, zip(*entries, strict=True)

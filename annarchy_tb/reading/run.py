@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,7 +14,7 @@ from annarchy_tb.inputs.messages import naming, warn
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import is_own
-from annarchy_tb.kinds import raster, recorded, scalar
+from annarchy_tb.kinds import parameters, raster, recorded, scalar
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
 from annarchy_tb.kinds.image import Images
@@ -28,7 +29,7 @@ from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import absolute, directories
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
-from annarchy_tb.tfevents.names import second
+from annarchy_tb.tfevents.names import is_ours, second
 from annarchy_tb.tfevents.scan import TORN, Block, Damage, Scan
 from annarchy_tb.tfevents.schema import (
     AUDIO,
@@ -105,8 +106,14 @@ class Run:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters by their names; NaN and infinity are None."""
-        return RunInfo.read(self.path).params or {}
+        """The parameters by their names; NaN and infinity are None.
+
+        Without ``run.json``, they are those in the event files of the run.
+        """
+        info = RunInfo.read(self.path)
+        if info == RunInfo():
+            return parameters.read(self._blocks(self.path))
+        return info.params or {}
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -267,11 +274,12 @@ class Run:
         KeyError
             If there are no such curves.
         """
-        found = {
-            _curve_name(path.relative_to(self.path).as_posix(), tag): points[tag]
-            for path in list(directories(self.path))[1:]
-            if tag in (points := self._scalars(path, (tag,)))
-        }
+        found = {}
+        for path in list(directories(self.path))[1:]:
+            points = self._scalars(path, (tag,))
+            name = self._curve(path, tag)
+            if tag in points and name is not None:
+                found[name] = points[tag]
         if not found:
             raise KeyError(f"no curves of the plot {tag!r} in {self.path}")
         return found
@@ -330,10 +338,21 @@ class Run:
     def points(self) -> Iterator[tuple[str, str, Scalars]]:
         """Yield tag, curve (``""`` for the run itself) and points of all scalars."""
         for path in directories(self.path):
-            inside = path.relative_to(self.path).as_posix()
             for tag, points in self._scalars(path, ()).items():
-                curve = "" if path == self.path else _curve_name(inside, tag)
-                yield tag, curve, points
+                curve = "" if path == self.path else self._curve(path, tag)
+                if curve is not None:
+                    yield tag, curve, points
+
+    def _curve(self, path: Path, tag: str) -> str | None:
+        """Return the name of the curve in a directory; None if it is another run.
+
+        Other writers name the directory of a curve by its tag. Ours do not.
+        """
+        inside = path.relative_to(self.path).as_posix()
+        name = _curve_name(inside, tag)
+        if name is None and all(is_ours(file.name) for file in event_files(path)):
+            return inside
+        return name
 
     def damage(self) -> list[Damage]:
         """Read all files; return the places where they are damaged or incomplete."""
@@ -384,15 +403,19 @@ class Run:
         )
 
 
-def _curve_name(directory: str, tag: str) -> str:
-    """Return the name of the curve in a directory of the run.
+def _curve_name(directory: str, tag: str) -> str | None:
+    """Return the name of the curve in a directory of the run, None if it is not one.
 
-    tensorboardX names it ``<tag>/<key>``, torch ``<tag>_<key>``.
+    tensorboardX names it ``<tag>/<key>``, torch ``<tag>_<key>``; tensorboardX writes
+    other characters than ``-/.`` and those of words as ``_`` in the tag, but not in the
+    directory.
     """
+    cleaned = re.sub(r"[^-/\w.]", "_", directory)
     for prefix in (f"{tag}/", f"{tag.replace('/', '_')}_"):
-        if directory.startswith(prefix):
-            return directory[len(prefix) :]
-    return directory
+        for name in (directory, cleaned):
+            if name.startswith(prefix):
+                return directory[len(prefix) :]
+    return None
 
 
 def began(run: Path, info: RunInfo) -> datetime | None:

@@ -68,6 +68,20 @@ class Columns(NamedTuple):
     values: list[NDArray[Any]]
     blocks: NDArray[np.int64] | None = None
 
+    def only(self, those: NDArray[np.bool_]) -> Columns:
+        """Return some of the events."""
+        blocks = None if self.blocks is None else self.blocks[those]
+        values = [column[those] for column in self.values]
+        return Columns(
+            self.tags,
+            self.places[those],
+            self.steps[those],
+            self.wall_times[those],
+            self.times[those],
+            values,
+            blocks,
+        )
+
 
 class Layout(NamedTuple):
     """Places of the changing bytes within an event of scalars.
@@ -232,6 +246,8 @@ class Layouts:
                 kind = kind or kind_of_plugin(plugin)
             else:
                 raise ValueError("not a scalar")
+        if kind:  # other events of the tag may not give it
+            self._kinds.setdefault(tag, kind)
         if len(found) != 1 or (kind or self._kinds.get(tag)) != SCALAR.name:
             raise ValueError("not a scalar")
         return tag, *found[0]

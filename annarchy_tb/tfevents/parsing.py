@@ -21,6 +21,7 @@ from annarchy_tb.tfevents.records import (
 from annarchy_tb.tfevents.schema import (
     BLOCK,
     DOUBLES,
+    HPARAMS,
     METADATA,
     REAL_TIME,
     SCALAR,
@@ -32,6 +33,7 @@ from annarchy_tb.tfevents.schema import (
 )
 
 NO_BLOCK = -1
+SESSION_LOG, SESSION_START = 7, 1  # a field of Event, and the status of a restart
 
 
 def spans(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -120,7 +122,8 @@ class Event(NamedTuple):
 
     ``wall_time`` is in seconds since 1970, the real time where TensorBoard's is drawn
     from the simulated ``time``, which is NaN if there is none. ``block`` is the number
-    of the block of recordings that it was drawn from, if it was.
+    of the block of recordings that it was drawn from, if it was. An event that
+    ``restarts`` withdraws all earlier points from its step on (see ``SessionLog``).
     """
 
     wall_time: float
@@ -128,13 +131,14 @@ class Event(NamedTuple):
     values: list[Value]
     time: float = math.nan
     block: int = NO_BLOCK
+    restarts: bool = False
 
 
 def parse(event: bytes) -> Event:
     """Return what a serialized event holds."""
     wall_time, step, time = 0.0, 0, math.nan
     real_time: float | None = None
-    doubles, block = b"", NO_BLOCK
+    doubles, block, restarts = b"", NO_BLOCK, False
     values: list[Value] = []
     for field, raw in fields(event):
         if field == 1 and isinstance(raw, bytes) and len(raw) == 8:
@@ -151,12 +155,14 @@ def parse(event: bytes) -> Event:
             time = DOUBLE.unpack(raw)[0]
         elif field == REAL_TIME and isinstance(raw, bytes) and len(raw) == 8:
             real_time = DOUBLE.unpack(raw)[0]
+        elif field == SESSION_LOG and isinstance(raw, bytes):
+            restarts = (1, SESSION_START) in fields(raw)
         elif field == BLOCK and isinstance(raw, bytes) and len(raw) == 4:
             block = UINT32.unpack(raw)[0]
     if doubles and len(doubles) == 8 * sum(v.field == SCALAR.field for v in values):
         _fill_in(values, doubles)
     real = wall_time if real_time is None else real_time
-    return Event(real, step, values, time, block)
+    return Event(real, step, values, time, block, restarts)
 
 
 def _fill_in(values: list[Value], doubles: bytes) -> None:
@@ -170,7 +176,7 @@ def _fill_in(values: list[Value], doubles: bytes) -> None:
 
 def _value(message: bytes) -> Value:
     tag = kind = ""
-    holds, held = 0, b""
+    holds, held, content = 0, b"", b""
     for field, raw in fields(message):
         if not isinstance(raw, bytes):
             continue
@@ -181,6 +187,9 @@ def _value(message: bytes) -> Value:
         elif field == TENSOR:
             holds, held = field, raw
         elif field == METADATA and not kind:
-            name = last_field(last_field(raw, 1), 1).decode(errors="replace")
-            kind = kind_of_plugin(name)
+            plugin = last_field(raw, 1)
+            kind = kind_of_plugin(last_field(plugin, 1).decode(errors="replace"))
+            content = last_field(plugin, 2)
+    if kind == HPARAMS:  # which has its data there
+        holds, held = METADATA, content
     return Value(tag, kind, holds, held)

@@ -7,6 +7,7 @@ by one.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -16,6 +17,7 @@ from google_crc32c import value as crc32c
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.messages import warn
 from annarchy_tb.tfevents.columns import Columns, Layouts
 from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
@@ -94,9 +96,9 @@ class Scan:
         data, offset, missing = b"", self._ends.get(path, 0), 0
         stream.seek(offset)
         while True:
-            wanted = max(BLOCK, missing)
-            if limit is not None:
-                wanted = min(wanted, max(0, limit - offset - len(data)))
+            # A length may be wrong, and promise more than the file has.
+            there = os.fstat(stream.fileno()).st_size if limit is None else limit
+            wanted = min(max(BLOCK, missing), max(0, there - offset - len(data)))
             more = stream.read(wanted)
             data += more
             starts, end, reason = _split(data, sizes)
@@ -193,22 +195,41 @@ def rows(
     tag: str,
     decode: Callable[[Value], Iterable[Any]],
 ) -> tuple[NDArray[np.int64], list[Any], NDArray[np.float64], NDArray[np.float64]]:
-    """Return steps, decoded contents, times and wall times of a tag's values."""
-    found = [
-        (event.step, content, event.time, event.wall_time)
-        for block in blocks
-        for _, event in block.others
-        for value in event.values
-        if value.tag == tag and value.kind == kind.name
-        for content in decode(value)
-    ]
-    steps, contents, times, walls = zip(*found, strict=True) if found else ((),) * 4
+    """Return steps, decoded contents, times and wall times of a tag's values.
+
+    Warn of values that can't be decoded; the others are returned.
+    """
+    found: list[tuple[int, Any, float, float]] = []
+    bad: list[str] = []
+    for block in blocks:
+        for _, event in block.others:
+            if event.restarts:
+                found = [entry for entry in found if entry[0] < event.step]
+            for value in event.values:
+                if value.tag == tag and value.kind == kind.name:
+                    try:
+                        contents = list(decode(value))
+                    except Exception as error:  # whatever its library raises
+                        bad.append(f"at step {event.step}: {error}")
+                        continue
+                    when = (event.time, event.wall_time)
+                    found += [(event.step, content, *when) for content in contents]
+    warn_of_bad(tag, bad)
+    steps, every, times, walls = zip(*found, strict=True) if found else ((),) * 4
     return (
         np.array(steps, np.int64),
-        list(contents),
+        list(every),
         np.array(times, np.float64),
         np.array(walls, np.float64),
     )
+
+
+def warn_of_bad(tag: str, bad: list[str]) -> None:
+    """Warn of values of a tag that can't be decoded, if there are any."""
+    if bad:
+        warn(
+            f"{len(bad)} values of the tag {tag!r} can't be decoded, the first {bad[0]}"
+        )
 
 
 def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:

@@ -18,6 +18,9 @@ TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kin
 DOUBLES, TIME, REAL_TIME, BLOCK = 1000, 1001, 1002, 1003
 
 
+HPARAMS = "hparams"  # a plugin that has no row below
+
+
 class Kind(NamedTuple):
     """A kind of data.
 
