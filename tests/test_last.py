@@ -64,14 +64,13 @@ def test_a_look_reads_what_is_new_only(
     logger.add_series("a", range(100_000))
     assert logger.last["a"] == 99_999
     read = []
-    points_of = scalar.points
+    points_of = scalar.last_values
 
-    def counting(blocks, tags):
-        found = points_of(blocks, tags)
-        read.append(sum(len(points.steps) for points in found.values()))
-        return found
+    def counting(blocks):
+        read.append(sum(len(block.columns) + len(block.others) for block in blocks))
+        return points_of(blocks)
 
-    monkeypatch.setattr(scalar, "points", counting)
+    monkeypatch.setattr(scalar, "last_values", counting)
     logger.add_scalar("a", 1.0)
     assert logger.last["a"] == 1.0
     assert sum(read) == 1

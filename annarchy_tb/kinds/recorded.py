@@ -7,7 +7,7 @@ there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.messages import warn
-from annarchy_tb.kinds.scalar import Column, Scalars, joined, pieces
+from annarchy_tb.kinds.scalar import Bad, ByTag, Column, Scalars, by_tag, joined
 from annarchy_tb.tfevents.parsing import NO_BLOCK
 from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
-from annarchy_tb.tfevents.scan import Block
+from annarchy_tb.tfevents.scan import Block, warn_of_bad
 
 EXACT = 2**53  # whole numbers up to this one are exact in float64
 
@@ -53,15 +53,37 @@ Part = Scalars | Recorded
 
 
 def points(
-    blocks: Iterable[Block], tags: Iterable[str], index: Index
+    blocks: Iterable[tuple[Block, ByTag, Bad]],
+    tags: Collection[str],
+    index: Index,
+    arrays: Callable[..., dict[str, NDArray[Any]]],
 ) -> dict[str, Scalars]:
-    """Return the points of these tags, or of all tags if `tags` is empty."""
-    collected = _Collected(frozenset(tags), index)
-    for block in blocks:
-        collected.add(block)
+    """Return the points of these tags, or of all tags if `tags` is empty.
+
+    Parameters
+    ----------
+    blocks
+        The records of the event files, the scalars in them, and those that can't be
+        decoded.
+    tags
+        The tags.
+    index
+        The recordings.
+    arrays
+        Reads the arrays of a block, as `Stored.arrays`; they are not changed.
+    """
+    collected = _Collected(tuple(tags), index)
+    bad: Bad = {}
+    for block, its, odd in blocks:
+        collected.add(block, its)
+        for tag, said in odd.items():
+            bad.setdefault(tag, []).extend(said)
     collected.finish()
+    for tag, said in bad.items():
+        if not tags or tag in tags:
+            warn_of_bad(tag, said)
     found = {}
-    _read(collected.parts)
+    _read(collected.parts, arrays)
     missing = False
     for tag, parts in collected.parts.items():
         missing |= any(isinstance(p, Recorded) and p.values is None for p in parts)
@@ -86,25 +108,29 @@ class _Collected:
     """
 
     parts: dict[str, list[Part]]
-    _wanted: frozenset[str]
+    _wanted: tuple[str, ...]
     _index: Index
     _path: Path | None  # the event file being read
     _seen: dict[str, dict[tuple[Path, int], Recorded]]  # by tag
 
-    def __init__(self, wanted: frozenset[str], index: Index) -> None:
+    def __init__(self, wanted: tuple[str, ...], index: Index) -> None:
         self.parts = {}
         self._wanted = wanted
         self._index = index
         self._path = None
         self._seen = {}
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block, its: ByTag) -> None:
         """Add some records of an event file."""
         if self._path != block.path:
             self._finish_file()
             self._path = block.path
+        restarts = any(event.restarts for _, event in block.others)
+        if not restarts:
+            self._add(block.path, its)
+            return
         for part, step in _segments(block):
-            self._add(part)
+            self._add(block.path, by_tag(part)[0])
             if step is not None:
                 self._withdraw(step)
 
@@ -116,13 +142,15 @@ class _Collected:
                     left = part.steps < step
                     parts[at] = Scalars(*(column[left] for column in part))
 
-    def _add(self, block: Block) -> None:
-        for tag, its in pieces(block, self._wanted):
-            for number, part in its:
+    def _add(self, path: Path, its: ByTag) -> None:
+        wanted = self._wanted
+        tags = [tag for tag in its if tag in wanted] if len(wanted) > 1 else wanted
+        for tag in tags if wanted else its:
+            for number, part in its.get(tag, ()):
                 if number == NO_BLOCK:
                     self.parts.setdefault(tag, []).append(part)
                 else:
-                    self._add_drawn(tag, block.path, number, part)
+                    self._add_drawn(tag, path, number, part)
 
     def _add_drawn(self, tag: str, path: Path, number: int, drawn: Scalars) -> None:
         seen = self._seen.setdefault(tag, {})
@@ -167,9 +195,6 @@ class _Collected:
 def _segments(block: Block) -> Iterator[tuple[Block, int | None]]:
     """Yield the parts of a block, each up to an event that restarts, and its step."""
     ends = [(place, event.step) for place, event in block.others if event.restarts]
-    if not ends:
-        yield block, None
-        return
     begin = 0
     for end, step in [*ends, (None, None)]:
         inside = [
@@ -187,28 +212,32 @@ def _segments(block: Block) -> Iterator[tuple[Block, int | None]]:
         begin = begin if end is None else end
 
 
-def _read(parts: dict[str, list[Part]]) -> None:
+def _read(
+    parts: dict[str, list[Part]], arrays: Callable[..., dict[str, NDArray[Any]]]
+) -> None:
     """Read the blocks of all parts, each once, in the order of the files."""
     wanted: dict[Stored, list[tuple[str, Recorded]]] = {}
-    for tag, its in parts.items():
-        for part in its:
+    for tag, those in parts.items():
+        for part in those:
             if isinstance(part, Recorded) and part.stored is not None:
                 wanted.setdefault(part.stored, []).append((tag, part))
     room = _room(parts)
-    for stored, those in wanted.items():
-        [(tag, part), *others] = those
+    for stored, pairs in wanted.items():
+        [(tag, part), *others] = pairs
         into = room.get(tag)
         view = None
         if into is not None and not others and len(stored.tags) == 1:
             view, room[tag] = into[: stored.points], into[stored.points :]
         try:
-            arrays = stored.arrays(None if view is None else {"values": view})
+            its = arrays(stored, None if view is None else {"values": view})
         except (ValueError, OSError):
             continue
-        for tag, part in those:
-            column = arrays["values"].reshape(stored.points, -1)
-            part.values = np.ascontiguousarray(column[:, stored.tags.index(tag)])
-            part.steps, part.times = arrays.get("steps"), arrays.get("times")
+        for tag, part in pairs:
+            column = its["values"].reshape(stored.points, -1)
+            part.values = column[:, stored.tags.index(tag)]
+            if view is None:
+                part.values = part.values.copy()
+            part.steps, part.times = its.get("steps"), its.get("times")
 
 
 def _room(parts: dict[str, list[Part]]) -> dict[str, NDArray[Any]]:

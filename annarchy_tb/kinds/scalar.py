@@ -8,7 +8,7 @@ do.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from time import time as now
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
@@ -26,7 +26,7 @@ from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Value
-from annarchy_tb.tfevents.scan import Block, number, warn_of_bad
+from annarchy_tb.tfevents.scan import Block, number
 from annarchy_tb.tfevents.schema import SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
 
@@ -365,62 +365,56 @@ COLUMNS = ("step", "value", "time", "wall_time")  # of tables
 Piece = tuple[NDArray[np.intp], Scalars, NDArray[np.int64] | None]
 
 
-def points(blocks: Iterable[Block], tags: Iterable[str]) -> dict[str, Scalars]:
-    """Return the points in event files of these tags, or of all if `tags` is empty.
+# The scalars of some records by their tags, in order, with the number of the block of
+# recordings that they were drawn from, or `NO_BLOCK`.
+ByTag = dict[str, list[tuple[int, Scalars]]]
+Bad = dict[str, list[str]]  # what can't be decoded, by tag
 
-    Of recordings, these are the points that were drawn.
-    """
-    found: dict[str, list[Scalars]] = {}
-    wanted = frozenset(tags)
+
+def last_values(blocks: Iterable[Block]) -> dict[str, float]:
+    """Return the last value of each tag in event files."""
+    found = {}
     for block in blocks:
-        for tag, its in pieces(block, wanted):
-            found.setdefault(tag, []).extend(part for _, part in its)
-    return {tag: joined(parts) for tag, parts in found.items()}
+        for tag, its in by_tag(block)[0].items():
+            found[tag] = float(its[-1][1].values[-1])
+    return found
 
 
-def pieces(
-    block: Block, wanted: frozenset[str]
-) -> Iterator[tuple[str, list[tuple[int, Scalars]]]]:
-    """Yield the scalars of some records by tag; of all tags if `wanted` is empty.
+def by_tag(block: Block) -> tuple[ByTag, Bad]:
+    """Return the scalars of some records, in the order in which their tags appear.
 
-    Those of a tag are in order, with the number of the block of recordings that they
-    were drawn from, or `NO_BLOCK`.
+    Those that can't be decoded are left out, and described.
     """
-    found = _pieces(block, wanted)
+    found, bad = _pieces(block)
+    by_tag: ByTag = {}
     for tag, its in sorted(found.items(), key=lambda item: item[1][0][0][0]):
         points, numbers = _in_order(its)
         if numbers is None:
-            yield tag, [(NO_BLOCK, points)]
+            by_tag[tag] = [(NO_BLOCK, points)]
             continue
         cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-        yield (
-            tag,
-            [
-                (int(numbers[a]), Scalars(*(column[a:b] for column in points)))
-                for a, b in itertools.pairwise(cuts)
-            ],
-        )
+        by_tag[tag] = [
+            (int(numbers[a]), Scalars(*(column[a:b] for column in points)))
+            for a, b in itertools.pairwise(cuts)
+        ]
+    return by_tag, bad
 
 
-def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
+def _pieces(block: Block) -> tuple[dict[str, list[Piece]], Bad]:
     """Return the scalars of some records by tag, by their layouts."""
     found: dict[str, list[Piece]] = {}
     for columns in block.columns:
         for tag, values in zip(columns.tags, columns.values, strict=True):
-            if tag in wanted or not wanted:
-                its = Scalars(
-                    columns.steps,
-                    values.astype("f8"),
-                    columns.times,
-                    columns.wall_times,
-                )
-                piece = (columns.places, its, columns.blocks)
-                found.setdefault(tag, []).append(piece)
+            its = Scalars(
+                columns.steps, values.astype("f8"), columns.times, columns.wall_times
+            )
+            piece = (columns.places, its, columns.blocks)
+            found.setdefault(tag, []).append(piece)
     single: dict[str, list[tuple[Any, ...]]] = {}
-    bad: dict[str, list[str]] = {}
+    bad: Bad = {}
     for place, event in block.others:
         for value in event.values:
-            if value.kind == SCALAR.name and (value.tag in wanted or not wanted):
+            if value.kind == SCALAR.name:
                 try:
                     number = decode(value)
                 except Exception as error:  # whatever tensorboard raises
@@ -432,8 +426,6 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
                     when = (event.time, event.wall_time, event.block)
                     entry = (place, event.step, number, *when)
                     single.setdefault(value.tag, []).append(entry)
-    for tag, said in bad.items():
-        warn_of_bad(tag, said)
     for tag, entries in single.items():
         places, steps, numbers, times, walls, blocks = map(
             np.array, zip(*entries, strict=True)
@@ -441,7 +433,7 @@ def _pieces(block: Block, wanted: frozenset[str]) -> dict[str, list[Piece]]:
         its = Scalars(steps.astype("i8"), numbers, times, walls)
         drawn = blocks if (blocks != NO_BLOCK).any() else None
         found.setdefault(tag, []).append((places, its, drawn))
-    return found
+    return found, bad
 
 
 def decode(value: Value) -> float | None:
@@ -469,9 +461,5 @@ def _in_order(pieces: list[Piece]) -> tuple[Scalars, NDArray[np.int64] | None]:
 
 
 def joined(parts: list[Scalars]) -> Scalars:
-    """Return the points of all parts."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return Scalars(np.empty(0, np.int64), *(np.empty(0) for _ in range(3)))
+    """Return the points of all parts, of which there is at least one, as new arrays."""
     return Scalars(*(np.concatenate(column) for column in zip(*parts, strict=True)))

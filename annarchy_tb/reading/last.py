@@ -68,8 +68,7 @@ class Last(Mapping[str, Any]):
             opening = self._directory.opening
             limits = None if opening is None else opening.limits
             for block in scan.files(self._grown(path), limits):
-                for tag, points in scalar.points([block], ()).items():
-                    values[tag] = float(points.values[-1])
+                values |= scalar.last_values([block])
             scan.damage.clear()
         return values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading import contents
+from annarchy_tb.reading.cache import cache
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import RUNNING, RunInfo, date, load
 from annarchy_tb.run.info_file import add_note
@@ -366,12 +367,17 @@ class Run:
     # -- reading ---------------------------------------------------------------------
 
     def _blocks(self, directory: Path) -> Iterator[Block]:
+        kept = cache.contents(directory)
+        if kept is not None:
+            yield from (block for block, *_ in kept.blocks)
+            self._warn_of(kept.damage)
+            return
         scan = Scan()
         yield from scan.files(event_files(directory))
         self._warn_of(scan.damage)
 
     def _index(self, directory: Path) -> recordings.Index:
-        index = recordings.Index(directory)
+        index = cache.index(directory)
         self._warn_of(index.damage)
         return index
 
@@ -383,8 +389,16 @@ class Run:
                 warn(f"{path} is damaged at byte {offset}: {reason}")
 
     def _scalars(self, directory: Path, tags: tuple[str, ...]) -> dict[str, Scalars]:
+        kept = cache.contents(directory)
+        blocks: Iterable[tuple[Block, scalar.ByTag, scalar.Bad]]
+        if kept is None:
+            read = self._blocks(directory)
+            blocks = ((block, *scalar.by_tag(block)) for block in read)
+        else:
+            blocks = kept.blocks
+            self._warn_of(kept.damage)
         index = self._index(directory)
-        return recorded.points(self._blocks(directory), tags, index)
+        return recorded.points(blocks, tags, index, cache.arrays)
 
     def _read(self, kind: Kind, tag: str) -> Any:
         if kind == SCALAR:

@@ -91,6 +91,10 @@ class Scan:
             with stream:
                 yield from self._file(path, stream, (limits or {}).get(path))
 
+    def passed(self, damage: Damage) -> bool:
+        """Return whether a file has been read beyond a place where it is damaged."""
+        return damage.offset < self._ends.get(damage.path, 0)
+
     def _file(self, path: Path, stream: BinaryIO, limit: int | None) -> Iterator[Block]:
         sizes: dict[bytes, int] = {}  # of events, by the heads of their records
         data, offset, missing = b"", self._ends.get(path, 0), 0
