@@ -204,7 +204,8 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
         writer.writerow(columns)
         for run in found:
             for tag, curve, points in run.points():
-                steps, values, times, walls = (column.tolist() for column in points)
+                its = points.numeric()
+                steps, values, times, walls = (column.tolist() for column in its)
                 given = ["" if time != time else time for time in times]
                 rows = zip(steps, values, given, walls, strict=True)
                 writer.writerows([run.path, tag, curve, *row] for row in rows)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import random
+import resource
+import shutil
 import signal
+import subprocess
+import sys
+import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,6 +31,7 @@ from annarchy_tb import Logger, Run
 from annarchy_tb.kinds.extremes import choose
 from annarchy_tb.tfevents import recordings, records
 from annarchy_tb.tfevents.drawn import Points, drawn_records
+from annarchy_tb.tfevents.recorder import RecordingFile
 from annarchy_tb.tfevents.templates import scalar_value
 
 KEPT = [
@@ -741,3 +750,234 @@ def test_the_records_of_points_are_those_made_one_by_one(data: Any) -> None:
         for i in range(number)
     ]
     assert made == b"".join(wanted)
+
+
+# -- what once went wrong --------------------------------------------------------------
+
+
+def cut_out(path: Path, block: recordings.Stored) -> None:
+    """Remove a block from the middle of its file."""
+    data = path.read_bytes()
+    path.write_bytes(data[: block.offset] + data[block.end :])
+
+
+def test_a_run_is_read_while_series_are_written(logdir: Path) -> None:
+    """Without a warning, and with all values of the calls that returned."""
+    with Logger(logdir, "run") as logger:
+        logger.add_series("v", np.arange(10))
+        logger.add_raster("r", {0: [1]})
+        stop = threading.Event()
+
+        def read() -> int:
+            number = 0
+            while not stop.is_set():
+                values = Run(logger.run_dir).scalars("v").values
+                assert values.dtype == np.int64
+                assert Run(logger.run_dir).spikes("r").spikes
+                number += 1
+            return number
+
+        with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            future = pool.submit(read)
+            for _ in range(60):
+                logger.add_series("v", np.arange(3000), shown=2)
+                logger.add_raster("r", {0: [1, 2]})
+            stop.set()
+            assert future.result() > 0
+
+
+def test_blocks_give_way_to_other_records(logdir: Path) -> None:
+    """Also those that came earlier."""
+    logger = Logger(logdir, "run")
+    backlog = logger._run.directory.backlog
+    backlog._limit = 200_000
+    logger.add_series("v", [0.0])
+    full = os.open("/dev/full", os.O_WRONLY)
+    kept = [logger._file._fd, logger._run.directory.recordings._fd]
+    backup = [os.dup(fd) for fd in kept]
+    for fd in kept:
+        os.dup2(full, fd)
+    with pytest.warns(UserWarning, match="refuses writes"):
+        for number in range(20):
+            logger.add_series("v", np.full(1000, float(number)), shown=2)
+        for step in range(2000):
+            logger.add_scalar("s", step)
+    assert backlog.dropped == 0
+    assert backlog.dropped_blocks > 0
+    for fd, its in zip(kept, backup, strict=True):
+        os.dup2(its, fd)
+        os.close(its)
+    os.close(full)
+    logger.close()
+    assert len(Run(logger.run_dir).scalars("s").values) == 2000
+    assert "lost_records" not in Run(logger.run_dir).info
+
+
+def test_a_hole_in_a_recording_is_told(logdir: Path) -> None:
+    """Even if no point was drawn from the block that is missing."""
+    with Logger(logdir, "run") as logger:
+        logger.add_series("v", np.arange(600_000.0), shown=2)
+        logger.add_raster("r", (np.arange(300_000.0), np.zeros(300_000, int)))
+    [path] = files(logger.run_dir)
+    blocks = list(recordings.blocks(path, []))
+    assert [block.parts for block in blocks] == [5] * 10
+    cut_out(path, blocks[7])
+    cut_out(path, blocks[2])
+    run = Run(logger.run_dir)
+    with pytest.warns(UserWarning, match="blocks of recordings are missing"):
+        assert len(run.scalars("v").values) == 600_000 - blocks[2].points
+    with (
+        pytest.warns(UserWarning, match="the spikes of 1 rasters"),
+        pytest.raises(KeyError),
+    ):
+        run.spikes("r")
+
+
+def test_processes_of_the_same_number_are_told_apart(logdir: Path) -> None:
+    """In containers, each has the number 1; here, in two Python processes."""
+    code = """
+import os, sys
+os.getpid = lambda: 7
+from annarchy_tb import Logger
+with Logger(sys.argv[1], "run", mode="a") as logger:
+    logger.add_series("v", [float(x) for x in sys.argv[2:]])
+"""
+    for values in (["100", "101"], ["200", "201"]):
+        command = [sys.executable, "-c", code, str(logdir), *values]
+        subprocess.run(command, check=True)
+    first, _ = files(logdir / "run")
+    first.unlink()
+    with pytest.warns(UserWarning, match="missing or damaged"):
+        found = Run(logdir / "run").scalars("v")
+    assert found.values.tolist() == [100, 101, 200, 201]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_flipped_bit_stops_a_reader(logdir: Path) -> None:
+    """Nor an append; each is told by damage(), wherever it is."""
+    with Logger(logdir, "run") as logger:
+        logger.add_series("v", np.arange(4.0), np.arange(4) ** 2)
+        logger.add_series(["w", "x"], np.ones((3, 2)))
+        logger.add_raster("r", {0: [1]})
+        logger.add_scalar("v", 1.0)
+    [path] = files(logger.run_dir)
+    whole = path.read_bytes()
+    run = Run(logger.run_dir)
+    for at in range(0, len(whole), 3):
+        data = bytearray(whole)
+        data[at] ^= 1 << at % 8
+        path.write_bytes(data)
+        assert run.damage(), at
+        assert set(run.all_scalars()) <= {"v", "w", "x"}
+        run.tags()
+        with contextlib.suppress(KeyError):
+            run.spikes("r")
+        list(run.news())
+        if at % 60 == 0:
+            copy = logdir / f"copy{at}"
+            shutil.copytree(run.path, copy)
+            with Logger(logdir, copy.name, mode="a") as logger:
+                logger.add_scalar("s", 1.0)
+
+
+def test_points_can_be_pickled(logger: Logger) -> None:
+    """As for a pool of processes."""
+    logger.add_series("v", np.arange(5, dtype=np.int16), times=np.arange(5.0))
+    found = Run(logger.run_dir).scalars("v")
+    copy = pickle.loads(pickle.dumps(found))
+    for one, other in zip(found, copy, strict=True):
+        assert np.array_equal(one, other)
+        assert one.dtype == other.dtype
+
+
+def test_a_table_of_bools_and_floats_is_one_of_numbers(logdir: Path) -> None:
+    """Of a bool, there are 0 and 1."""
+    pytest.importorskip("pandas", reason="needs annarchy-tb[pandas]")
+    with Logger(logdir, "run") as logger:
+        logger.add_series("b", [True, False])
+        logger.add_series("x", [0.5, 1.0])
+    table = Run(logger.run_dir).to_pandas()
+    assert table.value.dtype == np.float64
+    assert table.value.tolist() == [1, 0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda logger: logger.add_series("v", [1.0, 2.0]),
+        lambda logger: logger.add_raster("v", {0: [1]}),
+    ],
+)
+def test_a_recording_that_fails_uses_up_no_steps(
+    call: Any, logger: Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here, because its file can't be created."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordingFile, "_create", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            call(logger)
+    call(logger)
+    assert load(logger.run_dir)[0].step == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*the file ends within")
+def test_a_file_that_may_not_grow_doubles_no_event(logdir: Path) -> None:
+    """Its size is limited: the rest goes to the next file, from a whole record on."""
+    with Logger(logdir, "run") as logger:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            for _ in range(2):
+                logger.add_series("v", np.arange(1000, dtype=np.int8), shown=500)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, ignored)
+    steps = [step for step, _ in scalars(logger.run_dir, "v")]
+    assert len(list(logger.run_dir.glob("*tfevents*"))) > 1
+    assert len(steps) == len(set(steps))
+    assert Run(logger.run_dir).scalars("v").steps.tolist() == list(range(2000))
+
+
+def test_recordings_that_are_deleted_are_told(logdir: Path) -> None:
+    """At the latest when the run is closed; flush raises."""
+    logger = Logger(logdir, "run")
+    logger.add_series("v", [1.0])
+    [path] = files(logger.run_dir)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="was deleted"):
+        logger.flush()
+    with pytest.warns(UserWarning, match=f"was deleted: {path}"):
+        logger.close()
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [0, 2**62, -(2**63), -(2**62)],
+        np.array([2**53 + 1, 2**53 + 3], object),
+        np.ma.masked_array([2**53 + 1, 2**53 + 3], [False, False]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*TensorBoard hides")
+def test_unusual_steps_are_kept(steps: Any, logdir: Path) -> None:
+    """To the last bit; and an append goes on from the last one."""
+    with Logger(logdir, "run") as logger:
+        logger.add_series("v", np.zeros(len(steps)), steps)
+    wanted = [int(step) for step in steps]
+    assert Run(logger.run_dir).scalars("v").steps.tolist() == wanted
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_series("v", [0.0])
+    assert Run(logger.run_dir).scalars("v").steps[-1] > max(wanted[-1:])
+
+
+def test_numpy_may_raise_on_any_rounding(logger: Logger) -> None:
+    """With np.seterr(all="raise"), values are kept and drawn all the same."""
+    with np.errstate(all="raise"):
+        logger.add_series("v", [1e-40, 1.0, 1e-310])
+    assert Run(logger.run_dir).scalars("v").values.tolist() == [1e-40, 1.0, 1e-310]

@@ -93,6 +93,8 @@ def unmasked(given: object) -> object:
     # While another thread imports the module, its class is missing.
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
     if masked is not None and isinstance(given, masked):
+        if not np.any(given.mask):
+            return given.data
         return given.astype(np.float64).filled(np.nan)
     return given
 

@@ -95,6 +95,9 @@ def whole_step(step: object) -> int:
 
 def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
     """Return `steps` of shape ``(N,)`` as whole numbers, with `whole_step`'s checks."""
+    if isinstance(steps, np.ndarray) and steps.dtype.kind == "O":
+        # As floats, large ones would be rounded.
+        steps = [whole_step(step) for step in np.ravel(steps)]
     column = _column("steps", steps)
     if column.dtype.kind != "f":
         if len(column) and int(column.max()) > MAX_STEP:

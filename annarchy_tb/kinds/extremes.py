@@ -95,7 +95,9 @@ def _drawn(
     odd: Rows,
     inner: bool,
 ) -> Drawn:
-    rows = np.unique(np.concatenate([ends, low, high, nan] if inner else [ends]))
+    # (np.unique would import numpy.ma, which a signal handler may interrupt.)
+    rows = np.sort(np.concatenate([ends, low, high, nan] if inner else [ends]))
+    rows = rows[np.flatnonzero(np.diff(rows, prepend=-2))]
     lowest, highest = column[low[low >= 0]], column[high[high >= 0]]
     return Drawn(
         rows[rows >= 0],

@@ -100,11 +100,13 @@ def _recording(tag: str, found: Spikes) -> Recording:
     real = now()
 
     def parts() -> Iterator[recordings.Parts]:
-        for at, number in zip(starts, numbers, strict=True):
+        for index, (at, number) in enumerate(zip(starts, numbers, strict=True)):
             head = {
                 "kind": recordings.SPIKES,
                 "block": number,
                 "call": numbers[0],
+                "part": index,
+                "parts": len(numbers),
                 "tags": [recordings.as_read(tag)],
                 "wall_time": real,
             }
@@ -266,7 +268,7 @@ def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:
             its = [value.tag for value in event.values if value.kind == IMAGE.name]
             if tag not in its or event.block == NO_BLOCK:
                 continue
-            found = _spikes(index, index.find(block.path, event.block))
+            found = _spikes(index, index.find(block.path, event.block, tag))
             if found is None:
                 missing += 1
                 continue
@@ -284,7 +286,7 @@ def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:
 def _spikes(
     index: recordings.Index, first: recordings.Stored | None
 ) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    if first is None:
+    if first is None or first.kind != recordings.SPIKES or not index.is_whole(first):
         return None
     try:
         arrays = [stored.arrays() for stored in index.call(first)]

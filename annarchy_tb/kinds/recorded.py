@@ -82,12 +82,14 @@ def points(
     for tag, said in bad.items():
         if not tags or tag in tags:
             warn_of_bad(tag, said)
-    found = {}
+    found: dict[str, Scalars] = {}
     _read(collected.parts, arrays)
-    missing = False
+    missing = collected.missing
     for tag, parts in collected.parts.items():
         missing |= any(isinstance(p, Recorded) and p.values is None for p in parts)
-        found[tag] = _joined(tag, parts)
+        points = _joined(tag, parts)
+        if points is not None:
+            found[tag] = points
     if missing:
         warn(
             "blocks of recordings are missing or damaged: of these series, only the "
@@ -96,8 +98,27 @@ def points(
     return found
 
 
+def block_points(stored: Stored) -> dict[str, Scalars]:
+    """Read a block; return its points by their tags.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `Stored.arrays`.
+    """
+    its = stored.arrays()
+    table = its["values"].reshape(stored.points, -1)
+    steps, times = its.get("steps"), its.get("times")
+    return {
+        tag: _scalars(stored, table[:, k].copy(), steps, times)
+        for k, tag in enumerate(stored.tags)
+    }
+
+
 class _Collected:
     """The parts of each tag, in order, while the event files are read.
+
+    `missing` tells whether blocks are missing that once were there.
 
     Parameters
     ----------
@@ -108,13 +129,14 @@ class _Collected:
     """
 
     parts: dict[str, list[Part]]
+    missing: bool
     _wanted: tuple[str, ...]
     _index: Index
     _path: Path | None  # the event file being read
     _seen: dict[str, dict[tuple[Path, int], Recorded]]  # by tag
 
     def __init__(self, wanted: tuple[str, ...], index: Index) -> None:
-        self.parts = {}
+        self.parts, self.missing = {}, False
         self._wanted = wanted
         self._index = index
         self._path = None
@@ -155,11 +177,13 @@ class _Collected:
     def _add_drawn(self, tag: str, path: Path, number: int, drawn: Scalars) -> None:
         seen = self._seen.setdefault(tag, {})
         if (path, number) not in seen:
-            stored = self._index.find(path, number)
-            # Blocks of the same call from which no point was drawn come before.
-            for earlier in self._index.call(stored) if stored else ():
-                if earlier.number < number:
-                    self._add_stored(tag, earlier)
+            stored = self._index.find(path, number, tag)
+            if stored is not None:
+                self.missing |= not self._index.is_whole(stored)
+                # Blocks of the call from which no point was drawn come before.
+                for earlier in self._index.call(stored):
+                    if earlier.part < stored.part and tag in earlier.tags:
+                        self._add_stored(tag, earlier)
             seen[path, number] = self._add_stored(tag, stored)
         seen[path, number].drawn.append(drawn)
 
@@ -182,6 +206,7 @@ class _Collected:
     def _add_rest(self, blocks: Iterable[Stored]) -> None:
         for stored in blocks:
             if stored.kind == SERIES:
+                self.missing |= not self._index.is_prefix(stored)
                 for tag in stored.tags:
                     if tag in self._wanted or not self._wanted:
                         self._add_stored(tag, stored)
@@ -255,8 +280,8 @@ def _room(parts: dict[str, list[Part]]) -> dict[str, NDArray[Any]]:
     return room
 
 
-def _joined(tag: str, parts: Sequence[Part]) -> Scalars:
-    """Return the points of one tag."""
+def _joined(tag: str, parts: Sequence[Part]) -> Scalars | None:
+    """Return the points of one tag; None if all are lost."""
     flat: list[Scalars] = []
     kept = True  # in their own type
     for part in parts:
@@ -265,6 +290,8 @@ def _joined(tag: str, parts: Sequence[Part]) -> Scalars:
         else:
             kept = False
             flat += part.drawn if isinstance(part, Recorded) else [part]
+    if not flat:
+        return None
     if not any(isinstance(part, Recorded) for part in parts):
         return joined(flat)
     values = [its.values for its in flat]
@@ -274,7 +301,8 @@ def _joined(tag: str, parts: Sequence[Part]) -> Scalars:
                 f"tag {tag!r}: whole numbers beyond 2**53 are rounded, since not all "
                 f"points have the same type"
             )
-        values = [array.astype(np.float64) for array in values]
+        with np.errstate(invalid="ignore"):  # of a signalling NaN
+            values = [array.astype(np.float64) for array in values]
 
     def column(at: int) -> Callable[[], NDArray[Any]]:
         return lambda: np.concatenate([its[at] for its in flat])

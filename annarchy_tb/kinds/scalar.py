@@ -345,10 +345,20 @@ class Scalars(Sequence[NDArray[Any]]):
             return [self._column(i) for i in range(len(self))[at]]
         return self._column(range(len(self))[at])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Scalars, tuple(self)
+
     def __repr__(self) -> str:
         names = ("steps", "values", "times", "wall_times")
         shown = ", ".join(f"{n}={c}" for n, c in zip(names, self, strict=True))
         return f"Scalars({shown})"
+
+    def numeric(self) -> Scalars:
+        """Return the same points, with 0 and 1 in place of bools."""
+        values = self.values
+        if values.dtype == np.bool_:
+            values = values.view(np.uint8)
+        return Scalars(self._columns[0], values, *self._columns[2:])
 
     def to_pandas(self) -> DataFrame:
         """Return a table with the columns step, value, time and wall_time."""

@@ -120,6 +120,7 @@ class Block(NamedTuple):
     """Rows of a series that are kept together, by the number of their block."""
 
     number: int
+    part: int
     rows: slice
 
 
@@ -162,19 +163,22 @@ class _Series:
         width += self.table.itemsize * self.table.shape[1]
         rows = max(1, recordings.SIZE // width)
         return [
-            Block(next_number(), slice(at, min(at + rows, len(self.table))))
-            for at in range(0, len(self.table), rows)
+            Block(next_number(), part, slice(at, min(at + rows, len(self.table))))
+            for part, at in enumerate(range(0, len(self.table), rows))
         ]
 
-    def encode(self, block: Block, call: int) -> recordings.Parts:
-        """Return the record of a block, in parts."""
+    def encode(self, block: Block, call: int, parts: int) -> recordings.Parts:
+        """Return the record of a block, one of the `parts` of its call, in parts."""
         part = self.table[block.rows]
         head: dict[str, Any] = {
             "kind": recordings.SERIES,
             "block": block.number,
             "call": call,
+            "part": block.part,
+            "parts": parts,
             "tags": [recordings.as_read(tag) for tag in self.tags],
             "points": len(part),
+            "last_step": self.step(block.rows.stop - 1),
             "wall_time": self.real,
         }
         arrays: dict[str, NDArray[Any]] = {"values": part}
@@ -197,7 +201,7 @@ def _write(
 ) -> Iterator[bytes]:
     """Write the recording; yield nothing: it comes before the events drawn from it."""
     for block in blocks:
-        file.append_parts(series.encode(block, blocks[0].number))
+        file.append_parts(series.encode(block, blocks[0].number, len(blocks)))
     yield from ()
 
 

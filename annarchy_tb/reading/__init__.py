@@ -8,6 +8,7 @@ from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.last import Last
+from annarchy_tb.reading.news import News, Restart, Value
 from annarchy_tb.reading.run import Run
 from annarchy_tb.tfevents.scan import Damage
 
@@ -16,11 +17,14 @@ __all__ = [
     "Histograms",
     "Images",
     "Last",
+    "News",
     "Rasters",
+    "Restart",
     "Run",
     "Runs",
     "Scalars",
     "Sounds",
     "Texts",
+    "Value",
     "find_runs",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,9 @@ from annarchy_tb.kinds.image import Images
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
-from annarchy_tb.reading import contents
+from annarchy_tb.reading import contents, news
 from annarchy_tb.reading.cache import cache
+from annarchy_tb.reading.news import News, Restart
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import RUNNING, RunInfo, date, load
 from annarchy_tb.run.info_file import add_note
@@ -328,7 +329,7 @@ class Run:
         """
         pd = optional("pandas", "Run.to_pandas", "'annarchy-tb[pandas]'")
         tables = [
-            points.to_pandas().assign(tag=tag, curve=curve)
+            points.numeric().to_pandas().assign(tag=tag, curve=curve)
             for tag, curve, points in self.points()
         ]
         columns = ["tag", "curve", *scalar.COLUMNS]
@@ -354,6 +355,37 @@ class Run:
         if name is None and all(is_ours(file.name) for file in event_files(path)):
             return inside
         return name
+
+    @property
+    def position(self) -> dict[str, Any]:
+        """The end of what the run has now, for `news`; it is valid JSON."""
+        return news.position(self.path)
+
+    def news(self, since: Mapping[str, Any] | None = None) -> Iterator[News | Restart]:
+        """Yield what was written since a position, for whoever follows the run.
+
+        Parameters
+        ----------
+        since : dict, optional
+            A `position`, or that of earlier news, perhaps stored as JSON meanwhile. By
+            default, all that the run has is yielded.
+
+        Yields
+        ------
+        News or Restart
+            Points and other values, at most about 1 MiB at a time (a larger value comes
+            alone), of the run and of its curves, each with the position after it. If a
+            resume has cut off what was read before, or the run was started over, a
+            Restart comes first, followed by all that the run has.
+
+        Notes
+        -----
+        The points of a series come with its recording, which may be before or after
+        single points of the same tag that were logged around it. The spikes of
+        `Logger.add_raster` are not included. It ends at the end of the files: call it
+        again for what follows.
+        """
+        yield from news.news(self.path, since)
 
     def damage(self) -> list[Damage]:
         """Read all files; return the places where they are damaged or incomplete."""

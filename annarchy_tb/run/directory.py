@@ -155,12 +155,12 @@ class RunDirectory:
             If the disk is full, or a file was deleted.
         """
         for directory in self.all():
-            if directory.file.is_lost():
-                raise FileNotFoundError(
-                    errno.ENOENT, "the event file was deleted", str(directory.file.path)
-                )
-            directory.file.flush()
-            directory.recordings.flush()
+            for file in (directory.file, directory.recordings):
+                if file.is_lost():
+                    raise FileNotFoundError(
+                        errno.ENOENT, "the event file was deleted", str(file.path)
+                    )
+                file.flush()
         if self.backlog:
             raise OSError(
                 errno.ENOSPC,
@@ -175,8 +175,8 @@ class RunDirectory:
             self.backlog.drain()
         finally:
             for directory in self.all():
-                if not directory.file.closed and directory.file.is_lost():
-                    deleted.append(directory.file.path)
-                directory.file.close()
-                directory.recordings.close()
+                for file in (directory.file, directory.recordings):
+                    if not file.closed and file.is_lost():
+                        deleted.append(file.path)
+                    file.close()
         return Closed(*self.backlog.lost(), deleted)

@@ -202,6 +202,8 @@ class Entry:
             begin = its.stop
         if self._remarks:
             self._run.warned.give(self._remarks)
+        if recording is not None:
+            self._run.directory.recordings.ensure()
         for place, step, record in made:
             self._enter(place, step, self._drawn)
             for parts in blocks:
@@ -257,13 +259,14 @@ class Entry:
     def write_blocks(
         self, blocks: Iterable[bytes | memoryview], last: int, drawn: float | None
     ) -> None:
-        """Write complete records, made elsewhere, up to the step `last`.
+        """Write complete records of a recording, made elsewhere, up to the step `last`.
 
         `drawn` is the wall time at which the last simulated time is drawn, if there is
         one.
         """
         self._run.warned.give(self._remarks)
         [place] = self._places
+        place[0].recordings.ensure()
         self._enter(place, last, drawn)
         for block in blocks:
             place[0].file.append(block)

@@ -53,6 +53,7 @@ class Backlog:
     _lock: threading.RLock
     _draining: bool
     _size: int  # of the waiting records, in bytes
+    _blocks: int  # how many of them are blocks of recordings
     # The file, the record, and how many of its bytes are written already.
     _waiting: deque[tuple[Writable, bytes, int]]
 
@@ -64,7 +65,7 @@ class Backlog:
         """Drop all records: those that a fork inherits are written by its parent."""
         self._lock = threading.RLock()
         self._draining = False
-        self._size = 0
+        self._size = self._blocks = 0
         self.dropped = self.dropped_blocks = 0
         self._waiting = deque()
 
@@ -135,6 +136,7 @@ class Backlog:
                         return
                     self._waiting.popleft()
                     self._size -= len(record)
+                    self._blocks -= file.yields
             finally:
                 self._draining = False
 
@@ -149,12 +151,23 @@ class Backlog:
         else:
             self._waiting.append((file, record, done))
         self._size += len(record)
+        self._blocks += file.yields
         while self._size > self._limit and len(self._waiting) > 1:
-            oldest = 1 if self._draining or self._waiting[0][2] else 0
-            its, gone, _ = self._waiting[oldest]
+            first = 1 if self._draining or self._waiting[0][2] else 0
+            place = self._first_block(first)
+            its, gone, _ = self._waiting[place]
             self._size -= len(gone)
-            del self._waiting[oldest]
+            del self._waiting[place]
             if its.yields:
+                self._blocks -= 1
                 self.dropped_blocks += 1
             else:
                 self.dropped += 1
+
+    def _first_block(self, first: int) -> int:
+        """Return the place of the oldest block from there on, if there is one."""
+        if self._blocks:
+            for place, (file, *_) in enumerate(self._waiting):
+                if place >= first and file.yields:
+                    return place
+        return first

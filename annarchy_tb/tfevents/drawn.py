@@ -106,7 +106,7 @@ def _alike(
     number, size = len(bits), HEAD + len(row) + TAIL
     template = np.frombuffer(header(len(row)) + row + bytes(TAIL), np.uint8)
     table = np.tile(template, (number, 1))
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond single precision, NaN
+    with np.errstate(all="ignore"):  # beyond single precision, signalling NaN
         for at, dtype, column in columns:
             np.ndarray(number, dtype, table, at, (size,))[:] = column
     data, crc, start = table.tobytes(), crc32c(parts[0]), HEAD + len(parts[0])

@@ -31,6 +31,18 @@ def event_files(directory: Path) -> list[Path]:
     return [Path(path) for path in sorted(found)]
 
 
+def _whole(data: bytes, end: int) -> int:
+    """Return the end of the last whole record among the first `end` bytes."""
+    at = 0
+    while at + records.HEAD <= end:
+        size = records.UINT64.unpack_from(data, at)[0]
+        behind = at + int(size) + records.HEAD + records.TAIL
+        if behind > end:
+            break
+        at = behind
+    return at
+
+
 def counted() -> int:
     """Return the number of the next event file of this process."""
     return next(_count)
@@ -158,9 +170,19 @@ class EventFile:
         self.resume(True)
 
     def ensure(self) -> None:
-        """Create the file if there is none yet."""
+        """Create the file if there is none yet, unless the disk is full.
+
+        Raises
+        ------
+        OSError
+            If that fails for another reason.
+        """
         if self.path == self.directory:
-            self._begin()
+            try:
+                self._begin()
+            except OSError as error:
+                if error.errno not in _FULL | _SPOILT:
+                    raise
 
     def flush(self) -> None:
         """Write the waiting records, and wait until the file is on the disk."""
@@ -208,9 +230,9 @@ class EventFile:
         It is less than the length of the record if the disk is full.
         """
         try:
-            if done and not self._ends_with(record[:done]):
+            if done and not self._ends_with(record[_whole(record, done) : done]):
                 self.give_up()  # another thread's record came in between
-                done = 0
+                done = _whole(record, done)
             while done < len(record):
                 self._begin()
                 try:
@@ -219,7 +241,7 @@ class EventFile:
                     if error.errno not in _SPOILT or self._is_new():
                         raise
                     self.give_up()
-                    done = 0
+                    done = _whole(record, done)
         except BaseException as error:
             if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
                 self.give_up()  # an unknown part of the record is in the file

@@ -23,7 +23,7 @@ def history(
         if is_recording(path.name):
             for stored in blocks(path, [], limits.get(path)):
                 if stored.kind == SERIES:
-                    step = stored.last_step()
+                    step = stored.last_step
                     yield from ((tag, SCALAR.name, step) for tag in stored.tags)
             continue
         for block in Scan().files([path], limits):

@@ -11,7 +11,9 @@ from typing import Any
 from annarchy_tb.tfevents import names, recordings
 from annarchy_tb.tfevents.event_file import APPEND, EventFile, counted
 
-_numbers = itertools.count()  # of blocks, in all files of this process
+# Of blocks, in all files of this process. A later process may have the same number (in
+# containers it often does), so they begin anywhere.
+_numbers = itertools.count(int.from_bytes(os.urandom(4), "little"))
 
 
 class RecordingFile(EventFile):
@@ -81,4 +83,4 @@ class RecordingFile(EventFile):
 
 def next_number() -> int:
     """Return the number of the next block: no other of this process has it."""
-    return next(_numbers)
+    return next(_numbers) % 2**32

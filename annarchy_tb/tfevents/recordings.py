@@ -4,6 +4,7 @@ A recordings file is framed like an event file; see `records`. Each of its recor
 a block::
 
     uint32   length of the head
+    uint32   masked CRC-32C of the head
     bytes    the head, a JSON object
     arrays   those listed in the head, little endian and in C order
 
@@ -36,6 +37,7 @@ DTYPES = frozenset(
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
 
+START = 8  # bytes before the head
 SERIES, SPIKES = "series", "spikes"  # kinds of blocks
 
 Column = range | NDArray[Any]  # whole numbers of a regular series, or any numbers
@@ -65,9 +67,6 @@ class Ramp(NamedTuple):
         """Return what makes the numbers."""
         return lambda: self.array(dtype)
 
-    def last(self) -> float:
-        return self.start + (self.first + self.number - 1) * self.stride
-
 
 # -- writing ---------------------------------------------------------------------------
 
@@ -89,7 +88,7 @@ def encode(head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Parts
     kept = {name: _little_endian(array) for name, array in arrays.items()}
     listed = [[name, a.dtype.name, list(a.shape)] for name, a in kept.items()]
     text = json.dumps({**head, "arrays": listed}, separators=(",", ":")).encode()
-    start = UINT32.pack(len(text)) + text
+    start = UINT32.pack(len(text)) + UINT32.pack(mask(crc32c(text))) + text
     crc, size = crc32c(start), len(start)
     for array in kept.values():
         crc = crc32c_extend(crc, array)
@@ -167,14 +166,31 @@ class Stored:
     def points(self) -> int:
         return int(self.head.get("points", 0))
 
+    @property
+    def end(self) -> int:
+        """The end of the record in the file."""
+        arrays = self.head["arrays"]
+        sizes = [np.dtype(d).itemsize * math.prod(shape) for _, d, shape in arrays]
+        return int(self.start + sum(sizes) + TAIL)
+
     def dtype(self, name: str) -> str:
         """Return the type of an array, an empty text if there is no such array."""
         return str(next((d for its, d, _ in self.head["arrays"] if its == name), ""))
 
+    @property
     def last_step(self) -> int:
-        """Return the last step of a block of a series."""
-        steps = self.ramp("steps")
-        return int(self.arrays()["steps"][-1] if steps is None else steps.last())
+        """The last step of a block of a series."""
+        return int(self.head["last_step"])
+
+    @property
+    def part(self) -> int:
+        """The place of the block among those of its call, from 0."""
+        return int(self.head.get("part", 0))
+
+    @property
+    def parts(self) -> int:
+        """The number of blocks that its call wrote."""
+        return int(self.head.get("parts", 1))
 
     def ramp(self, name: str) -> Ramp | None:
         """Return a regular column, None if it is not one."""
@@ -236,6 +252,13 @@ def blocks(
 
     Where it is damaged, or incomplete, is added to `damage`.
     """
+    for stored in _records(path, damage, limit):
+        if stored.kind in (SERIES, SPIKES):
+            yield stored
+
+
+def _records(path: Path, damage: list[Damage], limit: int | None) -> Iterator[Stored]:
+    """Yield all records of a file, also its version."""
     try:
         stream = path.open("rb")
     except FileNotFoundError:
@@ -246,24 +269,24 @@ def blocks(
         at = 0
         while at < end:
             stream.seek(at)
-            head = stream.read(HEAD + 4)
-            if len(head) < HEAD + 4 or at + HEAD > end:
+            head = stream.read(HEAD + START)
+            if len(head) < HEAD + START or at + HEAD > end:
                 damage.append(Damage(path, at, f"{TORN} a record"))
                 return
             if UINT32.unpack(head[8:HEAD])[0] != mask(crc32c(head[:8])):
                 damage.append(Damage(path, at, "the length of a record is wrong"))
                 return
-            size, length = UINT64.unpack(head[:8])[0], UINT32.unpack(head[HEAD:])[0]
+            size, length = UINT64.unpack(head[:8])[0], UINT32.unpack(head[HEAD:-4])[0]
             if at + HEAD + size + TAIL > end:
                 damage.append(Damage(path, at, f"{TORN} a record"))
                 return
+            text = stream.read(min(length, size))
             try:
-                found = _parse(path, at, size, stream.read(min(length, size)))
-            except ValueError:
+                if head[-4:] != UINT32.pack(mask(crc32c(text))):
+                    raise ValueError("the checksum of the head is wrong")
+                yield _parse(path, at, size, text)
+            except (ValueError, TypeError, KeyError):
                 damage.append(Damage(path, at, "the record holds no block"))
-            else:
-                if found.number >= 0:
-                    yield found
             at += HEAD + size + TAIL
 
 
@@ -273,21 +296,21 @@ def _parse(path: Path, at: int, size: int, text: bytes) -> Stored:
     head = json.loads(text)
     if not isinstance(head, dict):
         raise ValueError("not a head")
-    total = 4 + len(text)
+    total = START + len(text)
     for name, dtype, shape in head.get("arrays", ()):
         if dtype not in DTYPES or not isinstance(name, str):
             raise ValueError("not an array")
         total += np.dtype(dtype).itemsize * math.prod(shape)
     if total != size:
         raise ValueError("arrays of another size")
-    return Stored(path, at, at + HEAD + 4 + len(text), head)
+    return Stored(path, at, at + HEAD + START + len(text), head)
 
 
 def check(paths: Iterable[Path]) -> list[Damage]:
     """Read whole files; return the places where they are damaged."""
     damage: list[Damage] = []
     for path in paths:
-        for block in blocks(path, damage):
+        for block in _records(path, damage, None):
             try:
                 block.arrays()
             except ValueError:
@@ -311,36 +334,58 @@ class Index:
     """
 
     damage: list[Damage]
+    _directory: Path
     _files: dict[str, dict[int, Stored]]  # by the names of the files, and numbers
     _calls: dict[tuple[str, int], list[Stored]]
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._read()
+
+    def _read(self) -> None:
         self.damage = []
         self._files = {}
         self._calls = {}
-        for path in files(directory):
+        for path in files(self._directory):
             its = self._files[path.name] = {}
             for stored in blocks(path, self.damage):
                 its.setdefault(stored.number, stored)
                 self._calls.setdefault((path.name, stored.call), []).append(stored)
 
-    def find(self, events: Path, number: int) -> Stored | None:
+    def find(self, events: Path, number: int, tag: str) -> Stored | None:
         """Return the block from which an event of the file `events` was drawn.
 
         It is beside that file, unless a disk error made the process give up one of the
         two; then it is in another file of the process.
         """
+        found = self._find(events, number, tag)
+        if found is None:
+            self._read()  # it may have been written since
+            found = self._find(events, number, tag)
+        return found
+
+    def _find(self, events: Path, number: int, tag: str) -> Stored | None:
         beside = names.recording(events.name)
         process = names.process(events.name)
         others = [name for name in self._files if names.process(name) == process]
         for name in (beside, *sorted(others, reverse=True)):
-            if number in self._files.get(name, ()):
-                return self._files[name][number]
+            found = self._files.get(name, {}).get(number)
+            if found is not None and tag in found.tags:
+                return found
         return None
 
     def call(self, block: Stored) -> list[Stored]:
         """Return the blocks that were written by the same call, in order."""
-        return self._calls[block.path.name, block.call]
+        return self._calls.get((block.path.name, block.call), [block])
+
+    def is_whole(self, block: Stored) -> bool:
+        """Return whether all blocks of the call that wrote this one are there."""
+        return [its.part for its in self.call(block)] == list(range(block.parts))
+
+    def is_prefix(self, block: Stored) -> bool:
+        """Return whether none is missing but the last ones: the call was not ended."""
+        parts = [its.part for its in self.call(block)]
+        return parts == list(range(len(parts)))
 
     def beside(self, events: Path) -> list[Stored]:
         """Return the blocks beside an event file."""

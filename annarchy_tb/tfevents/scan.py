@@ -66,18 +66,28 @@ class Scan:
     damage : list of Damage
         The damage found so far. A record with a wrong checksum is skipped; if the
         length of a record is unknown, the rest of the file is given up.
+    kinds : dict of str to str
+        The kinds of tags, which tensors give in their first event only.
     """
 
     damage: list[Damage]
+    kinds: dict[str, str]
     _ends: dict[Path, int]  # the bytes read so far
-    _kinds: dict[str, str]  # of tensors, given by their first event
     _layouts: Layouts
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Mapping[str, str] | None = None) -> None:
         self.damage = []
+        self.kinds = dict(kinds or {})
         self._ends = {}
-        self._kinds = {}
-        self._layouts = Layouts(self._kinds)
+        self._layouts = Layouts(self.kinds)
+
+    def begin(self, path: Path, offset: int) -> None:
+        """Begin to read a file at the start of a record."""
+        self._ends[path] = offset
+
+    def end(self, path: Path) -> int:
+        """Return how many bytes of a file have been read."""
+        return self._ends.get(path, 0)
 
     def files(
         self, paths: Iterable[Path], limits: Mapping[Path, int] | None = None
@@ -106,9 +116,10 @@ class Scan:
             more = stream.read(wanted)
             data += more
             starts, end, reason = _split(data, sizes)
-            yield self._block(path, offset, data, starts, end)
+            block = self._block(path, offset, data, starts, end)
             data, offset = data[end:], offset + end
             self._ends[path] = offset
+            yield block
             if not more and data and not reason:
                 reason = f"{TORN} a record"
             if reason:
@@ -160,9 +171,9 @@ class Scan:
         """Return the event with missing kinds filled in from earlier events."""
         for number, value in enumerate(event.values):
             if value.kind:
-                self._kinds.setdefault(value.tag, value.kind)
-            elif value.tag in self._kinds:
-                event.values[number] = value._replace(kind=self._kinds[value.tag])
+                self.kinds.setdefault(value.tag, value.kind)
+            elif value.tag in self.kinds:
+                event.values[number] = value._replace(kind=self.kinds[value.tag])
         return event
 
 
@@ -234,6 +245,20 @@ def warn_of_bad(tag: str, bad: list[str]) -> None:
         warn(
             f"{len(bad)} values of the tag {tag!r} can't be decoded, the first {bad[0]}"
         )
+
+
+def whole_records(path: Path) -> int:
+    """Return the end of the last whole record of a file, without checking any data."""
+    sizes: dict[bytes, int] = {}
+    data, offset = b"", 0
+    with path.open("rb") as stream:
+        while more := stream.read(BLOCK):
+            data += more
+            _, end, reason = _split(data, sizes)
+            data, offset = data[end:], offset + end
+            if reason:
+                break
+    return offset
 
 
 def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:

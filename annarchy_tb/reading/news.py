@@ -1,0 +1,192 @@
+"""News of a run: what was written since a position, for whoever follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from annarchy_tb.inputs.tags import is_own
+from annarchy_tb.kinds import recorded, scalar
+from annarchy_tb.kinds.scalar import Scalars
+from annarchy_tb.run.info import RunInfo
+from annarchy_tb.run.paths import directories
+from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.names import is_ours
+from annarchy_tb.tfevents.parsing import NO_BLOCK, Event
+from annarchy_tb.tfevents.scan import Block, Scan, whole_records
+from annarchy_tb.tfevents.schema import BY_NAME, SCALAR
+
+Position = dict[str, Any]  # of JSON
+
+
+class Value(NamedTuple):
+    """One value that is no number, such as an image.
+
+    Attributes
+    ----------
+    tag, kind : str
+        Its tag and kind, as in `annarchy_tb.Run.tags`.
+    step : int
+    content : object
+        What the method of `annarchy_tb.Run` for this kind returns for one value: for an
+        image, an array of shape ``(H, W, C)``.
+    time, wall_time : float
+        As in `Scalars`.
+    """
+
+    tag: str
+    kind: str
+    step: int
+    content: Any
+    time: float
+    wall_time: float
+
+
+class News(NamedTuple):
+    """Some of what was written to a run.
+
+    Attributes
+    ----------
+    position : dict
+        Where the next news begins, for `annarchy_tb.Run.news`; it is valid JSON.
+    curve : str
+        The curve of `annarchy_tb.Logger.add_scalars`; ``""`` for the run itself.
+    points : dict of str to Scalars
+        New points by their tags.
+    values : list of Value
+        New values of other kinds.
+    """
+
+    position: Position
+    curve: str
+    points: dict[str, Scalars]
+    values: list[Value]
+
+
+class Restart(NamedTuple):
+    """Data that was read before is gone: cut off by a resume, or the run started over.
+
+    All that the run has follows.
+
+    Attributes
+    ----------
+    position : dict
+        The beginning of the run.
+    """
+
+    position: Position
+
+
+def position(run: Path) -> Position:
+    """Return the position at the end of what a run has now."""
+    files: dict[str, int] = {}
+    for directory in directories(run):
+        for path in event_files(directory):
+            files[_name(run, path)] = whole_records(path)
+        for path in recordings.files(directory):
+            ends = [stored.end for stored in recordings.blocks(path, [])]
+            files[_name(run, path)] = ends[-1] if ends else 0
+    return {"started": RunInfo.read(run).started, "files": files}
+
+
+def news(run: Path, since: Mapping[str, Any] | None) -> Iterator[News | Restart]:
+    """Yield what was written since a position, see `annarchy_tb.Run.news`."""
+    started = RunInfo.read(run).started
+    before = dict(since or {"started": started, "files": {}})
+    if _is_gone(run, before, started):
+        before = {"started": started, "files": {}}
+        yield Restart({"started": started, "files": {}})
+    at = {**before, "started": started, "files": dict(before["files"])}
+    for directory in directories(run):
+        inside = "" if directory == run else _name(run, directory)
+        for path in event_files(directory):
+            yield from _events(run, path, inside, at)
+        for path in recordings.files(directory):
+            yield from _blocks(run, path, inside, at)
+
+
+def _name(run: Path, path: Path) -> str:
+    return path.relative_to(run).as_posix()
+
+
+def _is_gone(run: Path, before: Mapping[str, Any], started: str | None) -> bool:
+    """Return whether a part of what was read before is gone."""
+    if started is not None and before["started"] not in (None, started):
+        return True
+    for name, end in before["files"].items():
+        try:
+            if (run / name).stat().st_size < end:
+                return True
+        except FileNotFoundError:
+            return True
+    return False
+
+
+def _events(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
+    """Yield what is new in an event file."""
+    name, scan = _name(run, path), Scan(at.get("kinds", {}).get(curve))
+    scan.begin(path, at["files"].get(name, 0))
+    for block in scan.files([path]):
+        at["files"][name] = scan.end(path)
+        if not is_ours(path.name) and scan.kinds:  # given by a tag's first event only
+            at.setdefault("kinds", {})[curve] = dict(scan.kinds)
+        points = _points(block, path)
+        values = [value for _, event in block.others for value in _values(event)]
+        if points or values:
+            yield News(_copy(at), curve, points, values)
+
+
+def _points(block: Block, path: Path) -> dict[str, Scalars]:
+    """Return the points of a block, without those of recordings that are there."""
+    found = {}
+    # A block of a recording is written before the events that are drawn from it.
+    index = recordings.Index(path.parent)
+    for tag, its in scalar.by_tag(block)[0].items():
+        left = [
+            part
+            for number, part in its
+            if number == NO_BLOCK or index.find(path, number, tag) is None
+        ]
+        if left and not is_own(tag):
+            found[tag] = scalar.joined(left)
+    return found
+
+
+def _values(event: Event) -> Iterator[Value]:
+    for value in event.values:
+        kind = BY_NAME.get(value.kind)
+        if kind is None or kind == SCALAR or is_own(value.tag):
+            continue
+        module = import_module(f"annarchy_tb.kinds.{kind.name}")
+        try:
+            contents = list(module.decode(value))
+        except Exception:  # whatever its library raises; `Run` warns of it
+            continue
+        when = (event.time, event.wall_time)
+        for content in contents:
+            yield Value(value.tag, kind.name, event.step, content, *when)
+
+
+def _blocks(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
+    """Yield what is new in recordings."""
+    name = _name(run, path)
+    for stored in recordings.blocks(path, []):
+        if stored.offset < at["files"].get(name, 0):
+            continue
+        at["files"][name] = stored.end
+        if stored.kind == recordings.SERIES:
+            try:
+                points = recorded.block_points(stored)
+            except (ValueError, OSError):  # damaged; `Run` warns of it
+                continue
+            yield News(_copy(at), curve, points, [])
+
+
+def _copy(at: Position) -> Position:
+    return {
+        name: dict(value) if isinstance(value, dict) else value
+        for name, value in at.items()
+    }
