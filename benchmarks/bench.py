@@ -1,8 +1,8 @@
 """Measure this package in comparison with its peers and the limit.
 
 The peer is tensorboardX or, for reading, TensorBoard's EventAccumulator; torch is added
-if it is installed. If ANNarchy is installed, its hook is compared with the simulation
-without it, and the limit is calling the same functions.
+if it is installed, and h5py and zarr for recordings. If ANNarchy is installed, its hook
+is compared with the simulation without it, and the limit is calling the same functions.
 
     python benchmarks/bench.py                # all cases, 5 rounds
     python benchmarks/bench.py --rounds 3 add_scalar
@@ -27,7 +27,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cases import ANNARCHY, CASES, LIMIT, OURS, TENSORBOARD, TENSORBOARDX, TORCH
+from cases import (
+    ANNARCHY,
+    CASES,
+    H5PY,
+    LIMIT,
+    OURS,
+    TENSORBOARD,
+    TENSORBOARDX,
+    TORCH,
+    ZARR,
+)
 
 HERE = Path(__file__).parent
 
@@ -59,7 +69,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"))
     arguments = parser.parse_args()
 
-    has_torch = importlib.util.find_spec("torch") is not None
+    there = {
+        name
+        for name in (TORCH, H5PY, ZARR)
+        if importlib.util.find_spec(name) is not None
+    }
+    has_torch = TORCH in there
     results = {}
     columns = "{:32} {:>26} {:>10} {:>9} {:>9}"
     header = ["case", "annarchy_tb (min .. max)", "peer", "peer/ours", "ours/limit"]
@@ -68,7 +83,7 @@ def main() -> None:
         header.append("torch/ours")
     print(columns.format(*header))
     for case in arguments.cases:
-        writers = [w for w in CASES[case] if w != TORCH or has_torch]
+        writers = [w for w in CASES[case] if w in there or w not in (TORCH, H5PY, ZARR)]
         rounds = [
             {writer: measure(case, writer) for writer in writers}
             for _ in range(arguments.rounds)
@@ -87,6 +102,8 @@ def main() -> None:
             "ours/limit": ratio(OURS, LIMIT),
             "torch/ours": ratio(TORCH, OURS),
         }
+        stores = [w for w in (H5PY, ZARR) if w in writers]
+        ratios |= {f"{store}/ours": ratio(store, OURS) for store in stores}
         results[case] = {"seconds": rounds, "ratios": ratios}
         theirs = [found[peer] for found in rounds if peer in found]
         median = shown(statistics.median(ours))
@@ -94,9 +111,12 @@ def main() -> None:
             case,
             f"{median} ({shown(min(ours))} .. {shown(max(ours))})",
             shown(statistics.median(theirs)) if theirs else "",
-            *("" if r is None else f"{r:.3g}x" for r in ratios.values()),
+            *("" if r is None else f"{r:.3g}x" for r in list(ratios.values())[:3]),
         ]
         print(columns.format(*cells[: len(header)]), flush=True)
+        for store in stores:
+            its = statistics.median(found[store] for found in rounds)
+            print(f"    {store}: {shown(its)}, {ratios[f'{store}/ours']:.3g}x of ours")
     versions = {
         name: importlib.metadata.version(name)
         for name in ("annarchy-tb", "numpy", "tensorboardX", "google-crc32c")

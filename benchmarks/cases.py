@@ -20,6 +20,7 @@ Measured = tuple[float, int]  # seconds, units
 OURS, TENSORBOARDX, TORCH, LIMIT = "annarchy_tb", "tensorboardX", "torch", "limit"
 TENSORBOARD = "TensorBoard"  # for cases of reading
 ANNARCHY = "ANNarchy"  # for cases of its hook
+H5PY, ZARR = "h5py", "zarr"  # for recordings
 
 CASES: dict[str, dict[str, Callable[[], Measured]]] = {}
 
@@ -149,53 +150,118 @@ compare("add_scalars of 300, a value", curves(300), curves(300), 200, 5, 300)
 # -- whole time series -----------------------------------------------------------------
 
 
-def series(number: int, tags: int, exact: bool) -> Measured:
-    """Time `tags` calls of add_series with `number` points each."""
+def recorded(number: int, spoilt: bool) -> Any:
+    """Return so many values, if `spoilt` with a NaN at every 97th place."""
     import numpy as np
 
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=number)
-    steps = np.cumsum(rng.integers(1, 10, number)) if exact else None
-    times = steps * 0.1 if exact else None
+    values = np.random.default_rng(0).normal(size=number)
+    if spoilt:
+        values[::97] = np.nan
+    return values
+
+
+def series(number: int, irregular: bool = False, spoilt: bool = False) -> Measured:
+    """Time add_series of `number` points."""
+    import warnings
+
+    import numpy as np
+
+    warnings.simplefilter("ignore")
+    values, rng = recorded(number, spoilt), np.random.default_rng(0)
+    steps = np.cumsum(rng.integers(1, 10, number)) if irregular else None
+    times = np.sort(rng.random(number)) * 1e5 if irregular else None
     logger = open_writer(OURS)
-    logger.add_series("warm", values[:1000])
+    logger.add_series("warm", values[:3000])
     start = time.perf_counter()
-    for tag in range(tags):
-        logger.add_series(f"tag {tag}", values, steps, times=times)
+    logger.add_series("v", values, steps, times=times)
+    took = time.perf_counter() - start  # it is the operating system's: nothing waits
     logger.close()
-    return time.perf_counter() - start, number * tags
+    return took, number
 
 
-def series_case(name: str, number: int, tags: int, exact: bool) -> None:
-    """Register a case of add_series, with one call per point and one write for all."""
-    case(name, OURS)(lambda: series(number, tags, exact))
-    for writer in (TENSORBOARDX, TORCH):
-        case(name, writer)(lambda w=writer: calls(w, scalar(), 20_000))
-    case(name, LIMIT)(lambda: filed(46 * number * tags, number * tags))
+def in_h5py(number: int) -> Measured:
+    """Time the same array in an HDF5 file."""
+    import h5py
+
+    values = recorded(number, False)
+    with h5py.File(tempfile.mktemp(dir="."), "w") as file:
+        file["warm"] = values[:3000]
+        start = time.perf_counter()
+        file["v"] = values
+        file.flush()
+        return time.perf_counter() - start, number
 
 
-series_case("add_series of 1M, a point", 1_000_000, 1, exact=False)
-series_case("the same with steps and times", 1_000_000, 1, exact=True)
-series_case("add_series, 100 of 20k", 20_000, 100, exact=False)
-series_case("add_series, 1000 of 2k", 2_000, 1000, exact=False)
+def in_zarr(number: int) -> Measured:
+    """Time the same array in a zarr group, with its defaults (which compress)."""
+    import zarr
+
+    values = recorded(number, False)
+    group = zarr.open_group(tempfile.mkdtemp(dir="."), mode="w")
+    group.create_array("warm", data=values[:3000])
+    start = time.perf_counter()
+    group.create_array("v", data=values)
+    return time.perf_counter() - start, number
+
+
+for number, title in ((1_000_000, "1M"), (10_000_000, "10M")):
+    name = f"add_series of {title}, a point"
+    case(name, OURS)(lambda n=number: series(n))
+    case(name, TENSORBOARDX)(lambda: calls(TENSORBOARDX, scalar(), 20_000))
+    case(name, H5PY)(lambda n=number: in_h5py(n))
+    case(name, ZARR)(lambda n=number: in_zarr(n))
+    case(name, LIMIT)(lambda n=number: filed(8 * n, n))
+case("the same with NaN, 10M", OURS)(lambda: series(10_000_000, spoilt=True))
+case("the same with NaN, 10M", LIMIT)(lambda: filed(80_000_000, 10_000_000))
+case("the same, irregular, 1M", OURS)(lambda: series(1_000_000, irregular=True))
+case("the same, irregular, 1M", TENSORBOARDX)(
+    lambda: calls(TENSORBOARDX, scalar(), 20_000)
+)
+case("the same, irregular, 1M", LIMIT)(lambda: filed(24_000_000, 1_000_000))
 
 
 def table(rows: int, columns: int) -> Measured:
-    """Time add_series of a table, with one event per row."""
+    """Time add_series of a table."""
     import numpy as np
 
     values = np.random.default_rng(0).normal(size=(rows, columns))
     logger = open_writer(OURS)
+    tags = [f"tag {i}" for i in range(columns)]
+    logger.add_series(tags, values[:3000])
     start = time.perf_counter()
-    logger.add_series([f"tag {i}" for i in range(columns)], values)
+    logger.add_series(tags, values)
+    took = time.perf_counter() - start
     logger.close()
-    return time.perf_counter() - start, rows * columns
+    return took, rows * columns
 
 
 for columns in (10, 100):
-    name = f"add_series of (N, {columns}), a value"
-    case(name, OURS)(lambda c=columns: table(2_000_000 // c, c))
-    case(name, LIMIT)(lambda: filed(20 * 2_000_000, 2_000_000))
+    name = f"add_series of (100k, {columns}), a value"
+    case(name, OURS)(lambda c=columns: table(100_000, c))
+    case(name, LIMIT)(lambda c=columns: filed(800_000 * c, 100_000 * c))
+
+
+@case("reading a series of 10M, a point", OURS)
+def _() -> Measured:
+    from annarchy_tb import Run
+
+    with open_writer(OURS) as logger:
+        logger.add_series("v", recorded(10_000_000, False))
+    run = Run(logger.run_dir)
+    start = time.perf_counter()
+    assert len(run.scalars("v").values) == 10_000_000
+    return time.perf_counter() - start, 10_000_000
+
+
+@case("reading a series of 10M, a point", LIMIT)
+def _() -> Measured:
+    import numpy as np
+
+    path = tempfile.mktemp(dir=".")
+    recorded(10_000_000, False).tofile(path)
+    start = time.perf_counter()
+    np.fromfile(path)
+    return time.perf_counter() - start, 10_000_000
 
 
 # -- histograms and pictures -----------------------------------------------------------
@@ -441,11 +507,52 @@ for name in (OURS, TENSORBOARDX, TORCH):
 
 def million() -> Path:
     """Return a run of 1M scalars."""
-    import numpy as np
 
     with open_writer(OURS) as logger:
-        logger.add_series("Accuracy", np.arange(1_000_000), np.arange(1_000_000))
+        for step in range(1_000_000):
+            logger.add_scalar("Accuracy", step, step)
     return Path(logger.run_dir)
+
+
+def interleaved(tags: int) -> tuple[Path, list[str]]:
+    """Return a run with 300,000 scalars of so many tags, and the tags."""
+    names = [f"Group/tag {number}" for number in range(tags)]
+    with open_writer(OURS) as logger:
+        for step in range(300_000 // tags):
+            for name in names:
+                logger.add_scalar(name, step, step)
+    return Path(logger.run_dir), names
+
+
+def read_one_by_one(tags: int) -> Measured:
+    """Time reading tag by tag."""
+    from annarchy_tb import Run
+
+    path, names = interleaved(tags)
+    start = time.perf_counter()
+    run = Run(path)
+    for name in names:
+        assert len(run.scalars(name).values) == 300_000 // tags
+    return time.perf_counter() - start, 300_000
+
+
+def accumulate(tags: int) -> Measured:
+    """Time TensorBoard's accumulator on the same data."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    path, names = interleaved(tags)
+    start = time.perf_counter()
+    accumulator = EventAccumulator(str(path), size_guidance={"scalars": 0})
+    accumulator.Reload()
+    for name in names:
+        assert len(accumulator.Scalars(name)) == 300_000 // tags
+    return time.perf_counter() - start, 300_000
+
+
+for tags in (5, 300):
+    name = f"reading {tags} tags one by one"
+    case(name, OURS)(lambda n=tags: read_one_by_one(n))
+    case(name, TENSORBOARD)(lambda n=tags: accumulate(n))
 
 
 @case("reading 1M scalars, a point", OURS)

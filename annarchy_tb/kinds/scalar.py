@@ -8,7 +8,7 @@ do.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from time import time as now
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
@@ -330,6 +330,9 @@ class Scalars(Sequence[NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter([self._column(at) for at in range(len(self._columns))])
 
     @overload
     def __getitem__(self, at: SupportsIndex) -> NDArray[Any]: ...

@@ -154,6 +154,12 @@ class Layouts:
                 others.append(int(places[0]))
                 rows, places = rows[1:], places[1:]
                 continue
+            # Events with the keys of their fields elsewhere are left for later.
+            keys = [part.start - 1 for part in _places(layout)]
+            same = (rows[:, keys] == rows[0, keys]).all(axis=1)
+            rest, rest_places = rows[~same], places[~same]
+            if len(rest):
+                rows, places = rows[same], places[same]
             constant = _constant(rows, layout)
             kinds, group = _groups(constant)
             right = _checked(rows, constant, kinds, group, layout)
@@ -190,7 +196,8 @@ class Layouts:
                 )
             left = right.copy()
             left[taken] = False
-            rows, places = rows[left], places[left]
+            rows = np.concatenate([rows[left], rest])
+            places = np.concatenate([places[left], rest_places])
         return decoded
 
     def _like(
