@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from conftest import points
+from conftest import died, points
 
 from annarchy_tb import Logger, Run
 
@@ -44,3 +47,24 @@ def run_script(name: str, directory: Path, *arguments: str) -> Run:
     run = Run(path)
     assert run.status == "finished"
     return run
+
+
+def killed_and_resumed(logdir: Path, parts: Sequence[Callable[[Logger], None]]) -> Run:
+    """Log parts to a run, a checkpoint after each; kill it in between, and resume it.
+
+    The first process logs the second part, too, and is killed before its checkpoint.
+    """
+
+    def work() -> None:
+        logger = Logger(logdir, "killed")
+        parts[0](logger)
+        logger.save_checkpoint("state", 1)
+        parts[1](logger)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert died(work)
+    with Logger(logdir, "killed", resume=True) as logger:
+        _, first = logger.load_checkpoint()
+        for part in parts[first:]:
+            part(logger)
+    return Run(logger.run_dir)

@@ -5,12 +5,14 @@ They need ANNarchy, a compiler and CMake, in an activated environment.
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import points, scalars
+from sampled import killed_and_resumed
 
 from annarchy_tb import Logger
 
@@ -87,6 +89,30 @@ def test_spikes_are_a_raster(made: SimpleNamespace, logger: Logger) -> None:
     for rank, steps in made.spikes.items():
         fired[steps, rank] = True
     assert (pixels[9::10, ::3][::-1].T > 0).tolist() == fired.tolist()
+
+
+def test_recordings_survive_a_kill(made: SimpleNamespace, logdir: Path) -> None:
+    """Of monitors: potentials and spikes, logged in parts, resumed, read back equal."""
+    potentials = made.recorded["v"].reshape(100, 20)
+    tags = [f"v of {rank}" for rank in range(20)]
+    halves = (slice(0, 50), slice(50, 100))
+
+    def part(rows: slice) -> Any:
+        def log(logger: Logger) -> None:
+            logger.add_series(tags, potentials[rows])
+            logger.add_raster("spikes", made.spikes)
+
+        return log
+
+    run = killed_and_resumed(logdir, [part(rows) for rows in halves])
+    for rank, tag in enumerate(tags):
+        values = run.scalars(tag).values
+        assert values.dtype == potentials.dtype
+        assert values.tobytes() == potentials[:, rank].tobytes()
+    for times, ranks in run.spikes("spikes").spikes:
+        pairs = [(t, rank) for rank, its in made.spikes.items() for t in its]
+        assert list(zip(times.tolist(), ranks.tolist(), strict=True)) == pairs
+    assert len(run.spikes("spikes").spikes) == 2
 
 
 def test_spikes_of_a_view_keep_their_ranks(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import points, scalars
-from sampled import descriptions, run_script, times
+from sampled import descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger
 from annarchy_tb.hooks import brian2 as hook
@@ -180,6 +180,37 @@ def test_a_variable_that_is_not_there_is_named(logger: Logger) -> None:
 
 
 @pytest.mark.timeout(600)  # it compiles
+def test_recordings_of_monitors_survive_a_kill(logdir: Path) -> None:
+    """Potentials and spikes, logged in parts, resumed, and read back equal."""
+    neurons = b2.NeuronGroup(
+        5, "dv/dt = (20*mV - v)/(5*ms) : volt", threshold="v > 15*mV", reset="v = 0*mV"
+    )
+    neurons.v = "i * mV"
+    states, spikes = b2.StateMonitor(neurons, "v", True), b2.SpikeMonitor(neurons)
+    b2.run(30 * ms)
+    potentials, at = np.asarray(states.v / mV).T, np.asarray(states.t / ms)
+    tags = [f"v{number}" for number in range(5)]
+    cut = len(at) // 2
+
+    def part(rows: slice) -> Any:
+        def log(logger: Logger) -> None:
+            logger.add_series(tags, potentials[rows], times=at[rows])
+            logger.add_raster("spikes", (spikes.t, spikes.i))
+
+        return log
+
+    run = killed_and_resumed(logdir, [part(slice(0, cut)), part(slice(cut, None))])
+    assert len(spikes.t) > 5
+    for number, tag in enumerate(tags):
+        found = run.scalars(tag)
+        assert found.values.tobytes() == potentials[:, number].tobytes()
+        assert found.times.tobytes() == at.tobytes()
+    for times_, ranks in run.spikes("spikes").spikes:
+        assert times_.tolist() == np.asarray(spikes.t).tolist()
+        assert ranks.tolist() == np.asarray(spikes.i).tolist()
+        assert ranks.dtype == np.asarray(spikes.i).dtype
+
+
 def test_the_script_runs(tmp_path: Path) -> None:
     """The network of the example is neither silent nor synchronous."""
     run = run_script("brian2_balance.py", tmp_path)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import points, scalars
-from sampled import descriptions, run_script, times
+from sampled import descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.cli import main
@@ -49,6 +49,32 @@ def molecules(integrator: Any, mover: bool = True) -> Any:
     simulation.context.setPositions(positions)
     simulation.context.setVelocitiesToTemperature(100, 1)
     return simulation
+
+
+def test_a_trajectory_of_energies_survives_a_kill(logdir: Path) -> None:
+    """Recorded by the simulation, logged in parts, resumed, and read back equal."""
+    simulation = molecules(verlet())
+    energies = np.empty((60, 2))
+    for row in energies:
+        simulation.step(2)
+        state = simulation.context.getState(getEnergy=True)
+        potential, kinetic = state.getPotentialEnergy(), state.getKineticEnergy()
+        row[:] = [
+            e.value_in_unit(unit.kilojoule_per_mole) for e in (potential, kinetic)
+        ]
+    ps = np.arange(1, 61) * 0.004
+
+    def part(rows: slice) -> Any:
+        tags = ["Epot", "Ekin"]
+        return lambda logger: logger.add_series(tags, energies[rows], times=ps[rows])
+
+    cuts = (slice(0, 20), slice(20, 40), slice(40, 60))
+    run = killed_and_resumed(logdir, [part(rows) for rows in cuts])
+    for k, tag in enumerate(("Epot", "Ekin")):
+        found = run.scalars(tag)
+        assert found.values.tobytes() == energies[:, k].tobytes()
+        assert found.times.tobytes() == ps.tobytes()
+        assert found.steps.tolist() == list(range(60))
 
 
 def test_a_simulation_that_blows_up_says_so(logdir: Path) -> None:

@@ -29,10 +29,14 @@ from annarchy_tb.reading import (
     Histograms,
     Images,
     Last,
+    News,
+    Rasters,
+    Restart,
     Runs,
     Scalars,
     Sounds,
     Texts,
+    Value,
 )
 from annarchy_tb.sweep import Result, logged, sweep
 from annarchy_tb.windows import Window
@@ -68,6 +72,9 @@ def a_logger_is_made(dt: np.float32) -> None:
     assert_type(Logger(), Logger)
     Logger("runs", "run")
     Logger(Path("runs"), "run", resume=True, dt=0.1, time_unit="us")
+    Logger("runs", "run", mode="a")
+    Logger("runs", "run", mode="r")  # type: ignore[arg-type]
+    Logger("runs", "run", resume=Path("runs/other"))
     Logger(dt=np.float64(0.1))
     Logger(dt=1)
     Logger(dt=dt)
@@ -182,7 +189,7 @@ def recordings(logger: Logger, array: NDArray[np.float32]) -> None:
     logger.add_series("a", [0.5, 0.25], [0, 1])
     logger.add_series("a", (1, 2), range(2), times=np.arange(2) * 0.1)
     logger.add_series(["a", "b"], [[0.5, 1.0], [0.25, 2.0]], times=[0.1, 0.2])
-    logger.add_series(("a", "b"), array)
+    logger.add_series(("a", "b"), array, shown=np.int64(100))
     logger.add_series(1, array)  # type: ignore[arg-type]
 
 
@@ -402,12 +409,16 @@ def data_of_a_run(run: Run) -> None:
     """Data comes back as arrays, lists and str, by attribute and by unpacking."""
     assert_type(run.tags(), dict[str, str])
     assert_type(run.scalars("a"), Scalars)
-    steps, values, times, wall_times = run.scalars("a")
-    assert_type(steps, NDArray[np.int64])
-    assert_type(values, NDArray[np.float64])
-    assert_type(times, NDArray[np.float64])
-    assert_type(wall_times, NDArray[np.float64])
-    assert_type(run.scalars("a").values, NDArray[np.float64])
+    steps, values, times, wall_times = points = run.scalars("a")
+    assert_type(steps, NDArray[Any])
+    assert_type(values, NDArray[Any])
+    assert_type(points.steps, NDArray[np.int64])
+    assert_type(points.values, NDArray[Any])
+    assert_type(points.times, NDArray[np.float64])
+    assert_type(points.wall_times, NDArray[np.float64])
+    assert_type(times, NDArray[Any])
+    assert_type(wall_times, NDArray[Any])
+    assert_type(points[0], NDArray[Any])
     assert_type(run.all_scalars(), dict[str, Scalars])
     assert_type(run.all_scalars("a", "b"), dict[str, Scalars])
     assert_type(run.curves("a"), dict[str, Scalars])
@@ -422,6 +433,16 @@ def data_of_a_run(run: Run) -> None:
     assert_type(run.audio("a"), Sounds)
     assert_type(run.audio("a").sounds, list[NDArray[Any]])
     assert_type(run.audio("a").rates, list[int])
+    assert_type(run.spikes("a"), Rasters)
+    assert_type(run.spikes("a").spikes, list[tuple[NDArray[Any], NDArray[Any]]])
+    assert_type(run.position, dict[str, Any])
+    assert_type(run.sessions, list[dict[str, Any]])
+    for news in run.news(run.position):
+        assert_type(news, News | Restart)
+        if isinstance(news, News):
+            assert_type(news.points, dict[str, Scalars])
+            assert_type(news.values, list[Value])
+    run.news("end")  # type: ignore[arg-type]
     assert_type(run.data("a"), Any)
     assert_type(list(run.points()), list[tuple[str, str, Scalars]])
     assert_type(run.damage(), list[Damage])
