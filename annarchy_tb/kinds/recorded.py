@@ -134,13 +134,14 @@ class _Collected:
     _index: Index
     _path: Path | None  # the event file being read
     _seen: dict[str, dict[tuple[Path, int], Recorded]]  # by tag
+    _reached: dict[tuple[str, Path, int], int]  # blocks of a call that were added
 
     def __init__(self, wanted: tuple[str, ...], index: Index) -> None:
         self.parts, self.missing = {}, False
         self._wanted = wanted
         self._index = index
         self._path = None
-        self._seen = {}
+        self._seen, self._reached = {}, {}
 
     def add(self, block: Block, its: ByTag) -> None:
         """Add some records of an event file."""
@@ -181,9 +182,12 @@ class _Collected:
             if stored is not None:
                 self.missing |= not self._index.is_whole(stored)
                 # Blocks of the call from which no point was drawn come before.
-                for earlier in self._index.call(stored):
-                    if earlier.part < stored.part and tag in earlier.tags:
-                        self._add_stored(tag, earlier)
+                call, key = self._index.call(stored), (tag, stored.path, stored.call)
+                at = self._reached.get(key, 0)
+                while at < len(call) and call[at].part < stored.part:
+                    self._add_stored(tag, call[at])
+                    at += 1
+                self._reached[key] = at
             seen[path, number] = self._add_stored(tag, stored)
         seen[path, number].drawn.append(drawn)
 

@@ -337,6 +337,7 @@ class Index:
     _directory: Path
     _files: dict[str, dict[int, Stored]]  # by the names of the files, and numbers
     _calls: dict[tuple[str, int], list[Stored]]
+    _prefixes: dict[tuple[str, int], bool]  # see `is_prefix`
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -345,7 +346,7 @@ class Index:
     def _read(self) -> None:
         self.damage = []
         self._files = {}
-        self._calls = {}
+        self._calls, self._prefixes = {}, {}
         for path in files(self._directory):
             its = self._files[path.name] = {}
             for stored in blocks(path, self.damage):
@@ -380,12 +381,15 @@ class Index:
 
     def is_whole(self, block: Stored) -> bool:
         """Return whether all blocks of the call that wrote this one are there."""
-        return [its.part for its in self.call(block)] == list(range(block.parts))
+        return self.is_prefix(block) and len(self.call(block)) == block.parts
 
     def is_prefix(self, block: Stored) -> bool:
         """Return whether none is missing but the last ones: the call was not ended."""
-        parts = [its.part for its in self.call(block)]
-        return parts == list(range(len(parts)))
+        key = (block.path.name, block.call)
+        if key not in self._prefixes:
+            parts = [its.part for its in self.call(block)]
+            self._prefixes[key] = parts == list(range(len(parts)))
+        return self._prefixes[key]
 
     def beside(self, events: Path) -> list[Stored]:
         """Return the blocks beside an event file."""
