@@ -7,7 +7,9 @@ there is.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from annarchy_tb.tfevents.parsing import NO_BLOCK
 from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
 from annarchy_tb.tfevents.scan import Block, warn_of_bad
 
+THREADS, FEW = 4, 16  # blocks are read at once, if there are many
 EXACT = 2**53  # whole numbers up to this one are exact in float64
 
 
@@ -56,7 +59,7 @@ def points(
     blocks: Iterable[tuple[Block, ByTag, Bad]],
     tags: Collection[str],
     index: Index,
-    arrays: Callable[..., dict[str, NDArray[Any]]],
+    arrays: Callable[[Stored], dict[str, NDArray[Any]]],
 ) -> dict[str, Scalars]:
     """Return the points of these tags, or of all tags if `tags` is empty.
 
@@ -242,7 +245,7 @@ def _segments(block: Block) -> Iterator[tuple[Block, int | None]]:
 
 
 def _read(
-    parts: dict[str, list[Part]], arrays: Callable[..., dict[str, NDArray[Any]]]
+    parts: dict[str, list[Part]], arrays: Callable[[Stored], dict[str, NDArray[Any]]]
 ) -> None:
     """Read the blocks of all parts, each once, in the order of the files."""
     wanted: dict[Stored, list[tuple[str, Recorded]]] = {}
@@ -251,22 +254,34 @@ def _read(
             if isinstance(part, Recorded) and part.stored is not None:
                 wanted.setdefault(part.stored, []).append((tag, part))
     room = _room(parts)
+    alone: list[tuple[Stored, NDArray[Any], Recorded]] = []
     for stored, pairs in wanted.items():
         [(tag, part), *others] = pairs
         into = room.get(tag)
-        view = None
         if into is not None and not others and len(stored.tags) == 1:
-            view, room[tag] = into[: stored.points], into[stored.points :]
-        try:
-            its = arrays(stored, None if view is None else {"values": view})
-        except (ValueError, OSError):
+            alone.append((stored, into[: stored.points], part))
+            room[tag] = into[stored.points :]
             continue
-        for tag, part in pairs:
-            column = its["values"].reshape(stored.points, -1)
-            part.values = column[:, stored.tags.index(tag)]
-            if view is None:
-                part.values = part.values.copy()
-            part.steps, part.times = its.get("steps"), its.get("times")
+        with contextlib.suppress(ValueError, OSError):
+            its = arrays(stored)
+            for tag, part in pairs:
+                column = its["values"].reshape(stored.points, -1)
+                part.values = column[:, stored.tags.index(tag)].copy()
+                part.steps, part.times = its.get("steps"), its.get("times")
+    if len(alone) < FEW:
+        for one in alone:
+            _read_into(*one)
+        return
+    # The operating system copies, and the checksums are computed, without Python.
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda one: _read_into(*one), alone))
+
+
+def _read_into(stored: Stored, values: NDArray[Any], part: Recorded) -> None:
+    """Read a block into the place of its values; a damaged one is left out."""
+    with contextlib.suppress(ValueError, OSError):
+        its = stored.arrays({"values": values})
+        part.values, part.steps, part.times = values, its.get("steps"), its.get("times")
 
 
 def _room(parts: dict[str, list[Part]]) -> dict[str, NDArray[Any]]:

@@ -155,13 +155,13 @@ class Cache:
             found = self._directories.get(directory)
             return Index(directory) if found is None else found.index(directory)
 
-    def arrays(self, stored: Stored, into: Any = None) -> dict[str, Any]:
+    def arrays(self, stored: Stored) -> dict[str, Any]:
         """Return the arrays of a block, as `Stored.arrays`.
 
         Those of several tags are kept, and must not be changed.
         """
-        if into is not None or len(stored.tags) < 2:
-            return stored.arrays(into)
+        if len(stored.tags) < 2:
+            return stored.arrays()
         [state] = _states([stored.path]).values() or [(0, 0, 0)]
         key = (stored.path, stored.offset, state)
         with self._lock:

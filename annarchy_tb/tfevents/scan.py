@@ -268,7 +268,7 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
     """
     starts: list[int] = []
     at, end = 0, len(data)
-    before, streak = b"", 0
+    before, streak, most = b"", 0, 4 * STREAK
     while at + HEAD <= end:
         head = data[at : at + HEAD]
         size = sizes.get(head)
@@ -283,17 +283,19 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
         streak = streak + 1 if head == before else 0
         before = head
         if streak == STREAK:
-            after = behind + _alike(data, behind, behind - at, head)
+            after = behind + _alike(data, behind, behind - at, head, most)
+            # Look farther ahead where records are alike for long.
+            most = 64 * STREAK if after - behind == most * (behind - at) else 4 * STREAK
             starts += range(behind, after, behind - at)
             behind, streak = after, 0
         at = behind
     return starts, at, ""
 
 
-def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
-    """Return the length of all whole records that follow with the same head."""
+def _alike(data: bytes, at: int, step: int, head: bytes, most: int) -> int:
+    """Return the length of the whole records that follow with the same head."""
     words = np.frombuffer(head, "<u4")
-    number = min((len(data) - at) // step, 64 * STREAK)
+    number = min((len(data) - at) // step, most)
     heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))
     other = heads != words
     return step * (int(other.any(axis=1).argmax()) if other.any() else number)
