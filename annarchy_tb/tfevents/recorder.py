@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Sequence
@@ -61,6 +62,8 @@ class RecordingFile(EventFile):
 
     def _create(self) -> tuple[Path, int]:
         self._events.ensure()
+        if self._events.path == self._events.directory:
+            raise OSError(errno.ENOSPC, "there is no event file", str(self.directory))
         self._beside = self._events.path
         name = names.recording(self._beside.name)
         while True:

@@ -17,6 +17,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -211,31 +212,27 @@ class Stored:
         for name, dtype, shape in self.head["arrays"]:
             given = (into or {}).get(name)
             found[name] = np.empty(shape, dtype) if given is None else given
-        descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        try:
-            before = os.pread(descriptor, self.start - self.offset, self.offset)
-            crc, at = crc32c(before[HEAD:]), self.start
+        with self.path.open("rb", buffering=0) as stream:
+            stream.seek(self.offset + HEAD)
+            crc = crc32c(stream.read(self.start - self.offset - HEAD))
             for array in found.values():
-                _read(descriptor, array, at)
+                _read(stream, array)
                 crc = crc32c_extend(crc, array)
-                at += array.nbytes
-            if os.pread(descriptor, TAIL, at) != UINT32.pack(mask(crc)):
+            if stream.read(TAIL) != UINT32.pack(mask(crc)):
                 raise ValueError(f"the checksum of a block is wrong: {self.path}")
-        finally:
-            os.close(descriptor)
         if sys.byteorder == "big":
             for array in found.values():
                 array.byteswap(inplace=True)
         return found
 
 
-def _read(descriptor: int, array: NDArray[Any], at: int) -> None:
+def _read(stream: FileIO, array: NDArray[Any]) -> None:
     left = memoryview(array.reshape(-1).view(np.uint8).data)
     while left:
-        number = os.preadv(descriptor, [left], at)
+        number = stream.readinto(left)
         if not number:
             raise ValueError("a recordings file has become shorter")
-        left, at = left[number:], at + number
+        left = left[number:]
 
 
 def files(directory: Path) -> list[Path]:
