@@ -106,10 +106,10 @@ class Logger:
         The unit of ``time=`` and of `dt`: "ms" for a new run, that of the run if it
         exists.
     clock : callable, optional
-        What gives the simulated time, such as ``lambda: net.time``, to calls without
-        ``time=``. Exceptions raised by it propagate, and nothing is written then. It is
-        not asked for `add_series`, `add_parameters`, `add_metrics` and `writer`, and
-        not sent to other processes.
+        A function that returns the simulated time, such as ``lambda: net.time``, for
+        calls without ``time=``. Exceptions raised by it propagate, and nothing is
+        written then. It is not asked for `add_series`, `add_parameters`, `add_metrics`
+        and `writer`, and not sent to other processes.
     origin : datetime or numpy.datetime64, optional
         The date at time 0, for models that have dates: TensorBoard's WALL axis then
         shows them, and ``time=`` may be a date, too. Dates have a time zone like it, or
@@ -117,7 +117,8 @@ class Logger:
         units below a microsecond.
     on_nan : {"warn", "raise", "ignore"}, default "warn"
         What to do about the first NaN or infinity of each tag of numbers: give one
-        warning, raise a FloatingPointError once the whole call is written, or nothing.
+        warning, raise a FloatingPointError once the whole call is written, or do
+        nothing.
         In each case ``run.json`` names the tag and its step.
 
     Raises

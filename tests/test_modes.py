@@ -409,6 +409,7 @@ def test_a_run_is_started_over(logdir: Path) -> None:
         logger.add_scalar("a", 5)
     inside = contents(run / "inner")
     (run / "checkpoints" / "readme.txt").write_text("mine")
+    Run(run).add_note("the best so far")
     with Logger(logdir, "run", mode="w") as logger:
         assert Run(run).tags() == {}
         logger.add_parameters({"tau": 20.0})
@@ -424,6 +425,7 @@ def test_a_run_is_started_over(logdir: Path) -> None:
     assert info["params"] == {"tau": 20.0}
     assert (info["restarts"], info["checkpoint"]) == (0, None)
     assert "starting_over" not in info
+    assert [note["text"] for note in Run(run).notes] == ["the best so far"]
     assert [session["kind"] for session in Run(run).sessions] == ["new"]
 
 
@@ -702,7 +704,7 @@ def test_a_branch_goes_on_from_its_own_checkpoint(logdir: Path) -> None:
 
 
 def test_a_branch_without_a_checkpoint_begins_where_it_began(logdir: Path) -> None:
-    """Even if its parent has gone on since; there is no warning."""
+    """Even if its parent has gone on since; a warning says where its data are kept."""
     made(logdir, "a")
     with branched(logdir) as branch:
         branch.add_parameters({"tau": 1})
@@ -712,7 +714,10 @@ def test_a_branch_without_a_checkpoint_begins_where_it_began(logdir: Path) -> No
             parent.add_scalar("a", step)
             parent.save_checkpoint("later", step)
     for how in (logdir / "a", str(logdir / "a"), True):
-        with Logger(logdir, "b", resume=how) as branch:
+        with (
+            pytest.warns(UserWarning, match=r"starts over from that of \.\./a"),
+            Logger(logdir, "b", resume=how) as branch,
+        ):
             assert branch.load_checkpoint() == ("state", 3)
             branch.add_parameters({"tau": 1})
             branch.add_scalar("a", 11)
@@ -1149,6 +1154,7 @@ def test_a_branch_of_a_branch_counts_on(logdir: Path) -> None:
     assert scalars(logdir / "c", "other") == [(1, 2)]
 
 
+@pytest.mark.filterwarnings("ignore:there is no checkpoint")
 def test_a_branch_through_links_is_continued(logdir: Path, tmp_path: Path) -> None:
     """Directories on a cluster often are links, and so may archives be."""
     scratch = tmp_path / "scratch" / "deep"

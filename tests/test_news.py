@@ -115,8 +115,24 @@ def test_a_value_comes_as_run_returns_it(logdir: Path) -> None:
     assert isinstance(news, News)
     [value] = news.values
     assert (value.kind, value.tag, value.step, value.time) == ("image", "image", 3, 2.5)
-    [image] = Run(logger.run_dir).images("image").images
-    assert np.array_equal(value.content, image)
+    run = Run(logger.run_dir)
+    assert np.array_equal(value.content, run.images("image").images[0])
+
+
+def test_every_kind_of_value_comes_as_run_returns_it(logdir: Path) -> None:
+    """One for each that was logged."""
+    with Logger(logdir, "run") as logger:
+        logger.add_text("text", "hello")
+        logger.add_histogram("histogram", [1.0, 2.0, 2.0, 5.0])
+        logger.add_audio("audio", [0.5, -0.5])
+    run = Run(logger.run_dir)
+    [news] = run.news()
+    assert isinstance(news, News)
+    text, histogram, audio = news.values
+    assert text.content == "hello"
+    assert np.array_equal(histogram.content, run.histograms("histogram").histograms[0])
+    assert np.array_equal(audio.content[0], run.audio("audio").sounds[0])
+    assert audio.content[1] == run.audio("audio").rates[0]
 
 
 def test_news_come_in_batches(logdir: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
@@ -245,10 +245,15 @@ class Histograms(NamedTuple):
 
 def read(blocks: Iterable[Block], tag: str) -> Histograms:
     """Return the histograms of a tag; there may be none."""
-    return Histograms(*rows(blocks, HISTOGRAM, tag, lambda value: [decode(value)]))
+    return Histograms(*rows(blocks, HISTOGRAM, tag, decode))
 
 
-def decode(value: Value) -> NDArray[np.float64]:
+def decode(value: Value) -> Iterator[NDArray[np.float64]]:
+    """Yield the histogram in a value."""
+    yield _buckets(value)
+
+
+def _buckets(value: Value) -> NDArray[np.float64]:
     """Return left edge, right edge and count of each bucket, as TensorBoard does."""
     if value.field != HISTOGRAM.field:
         return tensors.array(value).astype(np.float64).reshape(-1, 3)

@@ -89,8 +89,8 @@ def add_series(
         if whole is None and given is not None:
             whole = run.clock.steps(given)
         table = as_table(values, None if single else len(tags))
-        _check_number("steps", whole, len(table))
         _check_number("times", given, len(table))
+        _check_number("steps", whole, len(table))
         if not table.size:
             return
         first_time, last_time = _drawn_span(run, given)
@@ -343,8 +343,9 @@ def _check_crowd(
             entry.warn(
                 "crowd",
                 f"{total} points of this tag are drawn, of which TensorBoard shows "
-                f"{SHOWN} at random. To see all of them, start it with "
-                f"--samples_per_plugin scalars={10 * total}; or pass a smaller shown=",
+                f"{SHOWN} at random. Log the series in one call, or pass a smaller "
+                f"shown=; or start TensorBoard with room for all that will come, as in "
+                f"--samples_per_plugin scalars={10 * total}",
                 tag,
             )
 
@@ -366,8 +367,10 @@ def as_table(values: ArrayLike, columns: int | None) -> NDArray[Any]:
         wanted = "(N,) for one tag" if columns is None else f"(N, {columns})"
         place = ", ".join(":" + "0" * (array.ndim - 1))
         hint = f"; select one column, as in values[{place}], or pass a list of tags"
+        if columns is not None and array.ndim == 2 and len(array) == columns:
+            hint = "; transpose them: values.T"
         raise ValueError(
             f"values must have shape {wanted}, got {array.shape}"
-            + (hint if columns is None and array.ndim > 1 else "")
+            + (hint if array.ndim > 1 and (columns is None or ".T" in hint) else "")
         )
     return array

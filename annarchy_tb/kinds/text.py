@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, SupportsFloat
 
 import numpy as np
@@ -137,10 +137,10 @@ class Texts(NamedTuple):
 
 def read(blocks: Iterable[Block], tag: str) -> Texts:
     """Return the texts of a tag; there may be none."""
-    return Texts(*rows(blocks, TEXT, tag, lambda value: [decode(value)]))
+    return Texts(*rows(blocks, TEXT, tag, decode))
 
 
-def decode(value: Value) -> str:
-    """Return the text in a value."""
+def decode(value: Value) -> Iterator[str]:
+    """Yield the text in a value."""
     strings = tensors.strings(value)
-    return "\n".join(string.decode(errors="replace") for string in strings)
+    yield "\n".join(string.decode(errors="replace") for string in strings)

@@ -292,7 +292,9 @@ class Run:
         return found
 
     def spikes(self, tag: str) -> Rasters:
-        """Return the spikes that `Logger.add_raster` drew, as they were given.
+        """Return the spikes that were passed to `Logger.add_raster`, as given.
+
+        Those outside of the time axis are included.
 
         Raises
         ------
@@ -382,8 +384,8 @@ class Run:
         -----
         The points of a series come with its recording, which may be before or after
         single points of the same tag that were logged around it. The spikes of
-        `Logger.add_raster` are not included. It ends at the end of the files: call it
-        again for what follows.
+        `Logger.add_raster` are not included. The iterator ends at the end of the files:
+        call this again for what follows.
         """
         yield from news.news(self.path, since)
 
@@ -441,11 +443,24 @@ class Run:
             found = contents.read(self._blocks(self.path), kind.name, tag)
             if len(found.steps):
                 return found
-        there = [name for name, its in self.tags().items() if its == kind.name]
+        tags = self.tags()
+        there = [name for name, its in tags.items() if its == kind.name]
         shown = ", ".join(map(repr, there[:20])) + (", ..." if there[20:] else "")
+        found = f"there is {shown or 'none'}"
+        if tag in tags:
+            found = f"it is of kind {tags[tag]!r}"
+        elif kind == SCALAR and self._is_plot(tag):
+            found = f"it is a plot of several curves: use curves({tag!r})"
         raise KeyError(
             f"no data of kind {kind.name!r} under the tag {tag!r} in {self.path}; "
-            f"there is {shown or 'none'}"
+            f"{found}"
+        )
+
+    def _is_plot(self, tag: str) -> bool:
+        """Return whether the run has curves with this tag."""
+        return any(
+            tag in self._scalars(path, (tag,))
+            for path in list(directories(self.path))[1:]
         )
 
 

@@ -22,8 +22,11 @@ def has_data(run: Path) -> bool:
     Data that can't be read counts, too, and so does what a resume has cut off.
     """
     folder = run / CHECKPOINTS
-    if archives(folder) or any(folder.glob("cut-*/*")):
-        return True
+    return bool(archives(folder)) or any(folder.glob("cut-*/*")) or has_values(run)
+
+
+def has_values(run: Path) -> bool:
+    """Return whether the files of a run have data beside its own table."""
     return any(
         _holds_data(file)
         for place in directories(run, True)

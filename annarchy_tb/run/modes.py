@@ -17,7 +17,7 @@ from annarchy_tb.run import sessions
 from annarchy_tb.run.clearing import foreign, has_data
 from annarchy_tb.run.info import RunInfo, date
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, RUN_JSON
-from annarchy_tb.run.paths import absolute
+from annarchy_tb.run.paths import absolute, archives
 from annarchy_tb.run.sessions import Kind
 
 Mode = Literal["x", "a", "w"]
@@ -115,10 +115,14 @@ def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
         return "new"
     is_open, _ = sessions.writer(before)
     if is_open is not False or has_data(path):
+        ways = "Pass mode='a' to append to it"
+        if is_open is False:
+            ways += ", mode='w' to start it over"
+            if archives(path / CHECKPOINTS):
+                ways += ", resume=True to go on from its last checkpoint"
         raise FileExistsError(
-            f"Logger: the run {path} exists: {_summary(before)}. Pass mode='a' to "
-            f"append to it, mode='w' to start it over, resume=True to go on from its "
-            f"last checkpoint, or take another experiment"
+            f"Logger: the run {path} exists: {_summary(before)}. {ways}, or take "
+            f"another experiment"
         )
     return "new"
 
@@ -161,9 +165,11 @@ def check_start_over(path: Path, before: RunInfo, by_others: bool = False) -> No
     is_open, writer = sessions.writer(before)
     own = writer.host == socket.gethostname() and writer.pid == os.getpid()
     if is_open is not False and not (by_others and own):
+        advice = "close its Logger or end it first"
+        if is_open is None:
+            advice = "if that process is gone, remove the directory"
         raise RuntimeError(
-            f"the run {path} can't be started over: {_written_by(writer)}; if that "
-            f"process is gone, remove the directory"
+            f"the run {path} can't be started over: {_written_by(writer)}; {advice}"
         )
     if others := foreign(path):
         raise FileExistsError(

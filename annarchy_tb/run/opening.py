@@ -19,7 +19,7 @@ from annarchy_tb.inputs.clock import TIME_UNIT
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive
-from annarchy_tb.run.clearing import clear, has_data, is_bare
+from annarchy_tb.run.clearing import clear, has_values, is_bare
 from annarchy_tb.run.info import RUNNING, RunInfo, date, iso, open_sessions
 from annarchy_tb.run.info_file import InfoFile
 from annarchy_tb.run.modes import (
@@ -149,7 +149,7 @@ class Opening:
             restarts=0,
             session=self.info.session,
             starting_over=True if dirty else None,
-            notes=before.notes if wanted.mode == "x" else None,
+            notes=before.notes,
             **self._origin,
         )
         self._add_session(info)
@@ -190,11 +190,12 @@ class Opening:
                 found = checkpoints.read(self._checkpoint)
                 checkpoints.warn_if_shorter(self._path, found, there)
                 kept = found.files
-            elif has_data(self._path) and not self.steps:
+            elif has_values(self._path):
                 away = checkpoints.aside(self._path, (before.restarts or 0) + 1)
+                again = f" from that of {before.parent}" if before.parent else ""
                 warn(
-                    f"there is no checkpoint in {self._path}: the run starts over, and "
-                    f"its earlier data are kept in {away}"
+                    f"there is no checkpoint in {self._path}: the run starts over"
+                    f"{again}, and its earlier data are kept in {away}"
                 )
             self.limits = {self._path / name: kept.get(name, 0) for name in there}
         self.info.info = self._continued(before)

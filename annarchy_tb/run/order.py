@@ -60,9 +60,9 @@ def goes_back_in_history(step: int, last: int) -> Problem:
     return (
         APPENDED,
         f"the run already has data up to step {last} of this tag, and step {step} "
-        f"follows; TensorBoard hides earlier points from there on, and those of other "
-        f"tags alike. {COUNT_ON[0].upper()}{COUNT_ON[1:]}, or start the run over: "
-        f"mode='w'",
+        f"follows; TensorBoard hides earlier points from there on, also those of other "
+        f"tags whose steps go back. {COUNT_ON[0].upper()}{COUNT_ON[1:]}, or start the "
+        f"run over: mode='w'",
     )
 
 
