@@ -83,10 +83,10 @@ class Logger:
         What to do if the run `experiment` exists: ``"x"`` raises FileExistsError if it
         has data (more than its table and parameters), or is being written. ``"a"``
         appends to it, and automatic steps continue from the last one; other processes
-        may be writing it. ``"w"`` starts it over: the event files, curves and
-        checkpoints of this package are removed, and your own files (see `path`) are
-        kept; a Logger of this process that is still open on it is closed first, with a
-        warning. If the run does not exist, all three start it.
+        may be writing it. ``"w"`` starts it over: the event files, recordings,
+        curves and checkpoints of this package are removed, and your own files (see
+        `path`) are kept; a Logger of this process that is still open on it is closed
+        first, with a warning. If the run does not exist, all three start it.
     resume : bool, str or path, default False
         Instead of ``mode=``, resume the run `experiment` from its last checkpoint (see
         `save_checkpoint`). Data logged since the checkpoint is cut off, and kept in
@@ -118,8 +118,7 @@ class Logger:
     on_nan : {"warn", "raise", "ignore"}, default "warn"
         What to do about the first NaN or infinity of each tag of numbers: give one
         warning, raise a FloatingPointError once the whole call is written, or do
-        nothing.
-        In each case ``run.json`` names the tag and its step.
+        nothing. In each case ``run.json`` names the tag and its step.
 
     Raises
     ------

@@ -13,6 +13,7 @@ a block::
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -335,20 +336,30 @@ class Index:
     _files: dict[str, dict[int, Stored]]  # by the names of the files, and numbers
     _calls: dict[tuple[str, int], list[Stored]]
     _prefixes: dict[tuple[str, int], bool]  # see `is_prefix`
+    _seen: dict[Path, tuple[int, int]]  # sizes and times, before reading
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._read()
 
     def _read(self) -> None:
+        self._seen = self._look()
         self.damage = []
         self._files = {}
         self._calls, self._prefixes = {}, {}
-        for path in files(self._directory):
+        for path in self._seen:
             its = self._files[path.name] = {}
             for stored in blocks(path, self.damage):
                 its.setdefault(stored.number, stored)
                 self._calls.setdefault((path.name, stored.call), []).append(stored)
+
+    def _look(self) -> dict[Path, tuple[int, int]]:
+        seen = {}
+        for path in files(self._directory):
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                stat = path.stat()
+                seen[path] = stat.st_size, stat.st_mtime_ns
+        return seen
 
     def find(self, events: Path, number: int, tag: str) -> Stored | None:
         """Return the block from which an event of the file `events` was drawn.
@@ -357,8 +368,8 @@ class Index:
         two; then it is in another file of the process.
         """
         found = self._find(events, number, tag)
-        if found is None:
-            self._read()  # it may have been written since
+        if found is None and self._look() != self._seen:
+            self._read()  # it was written since
             found = self._find(events, number, tag)
         return found
 
