@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +17,11 @@ from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import is_ours
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Event
+from annarchy_tb.tfevents.recordings import Index
 from annarchy_tb.tfevents.scan import Block, Scan, whole_records
 from annarchy_tb.tfevents.schema import BY_NAME, SCALAR
+
+BATCH = 1 << 20  # bytes that are read at a time
 
 Position = dict[str, Any]  # of JSON
 
@@ -127,28 +131,28 @@ def _is_gone(run: Path, before: Mapping[str, Any], started: str | None) -> bool:
 
 def _events(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
     """Yield what is new in an event file."""
-    name, scan = _name(run, path), Scan(at.get("kinds", {}).get(curve))
+    name, scan = _name(run, path), Scan(at.get("kinds", {}).get(curve), BATCH)
+    # A block of a recording is written before the events that are drawn from it.
+    index = functools.cache(lambda: Index(path.parent))
     scan.begin(path, at["files"].get(name, 0))
     for block in scan.files([path]):
         at["files"][name] = scan.end(path)
         if not is_ours(path.name) and scan.kinds:  # given by a tag's first event only
             at.setdefault("kinds", {})[curve] = dict(scan.kinds)
-        points = _points(block, path)
+        points = _points(block, path, index)
         values = [value for _, event in block.others for value in _values(event)]
         if points or values:
             yield News(_copy(at), curve, points, values)
 
 
-def _points(block: Block, path: Path) -> dict[str, Scalars]:
+def _points(block: Block, path: Path, index: Callable[[], Index]) -> dict[str, Scalars]:
     """Return the points of a block, without those of recordings that are there."""
     found = {}
-    # A block of a recording is written before the events that are drawn from it.
-    index = recordings.Index(path.parent)
     for tag, its in scalar.by_tag(block)[0].items():
         left = [
             part
             for number, part in its
-            if number == NO_BLOCK or index.find(path, number, tag) is None
+            if number == NO_BLOCK or index().find(path, number, tag) is None
         ]
         if left and not is_own(tag):
             found[tag] = scalar.joined(left)

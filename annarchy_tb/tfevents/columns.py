@@ -6,7 +6,7 @@ places. They are recognised by their constant bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,7 +128,8 @@ class Layouts:
     """
 
     _kinds: dict[str, str]
-    _layouts: dict[tuple[Any, ...], Layout]
+    # By the places that change, then the length and all other bytes.
+    _layouts: dict[tuple[Any, ...], dict[tuple[int, bytes], Layout]]
 
     def __init__(self, kinds: dict[str, str]) -> None:
         self._kinds = kinds
@@ -164,7 +165,8 @@ class Layouts:
             kinds, group = _groups(constant)
             right = _checked(rows, constant, kinds, group, layout)
             bad += places[~right].tolist()
-            found = [self._like(rows[row], constant[row], layout) for row in kinds]
+            like = self._like(layout)
+            found = [like(rows[row], constant[row]) for row in kinds]
             alike = np.array([one is not None for one in found])[group]
             taken = np.flatnonzero(right & alike & _steps_end(rows, layout.step))
             its = rows if len(taken) == len(rows) else rows[taken]
@@ -201,16 +203,22 @@ class Layouts:
         return decoded
 
     def _like(
-        self, row: NDArray[np.uint8], constant: NDArray[np.uint64], layout: Layout
-    ) -> Layout | None:
-        """Return the layout of an event, if it has the same places as `layout`."""
-        key = (len(row), layout.variable, constant.tobytes())
-        if key not in self._layouts:
-            one = self._layout(row[:-TAIL].tobytes())
-            if one is None or one.variable != layout.variable:
-                return None
-            self._layouts[key] = one
-        return self._layouts[key]
+        self, layout: Layout
+    ) -> Callable[[NDArray[np.uint8], NDArray[np.uint64]], Layout | None]:
+        """Return what gives the layout of an event that has the same places."""
+        variable = layout.variable
+        layouts = self._layouts.setdefault(variable, {})
+
+        def like(row: NDArray[np.uint8], constant: NDArray[np.uint64]) -> Layout | None:
+            key = (len(row), constant.tobytes())
+            if key not in layouts:
+                one = self._layout(row[:-TAIL].tobytes())
+                if one is None or one.variable != variable:
+                    return None
+                layouts[key] = one
+            return layouts[key]
+
+        return like
 
     def _layout(self, event: bytes) -> Layout | None:
         """Return the layout of an event, if it holds scalars only."""
@@ -301,17 +309,20 @@ def _groups(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int
     first = [0]
     other = words != words[0]
     if other.any():  # which is much faster than to look at each row
-        differ = np.flatnonzero(other.any(axis=1))
         odd = np.random.default_rng(0).integers(2**63, size=words.shape[1]) * 2 + 1
-        hashes = (words[differ] * odd.astype(np.uint64)).sum(axis=1, dtype=np.uint64)
-        _, kinds, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        hashes = words @ odd.astype(np.uint64)
+        differ = np.flatnonzero(hashes != hashes[0])
+        _, kinds, inverse = np.unique(
+            hashes[differ], return_index=True, return_inverse=True
+        )
         first += differ[kinds].tolist()
         group[differ] = inverse.reshape(-1) + 1
         # Groups with the same hash: rows unlike the first become groups of one.
-        clash = np.flatnonzero((words != words[np.array(first)[group]]).any(axis=1))
-        for row in clash.tolist():
-            group[row] = len(first)
-            first.append(row)
+        unlike = words != words[np.array(first)[group]]
+        if unlike.any():
+            for row in np.flatnonzero(unlike.any(axis=1)).tolist():
+                group[row] = len(first)
+                first.append(row)
     return np.array(first), group
 
 
@@ -376,7 +387,8 @@ def _parts(
     if len(group) and not (group != group[0]).any():
         yield int(group[0]), slice(None)
         return
-    order = np.argsort(group, kind="stable")
+    small = len(group) == 0 or group.max() < 1 << 16  # much faster to sort
+    order = np.argsort(group.astype("u2") if small else group, kind="stable")
     numbers, begins = np.unique(group[order], return_index=True)
     if len(order):
         yield from zip(numbers.tolist(), np.split(order, begins[1:]), strict=True)

@@ -23,9 +23,10 @@ from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
 from annarchy_tb.tfevents.schema import SCALAR, Kind
 
-BLOCK = 1 << 20  # bytes read at a time
+BLOCK = 1 << 21  # bytes read at a time
 FEW = 16  # up to this many records of one length are parsed one by one
-STREAK = 16  # after this many records of one length, more are searched for at once
+STREAK = 12  # after this many records of one length, more are searched for at once
+AHEAD = 256  # that many
 TORN = "the file ends within"  # as of one that is still being written
 LONGEST = 1 << 14  # bytes; longer events are parsed one by one
 
@@ -61,6 +62,13 @@ class Scan:
 
     Reading a file again continues from its previous end.
 
+    Parameters
+    ----------
+    kinds
+        Kinds of tags that are known already.
+    size
+        The number of bytes that are read at a time.
+
     Attributes
     ----------
     damage : list of Damage
@@ -72,12 +80,16 @@ class Scan:
 
     damage: list[Damage]
     kinds: dict[str, str]
+    _size: int
     _ends: dict[Path, int]  # the bytes read so far
     _layouts: Layouts
 
-    def __init__(self, kinds: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, kinds: Mapping[str, str] | None = None, size: int = BLOCK
+    ) -> None:
         self.damage = []
         self.kinds = dict(kinds or {})
+        self._size = size
         self._ends = {}
         self._layouts = Layouts(self.kinds)
 
@@ -112,7 +124,7 @@ class Scan:
         while True:
             # A length may be wrong, and promise more than the file has.
             there = os.fstat(stream.fileno()).st_size if limit is None else limit
-            wanted = min(max(BLOCK, missing), max(0, there - offset - len(data)))
+            wanted = min(max(self._size, missing), max(0, there - offset - len(data)))
             more = stream.read(wanted)
             data += more
             starts, end, reason = _split(data, sizes)
@@ -268,7 +280,7 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
     """
     starts: list[int] = []
     at, end = 0, len(data)
-    before, streak, most = b"", 0, 4 * STREAK
+    before, streak = b"", 0
     while at + HEAD <= end:
         head = data[at : at + HEAD]
         size = sizes.get(head)
@@ -283,19 +295,17 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
         streak = streak + 1 if head == before else 0
         before = head
         if streak == STREAK:
-            after = behind + _alike(data, behind, behind - at, head, most)
-            # Look farther ahead where records are alike for long.
-            most = 64 * STREAK if after - behind == most * (behind - at) else 4 * STREAK
+            after = behind + _alike(data, behind, behind - at, head)
             starts += range(behind, after, behind - at)
-            behind, streak = after, 0
+            behind, streak = after, STREAK - 1
         at = behind
     return starts, at, ""
 
 
-def _alike(data: bytes, at: int, step: int, head: bytes, most: int) -> int:
+def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
     """Return the length of the whole records that follow with the same head."""
     words = np.frombuffer(head, "<u4")
-    number = min((len(data) - at) // step, most)
+    number = min((len(data) - at) // step, AHEAD)
     heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))
-    other = heads != words
-    return step * (int(other.any(axis=1).argmax()) if other.any() else number)
+    other = (heads != words).reshape(-1)
+    return step * (int(other.argmax()) // 3 if other.any() else number)
