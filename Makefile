@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo view test test-wheel test-viewer lint types docs gallery
-.PHONY: bench annarchy examples hooks clean
+.PHONY: bench bench-scale annarchy examples hooks clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -48,6 +48,10 @@ gallery: .venv/test .venv/viewer
 # Beside tensorboardX, in fresh processes; a few minutes.
 bench: .venv/bench
 	$(BIN)/python benchmarks/bench.py
+
+# How the time grows with the number of runs, tags, curves and values; a few minutes.
+bench-scale: .venv/bench
+	$(BIN)/python benchmarks/scale.py
 
 # ANNarchy compiles its networks: it needs g++, cmake and an activated environment.
 annarchy: .venv/annarchy

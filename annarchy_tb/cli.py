@@ -23,7 +23,7 @@ import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
 from annarchy_tb.reading.find import Runs, find_runs
-from annarchy_tb.reading.run import Run
+from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
     FAILED,
@@ -288,13 +288,14 @@ def _console() -> Console:
 
 
 def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text, Text]:
-    info, begun = RunInfo.read(run.path), run.started
+    info = RunInfo.read(run.path)
+    begun, duration = began(run.path, info), lasted(run.path, info)
     name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
     return (
         Text(str(name)),
         _status(info),
         Text(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
-        Text(_duration(run.duration)),
+        Text(_duration(duration)),
         Text(_plain(info.params or {})),
         Text(_plain(info.metrics or {})),
         Text(_not_finite(info)),

@@ -26,8 +26,9 @@ from annarchy_tb.tfevents.records import (
     varint,
     varint_field,
 )
-from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import AUDIO
+from annarchy_tb.tfevents.values import OnDemand, on_demand
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
@@ -135,8 +136,9 @@ class Sounds(NamedTuple):
     Attributes
     ----------
     steps : array, shape ``(N,)``, int64
-    sounds : list of N arrays, shape ``(T, C)``, uint8, int16 or int32
-        The samples of C channels, as stored.
+    sounds : sequence of N arrays, shape ``(T, C)``, uint8, int16 or int32
+        The samples of C channels, as stored. Each sound is read from the files when it
+        is asked for, and not kept.
     rates : list of N int
         Samples per second and channel, in Hz.
     times, wall_times : array, shape ``(N,)``, float64
@@ -144,7 +146,7 @@ class Sounds(NamedTuple):
     """
 
     steps: NDArray[np.int64]
-    sounds: list[NDArray[Any]]
+    sounds: OnDemand[NDArray[Any]]
     rates: list[int]
     times: NDArray[np.float64]
     wall_times: NDArray[np.float64]
@@ -152,9 +154,16 @@ class Sounds(NamedTuple):
 
 def read(blocks: Iterable[Block], tag: str) -> Sounds:
     """Return the sounds of a tag; there may be none."""
-    steps, found, times, wall_times = rows(blocks, AUDIO, tag, decode)
-    sounds, rates = [sound for sound, _ in found], [rate for _, rate in found]
-    return Sounds(steps, sounds, rates, times, wall_times)
+    rows, sounds = on_demand(blocks, AUDIO, tag, _rates, _samples)
+    return Sounds(rows.steps, sounds, rows.found, rows.times, rows.wall_times)
+
+
+def _rates(value: Value) -> Iterator[int]:
+    yield from (rate for _, rate in decode(value))
+
+
+def _samples(value: Value) -> Iterator[NDArray[Any]]:
+    yield from (samples for samples, _ in decode(value))
 
 
 def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:

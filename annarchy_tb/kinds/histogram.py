@@ -19,8 +19,9 @@ from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value, fields
 from annarchy_tb.tfevents.records import DOUBLE, Parts, nested, value
-from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import HISTOGRAM
+from annarchy_tb.tfevents.values import OnDemand, on_demand
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
@@ -231,21 +232,28 @@ class Histograms(NamedTuple):
     Attributes
     ----------
     steps : array, shape ``(N,)``, int64
-    histograms : list of N arrays, shape ``(K, 3)``, float64
+    histograms : sequence of N arrays, shape ``(K, 3)``, float64
         One row per bucket: its left edge, its right edge, and the number of values.
+        Each is read from the files when it is asked for, and not kept.
     times, wall_times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
 
     steps: NDArray[np.int64]
-    histograms: list[NDArray[np.float64]]
+    histograms: OnDemand[NDArray[np.float64]]
     times: NDArray[np.float64]
     wall_times: NDArray[np.float64]
 
 
 def read(blocks: Iterable[Block], tag: str) -> Histograms:
     """Return the histograms of a tag; there may be none."""
-    return Histograms(*rows(blocks, HISTOGRAM, tag, decode))
+    rows, histograms = on_demand(blocks, HISTOGRAM, tag, _look, decode)
+    return Histograms(rows.steps, histograms, rows.times, rows.wall_times)
+
+
+def _look(value: Value) -> Iterator[None]:
+    """Decode the histogram in a value, to see whether that works."""
+    yield from (None for _ in decode(value))
 
 
 def decode(value: Value) -> Iterator[NDArray[np.float64]]:

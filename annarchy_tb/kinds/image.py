@@ -17,10 +17,13 @@ from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value, last_field
 from annarchy_tb.tfevents.records import Parts, nested, value, varint_field
-from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import IMAGE
+from annarchy_tb.tfevents.values import OnDemand, on_demand
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from annarchy_tb.logger import Logger
 
 Pixels = NDArray[np.uint8]
@@ -248,31 +251,43 @@ class Images(NamedTuple):
     Attributes
     ----------
     steps : array, shape ``(N,)``, int64
-    images : list of N arrays, shape ``(H, W, C)``, uint8
-        C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA).
+    images : sequence of N arrays, shape ``(H, W, C)``, uint8
+        C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA). Each image is read from
+        the files when it is asked for, and not kept.
     times, wall_times : array, shape ``(N,)``, float64
         As in `Scalars`.
     """
 
     steps: NDArray[np.int64]
-    images: list[NDArray[Any]]
+    images: OnDemand[NDArray[Any]]
     times: NDArray[np.float64]
     wall_times: NDArray[np.float64]
 
 
 def read(blocks: Iterable[Block], tag: str) -> Images:
     """Return the images of a tag; there may be none."""
-    return Images(*rows(blocks, IMAGE, tag, decode))
+    rows, images = on_demand(blocks, IMAGE, tag, _look, decode)
+    return Images(rows.steps, images, rows.times, rows.wall_times)
 
 
 def decode(value: Value) -> Iterator[NDArray[Any]]:
     """Yield the images in a value: one, or those of a tensor."""
-    from PIL import Image
+    for image in _images(value):
+        plain = image.convert("RGB") if image.mode in ("P", "1", "CMYK") else image
+        pixels = np.asarray(plain)
+        yield pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
+def _look(value: Value) -> Iterator[None]:
+    """Read the heads of the images in a value, to see whether that works."""
+    yield from (None for _ in _images(value))
+
+
+def _images(value: Value) -> Iterator[Image]:
+    import PIL.Image
 
     # A tensor holds width and height, then the images.
     single = value.field == IMAGE.field
     for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[2:]:
-        with Image.open(io.BytesIO(data)) as image:
-            plain = image.convert("RGB") if image.mode in ("P", "1", "CMYK") else image
-            pixels = np.asarray(plain)
-        yield pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            yield image

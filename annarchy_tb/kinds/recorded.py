@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.messages import warn
-from annarchy_tb.kinds.scalar import Bad, ByTag, Column, Scalars, by_tag, joined
+from annarchy_tb.kinds.scalar import Bad, ByTag, Column, Scalars, Sorted, by_tag, joined
 from annarchy_tb.tfevents.parsing import NO_BLOCK
 from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
-from annarchy_tb.tfevents.scan import Block, warn_of_bad
+from annarchy_tb.tfevents.scan import Block
+from annarchy_tb.tfevents.values import warn_of_bad
 
 THREADS, FEW = 4, 16  # blocks are read at once, if there are many
 EXACT = 2**53  # whole numbers up to this one are exact in float64
@@ -56,7 +57,7 @@ Part = Scalars | Recorded
 
 
 def points(
-    blocks: Iterable[tuple[Block, ByTag, Bad]],
+    blocks: Iterable[Sorted],
     tags: Collection[str],
     index: Index,
     arrays: Callable[[Stored], dict[str, NDArray[Any]]],
@@ -66,8 +67,7 @@ def points(
     Parameters
     ----------
     blocks
-        The records of the event files, the scalars in them, and those that can't be
-        decoded.
+        The records of the event files.
     tags
         The tags.
     index
@@ -77,8 +77,9 @@ def points(
     """
     collected = _Collected(tuple(tags), index)
     bad: Bad = {}
-    for block, its, odd in blocks:
-        collected.add(block, its)
+    for one in blocks:
+        its, odd = one.scalars
+        collected.add(one.block, its)
         for tag, said in odd.items():
             bad.setdefault(tag, []).extend(said)
     collected.finish()

@@ -7,6 +7,7 @@ do.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -393,6 +394,26 @@ def last_values(blocks: Iterable[Block]) -> dict[str, float]:
     return found
 
 
+class Sorted:
+    """A block of records, with its scalars by their tags, sorted when asked for.
+
+    Parameters
+    ----------
+    block
+        The records.
+    """
+
+    block: Block
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+    @functools.cached_property
+    def scalars(self) -> tuple[ByTag, Bad]:
+        """The scalars, as `by_tag` returns them."""
+        return by_tag(self.block)
+
+
 def by_tag(block: Block) -> tuple[ByTag, Bad]:
     """Return the scalars of some records, in the order in which their tags appear.
 
@@ -419,7 +440,10 @@ def _pieces(block: Block) -> tuple[dict[str, list[Piece]], Bad]:
     for columns in block.columns:
         for tag, values in zip(columns.tags, columns.values, strict=True):
             its = Scalars(
-                columns.steps, values.astype("f8"), columns.times, columns.wall_times
+                columns.steps,
+                values.astype("f8", copy=False),
+                columns.times,
+                columns.wall_times,
             )
             piece = (columns.places, its, columns.blocks)
             found.setdefault(tag, []).append(piece)

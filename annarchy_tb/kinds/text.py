@@ -16,8 +16,9 @@ from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value
 from annarchy_tb.tfevents.records import Parts, bytes_field, metadata, value
-from annarchy_tb.tfevents.scan import Block, rows
+from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import TEXT
+from annarchy_tb.tfevents.values import rows
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger

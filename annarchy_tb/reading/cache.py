@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annarchy_tb.kinds.scalar import Bad, ByTag, by_tag
+from annarchy_tb.kinds.scalar import Sorted
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.recordings import Index, Stored
@@ -30,14 +30,13 @@ class Contents(NamedTuple):
 
     Attributes
     ----------
-    blocks : list of tuples
-        Their records, in order, and the scalars in them by their tags, with those that
-        can't be decoded.
+    blocks : list of Sorted
+        Their records, in order.
     damage : list of Damage
         Where files are damaged or incomplete.
     """
 
-    blocks: list[tuple[Block, ByTag, Bad]]
+    blocks: list[Sorted]
     damage: list[Damage]
 
 
@@ -45,7 +44,7 @@ class _Directory:
     """A directory as far as it has been read, which takes about `size` bytes."""
 
     size: int
-    _blocks: list[tuple[Block, ByTag, Bad]]
+    _blocks: list[Sorted]
     _files: dict[Path, State]
     _scan: Scan
     _recordings: dict[Path, State]
@@ -73,7 +72,7 @@ class _Directory:
                 ]
                 for block in self._scan.files([path]):
                     if block.columns or block.others:
-                        self._blocks.append((block, *by_tag(block)))
+                        self._blocks.append(Sorted(block))
                         self.size += _size(block)
         self._files = files
         return Contents(list(self._blocks), list(self._scan.damage))
@@ -127,6 +126,7 @@ class Cache:
     _lock: threading.RLock
     _directories: OrderedDict[Path, _Directory]
     _arrays: OrderedDict[tuple[Path, int, State], dict[str, Any]]
+    _taken: int  # bytes, about
 
     def __init__(self) -> None:
         self.forget()
@@ -136,6 +136,7 @@ class Cache:
         self._lock = threading.RLock()
         self._directories = OrderedDict()
         self._arrays = OrderedDict()
+        self._taken = 0
 
     def contents(self, directory: Path) -> Contents | None:
         """Return the contents of a directory; None if they are too large to be kept."""
@@ -144,8 +145,12 @@ class Cache:
             return None
         with self._lock:
             found = self._directories.pop(directory, None) or _Directory()
-            contents = found.read(files)
-            self._directories[directory] = found
+            self._taken -= found.size
+            try:
+                contents = found.read(files)
+            finally:
+                self._directories[directory] = found
+                self._taken += found.size
             self._shrink()
             return contents
 
@@ -165,23 +170,24 @@ class Cache:
         [state] = _states([stored.path]).values() or [(0, 0, 0)]
         key = (stored.path, stored.offset, state)
         with self._lock:
-            found = self._arrays.pop(key, None)
-            if found is None:
-                found = stored.arrays()
-            self._arrays[key] = found
+            if key in self._arrays:
+                self._arrays.move_to_end(key)
+                return self._arrays[key]
+            found = self._arrays[key] = stored.arrays()
+            self._taken += _bytes(found)
             self._shrink()
             return found
 
     def _shrink(self) -> None:
         """Forget what was not used for the longest time, down to the limit."""
-        while self._taken() > LIMIT and self._arrays:
-            self._arrays.popitem(last=False)
-        while self._taken() > LIMIT and self._directories:
-            self._directories.popitem(last=False)
+        while self._taken > LIMIT and self._arrays:
+            self._taken -= _bytes(self._arrays.popitem(last=False)[1])
+        while self._taken > LIMIT and self._directories:
+            self._taken -= self._directories.popitem(last=False)[1].size
 
-    def _taken(self) -> int:
-        arrays = [a.nbytes for its in self._arrays.values() for a in its.values()]
-        return int(sum(arrays)) + sum(its.size for its in self._directories.values())
+
+def _bytes(arrays: dict[str, Any]) -> int:
+    return sum(array.nbytes for array in arrays.values())
 
 
 cache = Cache()

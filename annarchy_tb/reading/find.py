@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
-from annarchy_tb.reading.run import Run, began
+from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import names
 from annarchy_tb.run.info import STATUSES, RunInfo, as_json
 from annarchy_tb.run.paths import absolute, is_another_run
@@ -55,7 +55,8 @@ class Runs(list[Run]):
         rows = []
         for run in self:
             try:
-                info, duration = RunInfo.read(run.path), run.duration
+                info = RunInfo.read(run.path)
+                duration = lasted(run.path, info)
             except FileNotFoundError:  # deleted meanwhile
                 continue
             row: dict[str, Any] = {

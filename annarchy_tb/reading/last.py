@@ -55,26 +55,26 @@ class Last(Mapping[str, Any]):
         run = self._directory.path
         curves = {path: path.relative_to(run).as_posix() for path in self._earlier}
         curves |= {made.path: key for key, made in self._directory.curves.items()}
+        own = {made.file.path for made in self._directory.all()}
         found: dict[str, Any] = {}
         for path, key in curves.items():
-            for tag, value in self._of(path).items():
+            for tag, value in self._of(path, own).items():
                 found.setdefault(tag, {})[key] = value
-        return found | self._of(run)
+        return found | self._of(run, own)
 
-    def _of(self, path: Path) -> dict[str, float]:
-        """Return the last values in one directory."""
+    def _of(self, path: Path, own: set[Path]) -> dict[str, float]:
+        """Return the last values in one directory; `own` files of ours come last."""
         scan, values = self._seen.setdefault(path, (Scan(), {}))
         if path.exists():
             opening = self._directory.opening
             limits = None if opening is None else opening.limits
-            for block in scan.files(self._grown(path), limits):
+            for block in scan.files(self._grown(path, own), limits):
                 values |= scalar.last_values([block])
             scan.damage.clear()
         return values
 
-    def _grown(self, path: Path) -> Iterator[Path]:
-        """Yield event files that grew since the last access, our own last."""
-        own = {made.file.path for made in self._directory.all()}
+    def _grown(self, path: Path, own: set[Path]) -> Iterator[Path]:
+        """Yield event files that grew since the last access."""
         for file in sorted(event_files(path), key=own.__contains__):
             try:
                 size = file.stat().st_size

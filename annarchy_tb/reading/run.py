@@ -85,9 +85,6 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.path} ({self.status})>"
 
-    def _files(self) -> list[Path]:
-        return [p for found in directories(self.path) for p in event_files(found)]
-
     # -- the record of the run -------------------------------------------------------
 
     @property
@@ -139,19 +136,7 @@ class Run:
         It starts at the first start of the run, also if the run was resumed. For a
         killed run, it ends at the last record.
         """
-        info = RunInfo.read(self.path)
-        begun, ended = began(self.path, info), date(info.ended)
-        if begun is None:
-            return None
-        if ended is None and info.state() == RUNNING:
-            ended = datetime.now(timezone.utc)
-        if ended is None:
-            last = 0.0
-            for path in self._files():
-                with contextlib.suppress(FileNotFoundError):
-                    last = max(last, path.stat().st_mtime)
-            ended = datetime.fromtimestamp(last, timezone.utc)
-        return max(ended - begun, timedelta(0))
+        return lasted(self.path, RunInfo.read(self.path))
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
@@ -287,7 +272,7 @@ class Run:
         return found
 
     def images(self, tag: str) -> Images:
-        """Return the images of a tag, all in memory; KeyError if there are none."""
+        """Return the images of a tag, read one by one; KeyError if there are none."""
         found: Images = self._read(IMAGE, tag)
         return found
 
@@ -308,7 +293,7 @@ class Run:
         return found
 
     def histograms(self, tag: str) -> Histograms:
-        """Return the histograms of a tag; KeyError if there are none."""
+        """Return a tag's histograms, read one by one; KeyError if there are none."""
         found: Histograms = self._read(HISTOGRAM, tag)
         return found
 
@@ -318,7 +303,7 @@ class Run:
         return found
 
     def audio(self, tag: str) -> Sounds:
-        """Return the sounds of a tag, all in memory; KeyError if there are none."""
+        """Return the sounds of a tag, read one by one; KeyError if there are none."""
         found: Sounds = self._read(AUDIO, tag)
         return found
 
@@ -392,7 +377,7 @@ class Run:
     def damage(self) -> list[Damage]:
         """Read all files; return the places where they are damaged or incomplete."""
         scan = Scan()
-        for _ in scan.files(self._files()):
+        for _ in scan.files(_files(self.path)):
             pass
         places = directories(self.path)
         kept = [path for place in places for path in recordings.files(place)]
@@ -403,7 +388,7 @@ class Run:
     def _blocks(self, directory: Path) -> Iterator[Block]:
         kept = cache.contents(directory)
         if kept is not None:
-            yield from (block for block, *_ in kept.blocks)
+            yield from (its.block for its in kept.blocks)
             self._warn_of(kept.damage)
             return
         scan = Scan()
@@ -424,10 +409,9 @@ class Run:
 
     def _scalars(self, directory: Path, tags: tuple[str, ...]) -> dict[str, Scalars]:
         kept = cache.contents(directory)
-        blocks: Iterable[tuple[Block, scalar.ByTag, scalar.Bad]]
+        blocks: Iterable[scalar.Sorted]
         if kept is None:
-            read = self._blocks(directory)
-            blocks = ((block, *scalar.by_tag(block)) for block in read)
+            blocks = map(scalar.Sorted, self._blocks(directory))
         else:
             blocks = kept.blocks
             self._warn_of(kept.damage)
@@ -488,3 +472,23 @@ def began(run: Path, info: RunInfo) -> datetime | None:
             if number is not None and number < MAX_SECOND:
                 return datetime.fromtimestamp(number, timezone.utc)
     return begun
+
+
+def lasted(run: Path, info: RunInfo) -> timedelta | None:
+    """Return the duration of a run, see `Run.duration`, from its record."""
+    begun, ended = began(run, info), date(info.ended)
+    if begun is None:
+        return None
+    if ended is None and info.state() == RUNNING:
+        ended = datetime.now(timezone.utc)
+    if ended is None:
+        last = 0.0
+        for path in _files(run):
+            with contextlib.suppress(FileNotFoundError):
+                last = max(last, path.stat().st_mtime)
+        ended = datetime.fromtimestamp(last, timezone.utc)
+    return max(ended - begun, timedelta(0))
+
+
+def _files(run: Path) -> list[Path]:
+    return [path for found in directories(run) for path in event_files(found)]

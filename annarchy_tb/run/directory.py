@@ -71,6 +71,7 @@ class RunDirectory:
     curves: dict[str, RunDirectory]
     _name: str  # within the run
     _earlier: list[Path]  # event files and recordings that existed before
+    _staying: list[EventFile]  # of curves, which stay open
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class RunDirectory:
         *,
         name: str = "",
         backlog: Backlog | None = None,
-        may_stay: Callable[[], bool] | None = None,
+        may_stay: Callable[[EventFile], bool] | None = None,
         descriptions: dict[str, str] | None = None,
     ) -> None:
         self.path = path
@@ -97,6 +98,7 @@ class RunDirectory:
         self.recordings = RecordingFile(self.file)
         self.ledger = Ledger(self._history)
         self.curves = {}
+        self._staying = []
 
     def curve(self, key: str) -> RunDirectory:
         """Return the directory of the curve `key`."""
@@ -114,10 +116,12 @@ class RunDirectory:
             curve = self.curves.setdefault(key, curve)
         return curve
 
-    def _has_room(self) -> bool:
+    def _has_room(self, file: EventFile) -> bool:
         """Return whether the file of a curve that was just opened may stay open."""
-        files = (curve.file for curve in list(self.curves.values()))
-        return sum(file.is_open for file in files) <= STAY_OPEN
+        others = [one for one in self._staying if one is not file and one.is_open]
+        has_room = len(others) < STAY_OPEN
+        self._staying = [*others, file] if has_room else others
+        return has_room
 
     def describe(self, tag: str, text: str) -> bool:
         """Set the description of a tag; return False if it is too late."""

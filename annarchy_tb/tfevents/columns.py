@@ -6,7 +6,7 @@ places. They are recognised by their constant bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +53,7 @@ DTYPES = {1: "<f4", 2: "<f8"}  # TensorFlow's DT_FLOAT and DT_DOUBLE
 class Columns(NamedTuple):
     """Scalars of n events that hold the same K tags.
 
-    ``places`` ``(n,)`` are the numbers of the events within their block, ``steps``,
+    ``places`` ``(n,)`` are the places of their records in the file, ``steps``,
     ``wall_times`` and ``times`` ``(n,)`` their steps, wall times and simulated times,
     as in `Event`; ``values`` are K arrays ``(n,)`` of float32 or float64. ``blocks``
     ``(n,)`` are the numbers of the blocks that they were drawn from; None if they were
@@ -65,13 +65,13 @@ class Columns(NamedTuple):
     steps: NDArray[np.int64]
     wall_times: NDArray[np.float64]
     times: NDArray[np.float64]
-    values: list[NDArray[Any]]
+    values: tuple[NDArray[Any], ...]
     blocks: NDArray[np.int64] | None = None
 
     def only(self, those: NDArray[np.bool_]) -> Columns:
         """Return some of the events."""
         blocks = None if self.blocks is None else self.blocks[those]
-        values = [column[those] for column in self.values]
+        values = tuple(column[those] for column in self.values)
         return Columns(
             self.tags,
             self.places[those],
@@ -143,7 +143,7 @@ class Layouts:
         rows
             Shape ``(n, length + 4)``: the events and their checksums.
         places
-            Shape ``(n,)``: their numbers within the block.
+            Shape ``(n,)``: the places of their records in the file.
         """
         size = rows.shape[1] - TAIL
         columns, bad, others = decoded = Decoded([], [], [])
@@ -182,17 +182,24 @@ class Layouts:
             if layout.block.stop:
                 its = np.ascontiguousarray(its[:, layout.block])
                 blocks = its.view("<u4")[:, 0].astype(np.int64)
-            for number, part in _parts(group[taken]):
+            order, parts = _parts(group[taken])
+            if order is not None:
+                taken, steps = taken[order], steps[order]
+                wall_times, times = wall_times[order], times[order]
+                values = [column[order] for column in values]
+                blocks = None if blocks is None else blocks[order]
+            its_places = places[taken]
+            for number, part in parts:
                 one = found[number]
                 assert one is not None
                 columns.append(
                     Columns(
                         one.tags,
-                        places[taken[part]],
+                        its_places[part],
                         steps[part],
                         wall_times[part],
                         times[part],
-                        [column[part] for column in values],
+                        tuple([column[part] for column in values]),
                         None if blocks is None else blocks[part],
                     )
                 )
@@ -382,13 +389,19 @@ def _numbers(layout: Layout) -> Sequence[tuple[int, str]]:
 
 def _parts(
     group: NDArray[np.intp],
-) -> Iterator[tuple[int, slice | NDArray[np.intp]]]:
-    """Yield each number in `group`, in order, with its places."""
-    if len(group) and not (group != group[0]).any():
-        yield int(group[0]), slice(None)
-        return
-    small = len(group) == 0 or group.max() < 1 << 16  # much faster to sort
+) -> tuple[NDArray[np.intp] | None, list[tuple[int, slice]]]:
+    """Return an order in which equal numbers stand together, and each with its places.
+
+    The order is None if all numbers are equal.
+    """
+    if not len(group):
+        return None, []
+    if not (group != group[0]).any():
+        return None, [(int(group[0]), slice(None))]
+    small = group.max() < 1 << 16  # much faster to sort
     order = np.argsort(group.astype("u2") if small else group, kind="stable")
-    numbers, begins = np.unique(group[order], return_index=True)
-    if len(order):
-        yield from zip(numbers.tolist(), np.split(order, begins[1:]), strict=True)
+    ordered = group[order]
+    begins = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist()]
+    numbers = ordered[begins].tolist()
+    parts = map(slice, begins, [*begins[1:], len(group)])
+    return order, list(zip(numbers, parts, strict=True))

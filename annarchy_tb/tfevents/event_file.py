@@ -80,8 +80,8 @@ class EventFile:
     backlog
         Keeps the records refused by a full disk; shared by the files of a run.
     may_stay
-        Called when the file is first open: whether it stays open. If it does not, it is
-        opened and closed for each record. By default it stays open.
+        Called with the file when it is first open: whether it stays open. If it does
+        not, it is opened and closed for each record. By default it stays open.
     first
         Called before a file is created, in every process: returns records for it to
         start with.
@@ -106,7 +106,7 @@ class EventFile:
     closed: bool
     directory: Path
     backlog: Backlog
-    _may_stay: Callable[[], bool] | None
+    _may_stay: Callable[[EventFile], bool] | None
     _first: Callable[[], bytes] | None
     _stays: bool | None  # None until the file is first open
     _start: bytes  # the unwritten rest of the first records
@@ -117,7 +117,7 @@ class EventFile:
         self,
         directory: Path,
         backlog: Backlog,
-        may_stay: Callable[[], bool] | None = None,
+        may_stay: Callable[[EventFile], bool] | None = None,
         first: Callable[[], bytes] | None = None,
     ) -> None:
         self.directory = directory
@@ -219,7 +219,7 @@ class EventFile:
     def resume(self, nothing_waits: bool) -> None:
         """Let `append` write directly again, if no records are waiting."""
         if self._stays is None and self._may_stay is not None and self.is_open:
-            self._stays = self._may_stay()
+            self._stays = self._may_stay(self)
         if not self._stays:
             self._release()
         self._fd = self._descriptor if nothing_waits else _NONE

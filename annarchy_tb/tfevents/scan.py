@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from google_crc32c import value as crc32c
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from annarchy_tb.inputs.messages import warn
 from annarchy_tb.tfevents.columns import Columns, Layouts
 from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
-from annarchy_tb.tfevents.schema import SCALAR, Kind
+from annarchy_tb.tfevents.schema import SCALAR
 
 BLOCK = 1 << 21  # bytes read at a time
 FEW = 16  # up to this many records of one length are parsed one by one
@@ -50,7 +48,10 @@ class Damage(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some records of a file: scalars as columns, other events with their places."""
+    """Some records of a file: scalars as columns, other events with their places.
+
+    The place of an event is that of its record in the file, in bytes.
+    """
 
     path: Path
     columns: list[Columns]
@@ -154,15 +155,16 @@ class Scan:
             places = np.flatnonzero(sizes == size)
             if len(places) > FEW and size <= LONGEST:
                 rows = sliding_window_view(buffer, size + TAIL)[begins[places] + HEAD]
-                found = self._layouts.decode(rows, places)
+                found = self._layouts.decode(rows, offset + begins[places])
                 block.columns.extend(found.columns)
                 bad += found.bad
                 singles += found.others
             else:
-                singles += places.tolist()
+                singles += (offset + begins[places]).tolist()
         for place in sorted(singles):
-            start = starts[place] + HEAD
-            end = start + int(sizes[place])
+            start = place - offset + HEAD
+            size = UINT64.unpack_from(data, start - HEAD)[0]
+            end = start + size
             event = data[start:end]
             if UINT32.unpack_from(data, end)[0] != mask(crc32c(event)):
                 bad.append(place)
@@ -170,11 +172,9 @@ class Scan:
             try:
                 block.others.append((place, self._known(parse(event))))
             except ValueError:
-                self.damage.append(
-                    Damage(path, offset + starts[place], "the record holds no event")
-                )
+                self.damage.append(Damage(path, place, "the record holds no event"))
         self.damage += (
-            Damage(path, offset + starts[place], "the checksum of a record is wrong")
+            Damage(path, place, "the checksum of a record is wrong")
             for place in sorted(bad)
         )
         return block
@@ -214,49 +214,6 @@ def number(value: Value) -> float:
     """Return the number in a value of a scalar."""
     packed = DOUBLE if len(value.raw) == DOUBLE.size else FLOAT
     return float(packed.unpack(value.raw)[0])
-
-
-def rows(
-    blocks: Iterable[Block],
-    kind: Kind,
-    tag: str,
-    decode: Callable[[Value], Iterable[Any]],
-) -> tuple[NDArray[np.int64], list[Any], NDArray[np.float64], NDArray[np.float64]]:
-    """Return steps, decoded contents, times and wall times of a tag's values.
-
-    Warn of values that can't be decoded; the others are returned.
-    """
-    found: list[tuple[int, Any, float, float]] = []
-    bad: list[str] = []
-    for block in blocks:
-        for _, event in block.others:
-            if event.restarts:
-                found = [entry for entry in found if entry[0] < event.step]
-            for value in event.values:
-                if value.tag == tag and value.kind == kind.name:
-                    try:
-                        contents = list(decode(value))
-                    except Exception as error:  # whatever its library raises
-                        bad.append(f"at step {event.step}: {error}")
-                        continue
-                    when = (event.time, event.wall_time)
-                    found += [(event.step, content, *when) for content in contents]
-    warn_of_bad(tag, bad)
-    steps, every, times, walls = zip(*found, strict=True) if found else ((),) * 4
-    return (
-        np.array(steps, np.int64),
-        list(every),
-        np.array(times, np.float64),
-        np.array(walls, np.float64),
-    )
-
-
-def warn_of_bad(tag: str, bad: list[str]) -> None:
-    """Warn of values of a tag that can't be decoded, if there are any."""
-    if bad:
-        warn(
-            f"{len(bad)} values of the tag {tag!r} can't be decoded, the first {bad[0]}"
-        )
 
 
 def whole_records(path: Path) -> int:
