@@ -253,7 +253,7 @@ def _(place: Path, number: int) -> Act:
     )
 
     def call() -> None:
-        for _ in Run(path).histograms("h").buckets:
+        for _ in Run(path).histograms("h").histograms:
             pass
 
     return call
