@@ -397,6 +397,51 @@ def test_a_forked_process_that_lives_on_is_cut_off(logdir: Path) -> None:
     assert scalars(logdir / "run", "child") == [(0, 0)]
 
 
+def cut(logdir: Path, number: int = 100) -> tuple[Path, int, int]:
+    """Cut the file of a run by a resume; return it, and its inodes before and after."""
+    with Logger(logdir, "run") as logger:
+        for step in range(number):
+            logger.add_scalar("a", step)
+        logger.save_checkpoint({}, number)
+        logger.add_scalar("a", -1)
+    [path] = event_files(logdir / "run")
+    before = path.stat().st_ino
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalar("a", number)
+    return path, before, path.stat().st_ino
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has leases of files")
+def test_a_file_that_nobody_else_has_open_is_cut_in_place(logdir: Path) -> None:
+    """Then a resume copies what it cuts off, and not the whole file."""
+    path, before, after = cut(logdir)
+    assert before == after
+    assert scalars(logdir / "run", "a") == [(i, i) for i in range(101)]
+    [rest] = (logdir / "run" / "checkpoints" / "cut-1").iterdir()
+    data = rest.read_bytes()
+    assert rest.name.endswith(f".from-{path.stat().st_size}")
+    assert len(data) > 50
+
+
+@pytest.mark.parametrize("mode", ["rb", "ab"])
+def test_a_file_that_another_has_open_is_replaced(logdir: Path, mode: str) -> None:
+    """A process that outlives its parent writes to the old file, not to the run's."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("a", 0)
+        logger.save_checkpoint({}, 1)
+        logger.add_scalar("a", -1)
+    [path] = event_files(logdir / "run")
+    stream = path.open(mode)
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.add_scalar("a", 1)
+    assert path.stat().st_ino != os.fstat(stream.fileno()).st_ino
+    if mode == "ab":
+        stream.write(b"more")
+    stream.close()
+    assert scalars(logdir / "run", "a") == [(0, 0), (1, 1)]
+    assert not Run(logdir / "run").damage()
+
+
 def test_a_full_disk_saves_no_half_checkpoint(
     logger: Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,25 @@ def _lock(fcntl: Any, descriptor: int, deadline: float) -> bool:
             return True
 
 
+def is_open_nowhere_else(descriptor: int) -> bool:
+    """Return whether no other descriptor of a file is open, in any process.
+
+    It stays so until this one is closed: whoever opens the file waits. False if that
+    can't be known, as with network file systems, whose files other hosts may have open.
+    """
+    try:
+        import fcntl
+        import signal
+
+        # The system grants a lease only to the one who has the file open. It says that
+        # somebody waits by SIGIO, which ends a process, unless another one is chosen.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # ignored by default
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except (ImportError, AttributeError, OSError):
+        return False
+    return True
+
+
 def sync_directory(path: Path) -> None:
     """Wait until the file names in a directory are on the disk."""
     with contextlib.suppress(OSError):  # not every file system supports this

@@ -28,7 +28,12 @@ from typing import Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.tags import is_own
-from annarchy_tb.run.atomic import remove_leftovers, replacing, sync_directory
+from annarchy_tb.run.atomic import (
+    is_open_nowhere_else,
+    remove_leftovers,
+    replacing,
+    sync_directory,
+)
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
 from annarchy_tb.run.paths import archives, directories
 from annarchy_tb.tfevents.history import history
@@ -257,15 +262,22 @@ def _move(path: Path, away: Path) -> None:
 
 
 def _cut(path: Path, size: int, away: Path) -> None:
-    """Replace a file by a copy of its first `size` bytes; keep the rest as `away`."""
+    """Cut a file to its first `size` bytes; keep the rest as `away`.
+
+    If another process may have it open, it is replaced by a copy: a child that outlived
+    its parent may still write to the old file.
+    """
     away.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("rb") as source:
+    with path.open("r+b", buffering=0) as source:
         source.seek(size)
-        with replacing(away.with_name(f"{away.name}.from-{size}")) as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
+        with replacing(away.with_name(f"{away.name}.from-{size}")) as rest:
+            shutil.copyfileobj(source, rest, 1 << 20)
         sync_directory(away.parent)
+        if is_open_nowhere_else(source.fileno()):
+            source.truncate(size)
+            os.fsync(source.fileno())
+            return
         source.seek(0)
-        # A process that outlived its parent may still write to the old file.
         with replacing(path) as copy:
             while size:
                 part = source.read(min(size, 1 << 20))
