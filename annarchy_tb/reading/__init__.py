@@ -11,6 +11,7 @@ from annarchy_tb.reading.last import Last
 from annarchy_tb.reading.news import News, Restart, Value
 from annarchy_tb.reading.run import Run
 from annarchy_tb.tfevents.scan import Damage
+from annarchy_tb.tfevents.values import OnDemand
 
 __all__ = [
     "Damage",
@@ -18,6 +19,7 @@ __all__ = [
     "Images",
     "Last",
     "News",
+    "OnDemand",
     "Rasters",
     "Restart",
     "Run",
