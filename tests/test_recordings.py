@@ -465,7 +465,7 @@ def test_forks_and_copies_have_files_of_their_own(logdir: Path) -> None:
         logger.add_series("mine", np.arange(10))
     run = Run(logger.run_dir)
     names = {path.name.removeprefix("recordings.") for path in files(logger.run_dir)}
-    events = {path.name.removeprefix("events.out.tfevents.") for path in run._files()}
+    events = {path.name.removeprefix("events.out.tfevents.") for path in event_files(run.path)}
     assert len(names) == 3
     assert names == events
     sizes = {tag: len(its.values) for tag, its in run.all_scalars().items()}
