@@ -31,6 +31,7 @@ from annarchy_tb import Logger, Run
 from annarchy_tb.kinds.extremes import choose
 from annarchy_tb.tfevents import recordings, records
 from annarchy_tb.tfevents.drawn import Points, drawn_records
+from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.recorder import RecordingFile
 from annarchy_tb.tfevents.templates import scalar_value
 
@@ -465,7 +466,9 @@ def test_forks_and_copies_have_files_of_their_own(logdir: Path) -> None:
         logger.add_series("mine", np.arange(10))
     run = Run(logger.run_dir)
     names = {path.name.removeprefix("recordings.") for path in files(logger.run_dir)}
-    events = {path.name.removeprefix("events.out.tfevents.") for path in event_files(run.path)}
+    events = {
+        path.name.removeprefix("events.out.tfevents.") for path in event_files(run.path)
+    }
     assert len(names) == 3
     assert names == events
     sizes = {tag: len(its.values) for tag, its in run.all_scalars().items()}

@@ -30,6 +30,7 @@ from annarchy_tb.reading import (
     Images,
     Last,
     News,
+    OnDemand,
     Rasters,
     Restart,
     Runs,
@@ -424,14 +425,14 @@ def data_of_a_run(run: Run) -> None:
     assert_type(run.curves("a"), dict[str, Scalars])
     assert_type(run.images("a"), Images)
     assert_type(run.images("a").steps, NDArray[np.int64])
-    assert_type(run.images("a").images, list[NDArray[Any]])
+    assert_type(run.images("a").images, OnDemand[NDArray[Any]])
     assert_type(run.histograms("a"), Histograms)
-    assert_type(run.histograms("a").histograms, list[NDArray[np.float64]])
+    assert_type(run.histograms("a").histograms, OnDemand[NDArray[np.float64]])
     assert_type(run.histograms("a").times, NDArray[np.float64])
     assert_type(run.text("a"), Texts)
     assert_type(run.text("a").texts, list[str])
     assert_type(run.audio("a"), Sounds)
-    assert_type(run.audio("a").sounds, list[NDArray[Any]])
+    assert_type(run.audio("a").sounds, OnDemand[NDArray[Any]])
     assert_type(run.audio("a").rates, list[int])
     assert_type(run.spikes("a"), Rasters)
     assert_type(run.spikes("a").spikes, list[tuple[NDArray[Any], NDArray[Any]]])
