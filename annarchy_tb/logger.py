@@ -98,10 +98,10 @@ class Logger:
         the last checkpoint of that one, with its state, its step and the last steps of
         its tags, but none of its points. Once this run has a checkpoint of its own, it
         is resumed from that.
-    dt : float, optional
-        The solver's time step in `time_unit`. If it is given, a step that is left out
-        is computed from ``time=``, as the nearest whole number of solver steps. A run
-        that exists has its own.
+    dt : float or quantity, optional
+        The solver's time step in `time_unit`, or with a unit, such as ``0.1 * ms``. If
+        it is given, a step that is left out is computed from ``time=``, as the nearest
+        whole number of solver steps. A run that exists has its own.
     time_unit : {"ms", "s", "us", "min", "h", "d", "ns", "ps", "fs"}, optional
         The unit of ``time=`` and of `dt`: "ms" for a new run, that of the run if it
         exists.
@@ -152,10 +152,14 @@ class Logger:
         last step, starting at 0. The steps of a tag should increase: if one does not, a
         warning is given, and TensorBoard hides the tag's earlier points from that step
         on.
-    time : float, optional
-        Simulated time in `time_unit`. TensorBoard's RELATIVE axis then shows simulated
-        time (and its WALL axis simulated dates). Units shorter than a microsecond are
-        drawn as if they were seconds.
+    time : float or quantity, optional
+        Simulated time in `time_unit`, or with a unit. TensorBoard's RELATIVE axis then
+        shows simulated time (and its WALL axis simulated dates). Units shorter than a
+        microsecond are drawn as if they were seconds.
+
+    Quantities of Brian2, pint, astropy, unyt and OpenMM are taken wherever numbers are.
+    Values are logged in the unit of the tag's first quantity, which its description
+    says; later ones are converted to it, and numbers without a unit count as in it.
 
     Invalid arguments raise TypeError or ValueError, and calls on a closed Logger raise
     ValueError. Nothing is then written, and earlier data is unaffected.
@@ -211,7 +215,7 @@ class Logger:
             ask = as_clock(clock)
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
-            wanted = as_wanted(experiment, mode, resume, time_unit, asked.dt, date)
+            wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
             parent = absolute(logdir)
             if experiment is None:
                 path = claim(parent, names.default_run())
@@ -234,6 +238,7 @@ class Logger:
             raise
         if on_nan != "raise":
             self._run.not_finite.update(its.not_finite or ())
+        self._run.units.update(its.units or {})
         self._has_parameters = self._loaded = False
         self._process = os.getpid()
         self._look_up()
@@ -251,6 +256,7 @@ class Logger:
         self._clock = self._run.ask
         self._not_finite = self._run.not_finite
         self._run.note = self._info.enter_not_finite
+        self._run.share_units = self._info.enter_units
         self._writer = None
         self._last = None
 
@@ -398,7 +404,12 @@ class Logger:
         self._info.settle()
         info = self._info.read()
         checkpoint = checkpoints.Checkpoint(
-            whole, sizes(self.run_dir), info.params, info.metrics or {}, info.not_finite
+            whole,
+            sizes(self.run_dir),
+            info.params,
+            info.metrics or {},
+            info.not_finite,
+            info.units,
         )
         checkpoints.save(self.run_dir, checkpoint, state, number)
         self._info.update(checkpoint=whole)

@@ -186,7 +186,7 @@ class Window:
             time = self._run.ask()
         entry = self._entry(METHOD, step, time)
         numbers = self._numbers(entry, value)
-        counted = entry.number(weight, f"{self._label}: weight")
+        counted = entry.number(weight, name=f"{self._label}: weight")
         with naming(METHOD, self._label):
             if not (isfinite(counted) and counted >= 0):
                 raise ValueError(f"weight must be 0 or more, got {describe(weight)}")
@@ -254,7 +254,7 @@ class Window:
     def _numbers(self, entry: Entry, value: Any) -> list[float]:
         """Return the values in the order of the tags."""
         if isinstance(self._tag, str):
-            return [entry.number(value)]
+            return [entry.number(value, self._tag)]
         with naming(METHOD, None):
             as_names(value)
             if value.keys() != set(self._tags):

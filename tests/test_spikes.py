@@ -24,7 +24,7 @@ def logged(logger: Logger, tag: str = "spikes") -> np.ndarray:
 
 def drawn(spikes: object, **limits: Any) -> np.ndarray:
     """Return a raster; assert that no spike is left out."""
-    pixels, remarks = raster(collect(spikes), **limits)
+    pixels, remarks = raster(collect(spikes, "ms"), **limits)
     assert remarks == []
     return pixels[..., 0]
 

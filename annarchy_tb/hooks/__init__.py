@@ -12,6 +12,7 @@ There is one module per framework, each with a function ``sample``::
 A source is logged by what it gives: one number as a scalar, a dict of numbers as
 several curves on one plot, a matplotlib Figure as an image (it is then closed), and
 anything with several values as a histogram. The type of its first value decides.
+Quantities are logged as the Logger logs them: in the unit of the first one.
 
 The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
 ``simpy``. None imports its framework before ``sample`` is called.

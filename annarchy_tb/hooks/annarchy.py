@@ -81,7 +81,7 @@ def sample(
         "a callable without arguments, such as lambda: pop.r.mean(), or a pair "
         '(pop, "r")',
     )
-    between = positive(every, "a positive number of ms")
+    between = positive(every, "a positive number of ms", "ms")
     import ANNarchy as ann  # noqa: N813
 
     if net is None and hasattr(ann, "magic_network"):  # ANNarchy 5's global network

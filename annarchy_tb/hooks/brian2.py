@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from annarchy_tb.hooks.sampling import (
     METHOD,
     Read,
@@ -27,8 +25,8 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
-from annarchy_tb.inputs.messages import describe, where
-from annarchy_tb.kinds.text import say_unit
+from annarchy_tb.inputs.messages import describe, naming, where
+from annarchy_tb.inputs.units import Measured, separate, shown
 from annarchy_tb.logger import Logger
 
 
@@ -76,7 +74,7 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
     reads = checked(
         logger,
         sources,
-        lambda tag, source: _read(b2, logger, tag, source),
+        lambda tag, source: _read(b2, tag, source),
         "a callable without arguments, a variable such as G.v, a pair "
         '(G, "v"), or one of these with a unit: (G.v, mV)',
     )
@@ -86,7 +84,7 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
             f"{METHOD}: every must be a time with a unit, such as 10*ms, "
             f"got {describe(every)}"
         )
-    positive(every, "a positive time, such as 10*ms")
+    positive(every, "a positive time, such as 10*ms", "s")
     sampler = Sampler(logger, reads, "s")
 
     def log(t: Any) -> None:
@@ -96,59 +94,30 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
     return b2.NetworkOperation(log, dt=every, when="start", name="annarchy_tb_sample*")
 
 
-def _read(b2: Any, logger: Logger, tag: str, source: Any) -> Read | None:
-    """Return a function that reads a source without its unit; None if it is invalid."""
+def _read(b2: Any, tag: str, source: Any) -> Read | None:
+    """Return a function that reads a source; None if it is invalid."""
     unit: Any = None
     if isinstance(source, tuple) and source and isinstance(source[-1], b2.Quantity):
         *rest, unit = source
         source = rest[0] if len(rest) == 1 else tuple(rest)
-        if not np.asarray(unit) > 0:
-            raise ValueError(
-                f"{where(METHOD, tag)}: the unit must be positive, such as mV, "
-                f"got {describe(unit)}"
+        if not isinstance(unit, b2.Unit):
+            raise TypeError(
+                f"{where(METHOD, tag)}: the unit must be one of Brian2's, such as mV, "
+                f"got {shown(unit)}"
             )
     view = isinstance(source, b2.core.variables.VariableView)
     read = (lambda: source) if view else attribute(tag, source) or function(source)
-    if read is None:
-        return None
-    return _Plain(b2, logger, tag, read, unit)
+    if read is None or unit is None:
+        return read
+    return lambda: _measured(tag, read(), str(unit))
 
 
-class _Plain:
-    """A reader of one source as plain numbers, in the unit of its first value."""
-
-    def __init__(
-        self, b2: Any, logger: Logger, tag: str, read: Read, unit: Any
-    ) -> None:
-        self._b2 = b2
-        self._logger = logger
-        self._tag = tag
-        self._read = read
-        self._unit = unit
-        self._factor = 0.0  # not known yet
-
-    def __call__(self) -> object:
-        value = self._read()
-        if isinstance(value, Mapping):
-            return {key: self._plain(item) for key, item in value.items()}
-        return self._plain(value)
-
-    def _plain(self, value: Any) -> object:
-        if isinstance(value, self._b2.core.variables.VariableView):
-            value = value[:]  # a copy
-        if not isinstance(value, self._b2.Quantity) and self._unit is None:
-            return value
-        if not self._factor:
-            self._settle(value)
-        return np.asarray(value) / self._factor
-
-    def _settle(self, value: Any) -> None:
-        """Choose the unit, and set it as the description of the plot."""
-        if self._unit is None:
-            self._unit = value.get_best_unit()
-        self._b2.units.fundamentalunits.fail_for_dimension_mismatch(
-            value, self._unit, f"{METHOD}({self._tag!r}): the source has another unit"
-        )
-        self._factor = float(self._unit)
-        if not self._b2.is_dimensionless(self._unit):
-            say_unit(self._logger, METHOD, self._tag, str(self._unit))
+def _measured(tag: str, value: object, unit: str) -> object:
+    """Return quantities in the unit that was given with the source."""
+    if isinstance(value, Mapping):
+        return {key: _measured(tag, item, unit) for key, item in value.items()}
+    with naming(METHOD, tag):
+        number, its = separate(value, unit, "the source")
+        if its is None:
+            raise TypeError(f"the source must be in {unit}, got {shown(value)}")
+    return Measured(number, unit)

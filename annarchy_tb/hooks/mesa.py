@@ -25,6 +25,7 @@ from annarchy_tb.hooks.sampling import (
     whole,
 )
 from annarchy_tb.inputs.messages import describe, where
+from annarchy_tb.inputs.units import is_quantity
 from annarchy_tb.logger import Logger
 
 
@@ -111,7 +112,8 @@ def sample(
         nonlocal collections
         if collections % interval == 0:
             time = getattr(model, "time", None)
-            sampler(model.steps, time if isinstance(time, (int, float)) else None)
+            known = isinstance(time, (int, float)) or is_quantity(time)
+            sampler(model.steps, time if known else None)
         collections += 1
 
     collector.collect = collect_and_log

@@ -108,7 +108,7 @@ def sample(
         "an Ensemble, a Node, Neurons, a part of these, or a callable without "
         "arguments",
     )
-    between = positive(every, "a positive number of seconds")
+    between = positive(every, "a positive number of seconds", "s")
     sampler = Sampler(logger, reads, "s")
 
     def log(t: float, step: int, x: Any) -> None:

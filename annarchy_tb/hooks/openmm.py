@@ -24,8 +24,8 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
-from annarchy_tb.inputs.messages import describe, where
-from annarchy_tb.kinds.text import say_unit
+from annarchy_tb.inputs.messages import where
+from annarchy_tb.inputs.units import Measured
 from annarchy_tb.logger import Logger
 
 UNITS = {
@@ -54,8 +54,8 @@ def sample(
         TIME SERIES.
 
         Or a callable that takes the ``openmm.State``, with positions, velocities,
-        forces and energies, and returns plain numbers. `annarchy_tb.hooks` says how its
-        values are logged.
+        forces and energies, and returns numbers or quantities. `annarchy_tb.hooks` says
+        how its values are logged.
     every : int, default 100
         The number of steps between two samples.
 
@@ -97,13 +97,9 @@ class Reporter:
         )
         self._every = whole(every, "steps")
         self._sampler = Sampler(logger, reads, "ps")
-        names = {tag: it for tag, it in sources.items() if isinstance(it, str)}
-        self._needs_all = len(names) < len(sources)
-        self._needs_energy = self._needs_all or not (
-            set(names.values()) <= {"volume", "density"}
-        )
-        for tag, name in names.items():
-            say_unit(logger, METHOD, tag, UNITS[name])
+        names = {source for source in sources.values() if isinstance(source, str)}
+        self._needs_all = not all(isinstance(it, str) for it in sources.values())
+        self._needs_energy = self._needs_all or not names <= {"volume", "density"}
 
     def describeNextReport(  # noqa: N802 -- OpenMM's name
         self, simulation: Any
@@ -132,23 +128,16 @@ class Reporter:
         if not isinstance(source, str):
             if function(source, None) is None:
                 return None
-            return lambda: self._plain(tag, source(self._state))
+            return lambda: source(self._state)
         if source not in UNITS:
             raise ValueError(
                 f"{where(METHOD, tag)}: there is no quantity {source!r}; use one of "
                 f"{', '.join(map(repr, UNITS))}, or a callable that takes the "
                 f"State"
             )
-        return lambda: getattr(self._system, source)(self._state)
-
-    @staticmethod
-    def _plain(tag: str, value: Any) -> object:
-        if hasattr(value, "value_in_unit"):
-            raise TypeError(
-                f"{where(METHOD, tag)}: the source must return plain numbers, got "
-                f"{describe(value)}; use its .value_in_unit(...)"
-            )
-        return value
+        return lambda: Measured(
+            getattr(self._system, source)(self._state), UNITS[source]
+        )
 
 
 class _System:

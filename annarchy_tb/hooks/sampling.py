@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from annarchy_tb.inputs.clock import FEMTOSECONDS, in_unit
+from annarchy_tb.inputs.clock import FEMTOSECONDS, in_time_unit, in_unit
 from annarchy_tb.inputs.messages import describe, naming, warn, where
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.inputs.units import is_quantity, separate
 from annarchy_tb.kinds.scalar import log_for
 from annarchy_tb.logger import Logger
 
@@ -107,6 +108,8 @@ class Sampler:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is one number, which may be an array of one element."""
+    if is_quantity(value):
+        value = separate(value)[0]
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         return math.prod(shape) == 1
@@ -202,18 +205,18 @@ def attribute(tag: str, pair: Any) -> Read | None:
     return lambda: getattr(owner, name)
 
 
-def positive(every: Any, what: str) -> float:
-    """Return the time between two samples as a float.
+def positive(every: Any, what: str, unit: str) -> float:
+    """Return the time between two samples as a float in `unit`.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not a number, or not positive and finite.
+        If it is neither a number nor a time, or not positive and finite.
     """
     try:
         if isinstance(every, (str, bytes)):
             raise TypeError
-        number = float(every)
+        number = float(in_time_unit(every, unit, "every"))
     except (TypeError, ValueError):
         raise TypeError(
             f"{METHOD}: every must be {what}, got {describe(every)}"

@@ -68,7 +68,8 @@ def sample(
         lambda _, source: function(source),
         "a callable without arguments, such as lambda: len(counter.queue)",
     )
-    between = positive(every, "a positive number, in the environment's time")
+    what = "a positive number, in the environment's time"
+    between = positive(every, what, logger.time_unit)
     if not (hasattr(env, "process") and hasattr(env, "timeout")):
         raise TypeError(
             f"{METHOD}: env must be an Environment of SimPy, got {describe(env)}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.units import plain
 
 
 def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
@@ -21,7 +22,8 @@ def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If it does not consist of real numbers, or its rows differ in length.
+        If it does not consist of real numbers, or they have a unit, or its rows differ
+        in length.
     """
     # The text of the error is made only where there is one: it may take long.
     if hasattr(given, "toarray"):
@@ -30,6 +32,7 @@ def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
         raise _not_numbers(name, given, "; add_matrix takes projections")
     if is_opaque(given):
         raise _not_numbers(name, given)
+    given = plain(given, name)
     try:
         array = np.asarray(unmasked(given))
         if array.dtype.kind == "O" and array.ndim and not _has_text(array):

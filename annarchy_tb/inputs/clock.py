@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -12,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import as_column, unmasked
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.numbers import PLAIN
+from annarchy_tb.inputs.units import plain, separate, shown
 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 DRAWN = 1e300  # up to this, a time in any unit is a finite number of seconds
@@ -57,6 +60,38 @@ def in_unit(unit: str, other: str) -> float:
     return FEMTOSECONDS[unit] / FEMTOSECONDS[other]
 
 
+def in_time_unit(given: Any, unit: str, name: str = "time") -> Any:
+    """Return simulated times without their unit; return what has none as it is.
+
+    Parameters
+    ----------
+    given
+        A time, or many, as users give them.
+    unit
+        The unit to convert them to, one of `TIME_UNITS`.
+    name
+        The name of the argument, for the error.
+
+    Raises
+    ------
+    TypeError
+        If they are quantities other than times.
+    """
+    number, its = separate(given, name=name)
+    if its is None or its == unit:
+        return number
+    for other in (unit, "s"):  # packages have few names of long units in common
+        with contextlib.suppress(TypeError):
+            number, _ = separate(given, other, name)
+            if other != unit:
+                number = np.asarray(number) / (FEMTOSECONDS[unit] / FEMTOSECONDS["s"])
+            return number
+    raise TypeError(
+        f"{name} must be a time: in {unit}, or in a unit that converts to it, got "
+        f"{shown(given)}"
+    )
+
+
 def whole_step(step: object) -> int:
     """Return `step` as an int, if it is within 1e-6 of a whole number.
 
@@ -67,6 +102,8 @@ def whole_step(step: object) -> int:
     ValueError
         If it is not finite, not whole, or does not fit into 64 bits.
     """
+    if type(step) not in PLAIN:
+        step = _without_unit("step", step)
     try:
         number: Any = _plain(step)
         number = number.item() if hasattr(number, "item") else number
@@ -93,8 +130,16 @@ def whole_step(step: object) -> int:
     return int(whole)
 
 
+def _without_unit(name: str, given: object) -> Any:
+    try:
+        return plain(given, name)
+    except TypeError as error:
+        raise TypeError(f"{error}; pass simulated time as time=") from None
+
+
 def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
     """Return `steps` of shape ``(N,)`` as whole numbers, with `whole_step`'s checks."""
+    steps = _without_unit("steps", steps)
     if isinstance(steps, np.ndarray) and steps.dtype.kind == "O":
         # As floats, large ones would be rounded.
         steps = [whole_step(step) for step in np.ravel(steps)]
@@ -140,16 +185,30 @@ def _plain(given: object) -> Any:
 def finite_time(time: object, name: str = "time") -> float:
     """Return a time as a float; raise if it is not a finite number."""
     try:
-        plain = _plain(time)
-        if isinstance(plain, (str, bytes)):
+        given = _plain(time)
+        if isinstance(given, (str, bytes)):
             raise TypeError
-        number = float(plain)
+        number = float(given)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {describe(time)}") from None
     except OverflowError:
         raise ValueError(f"{name} must fit a double, got {describe(time)}") from None
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {describe(time)}")
+    return number
+
+
+def as_dt(dt: object, unit: str) -> float:
+    """Return the solver's time step in a unit of time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a positive number, or time.
+    """
+    number = finite_time(in_time_unit(dt, unit, "dt"), "dt")
+    if number <= 0:
+        raise ValueError(f"dt must be positive, got {describe(dt)}")
     return number
 
 
@@ -226,7 +285,8 @@ class Clock:
     time_unit
         The unit of all simulated times, one of `TIME_UNITS`.
     dt
-        The solver's time step in that unit, if steps are computed from simulated time.
+        The solver's time step in that unit, or a quantity, if steps are computed from
+        simulated time.
     origin
         The date at time 0, if times are drawn as dates of their own.
 
@@ -250,9 +310,7 @@ class Clock:
             raise ValueError(f"time_unit must be one of {allowed}, got {time_unit!r}")
         self.unit = time_unit
         self.seconds = TIME_UNITS[time_unit]
-        self.dt = None if dt is None else finite_time(dt, "dt")
-        if self.dt is not None and self.dt <= 0:
-            raise ValueError(f"dt must be positive, got {describe(dt)}")
+        self.dt = None if dt is None else as_dt(dt, time_unit)
         self.origin = None if origin is None else as_date("origin", origin)
         self.zero = None if self.origin is None else _seconds(self.origin)
         if self.origin is not None and FEMTOSECONDS[time_unit] < FEMTOSECONDS["us"]:
@@ -262,16 +320,18 @@ class Clock:
             )
 
     def time(self, given: object) -> float:
-        """Return a simulated time, or the one of a date, as a float.
+        """Return a simulated time, or the one of a date, as a float in `unit`.
 
         Raises
         ------
         TypeError, ValueError
-            If it is neither, or a date without an `origin`, or with a time zone where
-            that has none (or the other way round).
+            If it is neither, or a quantity other than a time, or a date without an
+            `origin`, or with a time zone where that has none (or the other way round).
         """
-        if not _is_date(given):
+        if type(given) in PLAIN:
             return finite_time(given)
+        if not _is_date(given):
+            return finite_time(in_time_unit(given, self.unit))
         if self.origin is None:
             raise TypeError(
                 f"time must be a number, got {describe(given)}; dates need "
@@ -287,6 +347,7 @@ class Clock:
 
     def times(self, given: ArrayLike) -> NDArray[np.float64]:
         """Return many simulated times, or those of dates, of shape ``(N,)``."""
+        given = in_time_unit(given, self.unit, "times")
         array = np.asarray(given) if hasattr(given, "dtype") else given
         dates = getattr(getattr(array, "dtype", None), "kind", "") in ("M", "O")
         if dates or (isinstance(array, Sequence) and array and _is_date(array[0])):

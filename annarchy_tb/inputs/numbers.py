@@ -11,6 +11,7 @@ import numpy as np
 
 from annarchy_tb.inputs.arrays import unmasked
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.units import plain
 
 LARGEST = (2 - 2**-24) * 2.0**127  # from this on, single precision is infinite
 
@@ -26,21 +27,22 @@ PLAIN = frozenset(
 Warn = Callable[[str, str], None]  # takes a subject, warned of once, and a message
 
 
-def as_number(value: object, warn: Warn) -> float:
+def as_number(value: Any, warn: Warn) -> float:
     """Return a value as a float; warn if it exceeds single precision.
 
     Raises
     ------
     TypeError
-        If it is not one number.
+        If it is not one number, or has a unit.
     """
+    value = plain(value)
     try:
-        plain = unmasked(value)
-        item = getattr(plain, "item", None)
-        plain = item() if callable(item) else plain
-        if isinstance(plain, (str, bytes, bytearray, memoryview)):
+        given: Any = unmasked(value)
+        item = getattr(given, "item", None)
+        given = item() if callable(item) else given
+        if isinstance(given, (str, bytes, bytearray, memoryview)):
             raise TypeError
-        found = float(plain)  # type: ignore[arg-type]
+        found = float(given)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         shape = getattr(value, "shape", ())
         many = isinstance(value, list | tuple) or (isinstance(shape, tuple) and shape)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import as_column, as_ranks, numbers
+from annarchy_tb.inputs.clock import in_time_unit
 from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.units import separate
 
 LIMIT = 2**62  # of ranks
 
@@ -20,7 +22,8 @@ class Spikes(NamedTuple):
 
     `times` (K,) float64 and `ranks` (K,) int64, in any order; the number of `neurons`;
     and the `duration` if it is known, in the unit of the times. `given` are times and
-    ranks in the types in which they were given.
+    ranks in the types in which they were given. `timed` is whether the times had a
+    unit, and are in that of the Logger now.
     """
 
     times: NDArray[np.float64]
@@ -28,20 +31,21 @@ class Spikes(NamedTuple):
     neurons: int
     duration: float | None
     given: tuple[NDArray[Any], NDArray[Any]]
+    timed: bool = False
 
 
-def collect(spikes: object) -> Spikes:
-    """Convert spikes of any supported form."""
+def collect(spikes: object, time_unit: str) -> Spikes:
+    """Convert spikes of any supported form; times with units, to this one."""
     if isinstance(spikes, Mapping):
-        return _from_dict(spikes)
+        return _from_dict(spikes, time_unit)
     if isinstance(spikes, tuple):
         if len(spikes) != 2:
             raise TypeError(f"spikes must be (times, ranks), got {describe(spikes)}")
-        return _from_pair(*spikes)
+        return _from_pair(*spikes, time_unit)
     return _from_array(spikes)
 
 
-def _from_dict(spikes: Mapping[Any, Any]) -> Spikes:
+def _from_dict(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
     if any(isinstance(key, str) for key in spikes):
         names = list(spikes)
         key = "spike" if "spike" in names else names[0]
@@ -50,13 +54,23 @@ def _from_dict(spikes: Mapping[Any, Any]) -> Spikes:
             f"pass an item of the dict: spikes[{key!r}]"
         )
     keys = as_ranks("the keys of spikes", list(spikes), LIMIT)
+    timed = any(separate(its)[1] for its in spikes.values())
+    if timed:
+        spikes = {key: _timed(key, its, time_unit) for key, its in spikes.items()}
     steps = [_flat(key, given) for key, given in spikes.items()]
     given = [its for its in steps if len(its)]
     column = as_column("the steps of spikes", np.concatenate(given or [np.empty(0)]))
     times = _times("the steps of spikes", column)
     ranks = np.repeat(keys, [len(given) for given in steps])
     neurons = int(keys.max(initial=-1)) + 1
-    return Spikes(times, ranks, neurons, None, (column, ranks))
+    return Spikes(times, ranks, neurons, None, (column, ranks), timed)
+
+
+def _timed(key: object, given: Any, time_unit: str) -> Any:
+    name = f"the times of neuron {key}"
+    if separate(given, name=name)[1] is None and len(given):
+        raise TypeError(f"{name} must have a unit, as others do, got {describe(given)}")
+    return in_time_unit(given, time_unit, name)
 
 
 def _flat(key: object, given: object) -> NDArray[Any]:
@@ -71,15 +85,17 @@ def _flat(key: object, given: object) -> NDArray[Any]:
     )
 
 
-def _from_pair(first: object, second: object) -> Spikes:
-    its, whose = as_column("times", first), as_column("ranks", second)
+def _from_pair(first: object, second: object, time_unit: str) -> Spikes:
+    its = as_column("times", in_time_unit(first, time_unit, "times"))
+    whose = as_column("ranks", second)
     times, ranks = _times("times", its), as_ranks("ranks", whose, LIMIT)
     if len(times) != len(ranks):
         raise ValueError(
             f"times and ranks must have the same length, "
             f"got {len(times)} and {len(ranks)}"
         )
-    return Spikes(times, ranks, int(ranks.max(initial=-1)) + 1, None, (its, whose))
+    neurons, timed = int(ranks.max(initial=-1)) + 1, separate(first)[1] is not None
+    return Spikes(times, ranks, neurons, None, (its, whose), timed)
 
 
 def _from_array(spikes: object) -> Spikes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from annarchy_tb.inputs.arrays import as_ranks, numbers
 from annarchy_tb.inputs.messages import describe
 
 LIMIT = 2**31  # of rows and columns
+
+Plain = Callable[[Any], Any]
 
 RULE = (
     "matrix must have shape (H, W), or be a sparse matrix, a projection, "
@@ -27,7 +30,7 @@ class Synapses(NamedTuple):
     shape: tuple[int, int]
 
 
-def collect(matrix: Any) -> NDArray[Any] | Synapses:
+def collect(matrix: Any, plain: Plain = lambda given: given) -> NDArray[Any] | Synapses:
     """Convert a matrix of any supported form to a dense one with NaN, or a sparse one.
 
     Parameters
@@ -37,6 +40,8 @@ def collect(matrix: Any) -> NDArray[Any] | Synapses:
         ``tocsr()``, like the matrices and arrays of scipy.sparse; a tuple ``(weights,
         pre_ranks)`` of lists, one per row; or a tuple ``(pre, post, weights)`` of three
         arrays of shape ``(K,)``.
+    plain
+        Returns weights without their unit.
 
     Raises
     ------
@@ -49,11 +54,13 @@ def collect(matrix: Any) -> NDArray[Any] | Synapses:
     elif hasattr(matrix, "tocsr"):
         found = _from_sparse(matrix)
     elif isinstance(matrix, tuple) and len(matrix) == 2:
-        found = _from_lists(*matrix)
+        weights, lists = matrix
+        found = _from_lists(plain(weights), lists)
     elif isinstance(matrix, tuple) and len(matrix) == 3:
-        found = _from_triple(*matrix)
+        pre, post, weights = matrix
+        found = _from_triple(pre, post, plain(weights))
     else:
-        found = _from_array(matrix)
+        found = _from_array(plain(matrix))
     if 0 in found.shape:
         raise ValueError(f"{RULE}, got an empty one, {found.shape}")
     return found

@@ -51,11 +51,11 @@ def add_histogram(
     hist : array-like
         Numbers in any shape and nesting: an array, ragged lists (such as the weights of
         a sparse projection), object arrays, a single number, or a dict, whose values
-        are used. NaN and infinity are dropped with a warning. If no values remain,
-        nothing is written.
+        are used; or quantities. NaN and infinity are dropped with a warning. If no
+        values remain, nothing is written.
     """
     with Entry(self._run, "add_histogram", tag, HISTOGRAM, step, time) as entry:
-        buckets, dropped = count(as_values(hist))
+        buckets, dropped = count(as_values(entry.plain(hist, name="hist")))
         if dropped:
             entry.warn("finite", "NaN and infinity are dropped")
         if buckets is None:

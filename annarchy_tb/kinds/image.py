@@ -64,7 +64,7 @@ def add_image(
         image is black.
     """
     with Entry(self._run, "add_image", tag, IMAGE, step, time) as entry:
-        array = as_image(img)
+        array = as_image(entry.plain(img, name="img"))
         pixels, remarks = to_pixels(array, "all" if equalize else "")
         write(entry, tag, pixels, remarks)
 
@@ -95,7 +95,7 @@ def add_images(
         Rescale each image by its own minimum and maximum, also without ``equalize``.
     """
     with Entry(self._run, "add_images", tag, IMAGE, step, time) as entry:
-        array = as_images(img)
+        array = as_images(entry.plain(img, name="img"))
         pixels, remarks = to_pixels(
             array, "each" if equalize_per_image else "all" if equalize else ""
         )

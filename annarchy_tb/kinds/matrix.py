@@ -61,7 +61,8 @@ def add_matrix(
         to dense ones, so they may be large.
     """
     with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
-        pixels, remarks = draw(collect(matrix))
+        found = collect(matrix, lambda its: entry.plain(its, name="weights"))
+        pixels, remarks = draw(found)
         image.write(entry, tag, pixels, remarks)
 
 

@@ -11,6 +11,7 @@ protobuf's ``struct.proto``.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import re
@@ -23,6 +24,7 @@ import numpy as np
 from annarchy_tb.inputs.messages import describe, naming, short
 from annarchy_tb.inputs.numbers import as_names, as_text
 from annarchy_tb.inputs.tags import RUN_TABLE
+from annarchy_tb.inputs.units import is_quantity, separate
 from annarchy_tb.kinds import text
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.state import RunState
@@ -72,7 +74,8 @@ def add_parameters(
     params : dict
         Numbers, bools and texts by their names. Nested dicts are flattened with ``/``;
         lists, functions and all other objects are shown as text. None, NaN and infinity
-        leave their cell empty.
+        leave their cell empty. A quantity becomes a number, and its unit a part of its
+        name: ``{"tau": 10 * ms}`` is ``{"tau [ms]": 10.0}``.
     metrics : dict of str to float, optional
         The results, if already known: see `add_metrics`. In the table, every scalar of
         the run is a metric, with its last value.
@@ -95,7 +98,7 @@ def add_parameters(
             f"only one set of them, so make one Logger per trial"
         )
     with naming(method, "params"):
-        plain = flatten(params)
+        plain = flatten(params, self._opening.parameters()[0])
     with naming(method, None):
         if group is not None and not as_text("group", group):
             raise ValueError("group must not be empty; leave it out for a row alone")
@@ -273,11 +276,16 @@ def write_start(
 # -- parameters as plain values --------------------------------------------------------
 
 
-def flatten(params: object) -> dict[str, Parameter]:
+def flatten(
+    params: object, its: Mapping[str, Any] | None = None
+) -> dict[str, Parameter]:
     """Return parameters as plain Python values under flat names.
 
     Nested dicts are flattened with ``/``, and NumPy scalars converted to Python's.
-    Anything other than a number, bool, str or None becomes a short text.
+    Anything other than a number, bool, str or None becomes a short text. The unit of a
+    quantity is in its name, as in ``"tau [ms]"``. If there are parameters of a run,
+    `its`, a quantity is converted to the unit that it has there, and a number without a
+    unit gets it.
 
     Raises
     ------
@@ -291,7 +299,9 @@ def flatten(params: object) -> dict[str, Parameter]:
     flat: dict[str, Parameter] = {}
     for key, given in params.items():
         try:
-            found = [(name, _plain(leaf)) for name, leaf in _leaves({key: given})]
+            found = [
+                _in_unit(name, leaf, its or {}) for name, leaf in _leaves({key: given})
+            ]
         except RecursionError:
             raise ValueError(
                 f"the parameter {short(key)} must not contain itself, nor be nested "
@@ -313,7 +323,32 @@ def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
             yield str(name), given
 
 
+def _in_unit(name: str, given: object, its: Mapping[str, Any]) -> tuple[str, Parameter]:
+    """Return the name and the plain value of a parameter, with its unit in the name."""
+    known = None if name in its else _unit_in(name, its)
+    try:
+        plain, unit = separate(given)
+        if unit is not None and known not in (None, unit):
+            with contextlib.suppress(TypeError):  # they are not the same
+                plain, unit = separate(given, known)
+    except TypeError:  # a list of different quantities, for example
+        return name, _plain(given)
+    unit = unit or known
+    if unit is not None and not name.endswith((f"[{unit}]", f"({unit})")):
+        name = f"{name} [{unit}]"
+    return name, _plain(plain)
+
+
+def _unit_in(name: str, its: Mapping[str, Any]) -> str | None:
+    """Return the unit that a parameter has in those of a run, if there is only one."""
+    found = [one for one in its if one.startswith(f"{name} [") and one.endswith("]")]
+    return found[0][len(name) + 2 : -1] if len(found) == 1 else None
+
+
 def _plain(given: object) -> Parameter:
+    if is_quantity(given):  # one of several
+        number, unit = separate(given)
+        given = f"{_plain(number)} {unit}" if unit else number
     if isinstance(given, np.ndarray) and given.shape == ():
         given = given[()]  # a NumPy scalar: item() would widen it
     if isinstance(given, (np.float16, np.float32)):

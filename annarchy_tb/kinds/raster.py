@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import numbers
-from annarchy_tb.inputs.clock import Time
+from annarchy_tb.inputs.clock import Time, in_time_unit
 from annarchy_tb.inputs.messages import describe, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
@@ -86,8 +86,11 @@ def add_raster(
         number of them. TensorBoard shows all of more columns only at actual size.
     """
     with Entry(self._run, "add_raster", tag, IMAGE, step, time) as entry:
-        found = collect(spikes)
-        pixels, remarks = raster(found, start, duration, bins)
+        unit = self._run.clock.unit
+        found = collect(spikes, unit)
+        left = _limit("start", start, found, unit)
+        span = _limit("duration", duration, found, unit)
+        pixels, remarks = raster(found, left, span, bins)
         image.write(entry, tag, pixels, remarks, _recording(tag, found))
 
 
@@ -118,8 +121,8 @@ def _recording(tag: str, found: Spikes) -> Recording:
 
 def raster(
     found: Spikes,
-    start: SupportsFloat | None = None,
-    duration: SupportsFloat | None = None,
+    start: float | None = None,
+    duration: float | None = None,
     bins: SupportsIndex | None = None,
 ) -> tuple[Pixels, list[Remark]]:
     """Draw spikes as white on black.
@@ -154,8 +157,7 @@ def raster(
     TypeError, ValueError
         If a time is before 0 and before `start`, or another argument is invalid.
     """
-    left = 0.0 if start is None else _limit("start", start)
-    span = None if duration is None else _limit("duration", duration)
+    left, span = 0.0 if start is None else start, duration
     if span is not None and span <= 0:
         raise ValueError(f"duration must be more than 0, got {span:g}")
     number = None if bins is None else as_count("bins", bins, MOST)
@@ -231,8 +233,11 @@ def _enlarged(levels: Pixels, height: int, width: int) -> Pixels:
     return ticks.reshape(rows * height, columns * width, 1)
 
 
-def _limit(name: str, given: object) -> float:
-    number = numbers(name, given)
+def _limit(name: str, given: object, spikes: Spikes, unit: str) -> float | None:
+    """Return a limit of the time axis as a float, in the unit of the spikes' times."""
+    if given is None:
+        return None
+    number = numbers(name, in_time_unit(given, unit, name) if spikes.timed else given)
     if number.size != 1 or not abs(number.item()) < LARGEST:
         raise ValueError(f"{name} must be one finite number, got {describe(given)}")
     return float(number.item())

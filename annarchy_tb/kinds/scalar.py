@@ -94,7 +94,7 @@ def _add_scalar_checked(
     time: Time | None,
 ) -> None:
     with Entry(self._run, "add_scalar", tag, SCALAR, step, time) as entry:
-        entry.write_numbers([entry.number(value)])
+        entry.write_numbers([entry.number(value, tag)])
     if tag not in self._scalar_records:
         self._scalar_records[tag] = entry.states[0], ScalarRecords(tag)
 

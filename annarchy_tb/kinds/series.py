@@ -88,7 +88,7 @@ def add_series(
         given = None if times is None else run.clock.times(times)
         if whole is None and given is not None:
             whole = run.clock.steps(given)
-        table = as_table(values, None if single else len(tags))
+        table = _plain_table(entry, run, values, tags, single)
         _check_number("times", given, len(table))
         _check_number("steps", whole, len(table))
         if not table.size:
@@ -114,6 +114,28 @@ def add_series(
         time = None if given is None else float(given[row])
         its = {tag: series.step(row) for tag, row in odd.items()}
         run.watch(method, its, number, time)
+
+
+def _plain_table(
+    entry: Entry, run: RunState, values: Any, tags: tuple[str, ...], single: bool
+) -> NDArray[Any]:
+    """Return the values as a table of numbers, each column in the unit of its tag."""
+    groups: dict[str | None, list[int]] = {}
+    for k, tag in enumerate(tags):
+        groups.setdefault(run.units.get(tag), []).append(k)
+    tables = [
+        as_table(
+            entry.plain(values, *(tags[k] for k in its), name="values"),
+            None if single else len(tags),
+        )
+        for its in groups.values()
+    ]
+    if len(tables) < 2:
+        return tables[0] if tables else as_table(values, len(tags))
+    table = np.empty(tables[0].shape, np.result_type(*tables))
+    for its, found in zip(groups.values(), tables, strict=True):
+        table[:, its] = found[:, its]
+    return table
 
 
 class Block(NamedTuple):

@@ -71,7 +71,8 @@ def describe(self: Logger, tag: str, text: str) -> None:
     tag
         See `Logger`. It may be of any kind, including a tag of `add_scalars`.
     text : str
-        Markdown, for example the quantity and its unit.
+        Markdown, for example the quantity and its unit. The unit of quantities is added
+        if the text does not say it.
 
     Raises
     ------
@@ -94,25 +95,6 @@ def describe(self: Logger, tag: str, text: str) -> None:
             f"{where(method, tag)}: the tag already has values, and TensorBoard takes "
             f"the description from the first one; call describe before logging it"
         )
-
-
-def say_unit(self: Logger, method: str, tag: str, unit: str) -> None:
-    """Set the unit of a tag as its description, unless the user described it.
-
-    Raises
-    ------
-    ValueError
-        If an earlier call gave it another unit.
-    """
-    known = self._run.units.setdefault(tag, unit)
-    if known != unit:
-        raise ValueError(
-            f"{where(method, tag)}: its values are in {known}, but these would be in "
-            f"{unit}; give the unit, or use another tag"
-        )
-    directory = self._run.directory
-    if tag not in directory.descriptions:
-        directory.describe(tag, f"in {unit}")  # if it is too late, there is none
 
 
 # -- reading back ----------------------------------------------------------------------

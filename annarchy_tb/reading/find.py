@@ -96,7 +96,9 @@ def find_runs(
     status : str or collection of str, optional
         Only runs with this status, or one of these: see `Run.status`.
     params : dict, optional
-        Only runs with these values of these parameters.
+        Only runs with these values of these parameters. A parameter that was a
+        quantity, such as ``tau [ms]``, is also found by its name without the unit, and
+        by a quantity, which is converted.
 
     Raises
     ------
@@ -124,11 +126,12 @@ def find_runs(
         if one not in STATUSES:
             allowed = ", ".join(map(repr, STATUSES))
             raise ValueError(f"status must be one of {allowed}, got {one!r}")
-    values = as_json(flatten(params or {}))
+    flatten(params or {})  # refuses what is not a dict
     found = []
     for path in _directories(root):
         info = RunInfo.read(path)
         its = info.params or {}
+        values = as_json(flatten(params or {}, its))
         if (wanted is None or info.state() in wanted) and all(
             name in its and its[name] == value for name, value in values.items()
         ):

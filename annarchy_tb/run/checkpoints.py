@@ -56,6 +56,7 @@ class Checkpoint(NamedTuple):
     params: dict[str, Any] | None
     metrics: dict[str, Any]
     not_finite: dict[str, int] | None = None
+    units: dict[str, str] | None = None
 
 
 def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:

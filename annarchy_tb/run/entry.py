@@ -10,6 +10,7 @@ from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
 from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.inputs.units import said, separate, shown
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow, goes_back_in_history
@@ -70,7 +71,7 @@ class Entry:
 
     __slots__ = (
         *("_apart", "_drawn", "_kind", "_method", "_places", "_remarks", "_run"),
-        *("_step", "_tag", "_times", "_wall_time", "states"),
+        *("_step", "_tag", "_times", "_units", "_wall_time", "states"),
     )
     states: list[TagState]
     _run: RunState
@@ -84,6 +85,7 @@ class Entry:
     _times: Times
     _drawn: float | None
     _remarks: list[Remark]
+    _units: dict[str, str | None]  # of tags whose first values are in this call
 
     def __init__(
         self,
@@ -120,6 +122,7 @@ class Entry:
         self._apart = apart
         self._drawn = None if time is None else self._wall_time
         self._remarks = []
+        self._units = {}
         self.states = []
 
     def __enter__(self) -> Entry:
@@ -140,15 +143,83 @@ class Entry:
             tag = ", ".join(tag for _, tags in self._places for tag in tags)
         self._remarks.append(Remark(self._method, tag or self._tag, subject, message))
 
-    def number(self, value: object, name: str | None = None) -> float:
-        """Return a value as a float; messages name it `name`, by default the tag."""
+    def plain(self, given: Any, *tags: str, name: str = "value") -> Any:
+        """Return what is to be logged without its unit.
+
+        Quantities are converted to the unit of their tags, which the first one sets. A
+        number without a unit counts as in that unit.
+
+        Parameters
+        ----------
+        given
+            Quantities, or anything else, which is returned as it is.
+        tags
+            The tags that they belong to, if it is not the one of the call; they all
+            have the same unit.
+        name
+            The name of the argument, for errors.
+
+        Raises
+        ------
+        TypeError
+            If they can't be converted, or the tags have values without a unit.
+        """
+        own = tags or self._own_tags()
+        known = next(filter(None, map(self._unit, own)), None)
+        number, unit = separate(given, known, name)
+        if unit is not None and known is None:
+            known = next(filter(None, map(self._run.unit, own)), None)
+            if known is not None:  # by another process
+                number, unit = separate(given, known, name)
+        if unit is None:
+            if known is None:
+                for tag in own:
+                    self._units.setdefault(tag, None)
+            return number
+        for tag in own:
+            if self._unit(tag) is not None:
+                continue
+            if tag in self._units or not self._is_new(tag):
+                raise TypeError(
+                    f"the earlier values of {tag!r} have no unit, so {name} must be a "
+                    f"number, got {shown(given)}; divide it by their unit"
+                )
+            self._units[tag] = unit
+        return number
+
+    def _own_tags(self) -> tuple[str, ...]:
+        return () if self._tag is None else (self._tag,)
+
+    def _unit(self, tag: str) -> str | None:
+        return self._units.get(tag) or self._run.units.get(tag)
+
+    def _is_new(self, tag: str) -> bool:
+        return all(
+            directory.ledger.is_new((tag,)) for directory in self._run.directory.all()
+        )
+
+    def number(self, value: object, *tags: str, name: str | None = None) -> float:
+        """Return a value as a float; messages name it `name`, by default the tag.
+
+        A quantity is converted to the unit of `tags`, as by `plain`; without tags, it
+        is refused.
+        """
+        name = name or (tags[0] if tags else None)
         with naming(self._method, name or self._tag):
-            return as_number(value, lambda about, said: self.warn(about, said, name))
+            return as_number(
+                self.plain(value, *tags) if tags else value,
+                lambda about, said: self.warn(about, said, name),
+            )
 
     def numbers(self, values: Mapping[str, object]) -> list[float]:
-        """Return the values of a dict as floats."""
+        """Return the values of a dict, one for each place, as floats."""
         prefix = "" if self._tag is None else f"{self._tag}: "
-        return [self.number(value, prefix + name) for name, value in values.items()]
+        return [
+            self.number(value, *tags, name=prefix + name)
+            for (name, value), (_, tags) in zip(
+                values.items(), self._places, strict=True
+            )
+        ]
 
     def event(
         self,
@@ -161,7 +232,7 @@ class Entry:
         block: int | None = None,
     ) -> bytes:
         """Return the record of one event, with the descriptions of new tags."""
-        if self._run.directory.descriptions:
+        if self._run.directory.descriptions or self._run.units or self._units:
             values = [
                 records.described(self._kind, value, text) if text else value
                 for text, value in zip(self._texts(place), values, strict=True)
@@ -177,7 +248,9 @@ class Entry:
         """Return the descriptions of new tags, and ``""`` for other tags."""
         (directory, tags), texts = place, self._run.directory.descriptions
         return [
-            "" if directory.ledger.has_begun(tag) else texts.get(tag, "")
+            ""
+            if directory.ledger.has_begun(tag)
+            else said(texts.get(tag, ""), self._unit(tag))
             for tag in tags
         ]
 
@@ -202,6 +275,7 @@ class Entry:
             begin = its.stop
         if self._remarks:
             self._run.warned.give(self._remarks)
+        self.enter_units()
         if recording is not None:
             self._run.directory.recordings.ensure()
         for place, step, record in made:
@@ -256,6 +330,12 @@ class Entry:
         self._step, self._drawn = step, drawn
         return self._steps()[0]
 
+    def enter_units(self) -> None:
+        """Set the units of the tags of which this call has the first values."""
+        found = {tag: unit for tag, unit in self._units.items() if unit is not None}
+        if found:
+            self._run.enter_units(found)
+
     def write_blocks(
         self, blocks: Iterable[bytes | memoryview], last: int, drawn: float | None
     ) -> None:
@@ -265,6 +345,7 @@ class Entry:
         one.
         """
         self._run.warned.give(self._remarks)
+        self.enter_units()
         [place] = self._places
         place[0].recordings.ensure()
         self._enter(place, last, drawn)

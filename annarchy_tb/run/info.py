@@ -53,6 +53,7 @@ class RunInfo:
     params: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
     not_finite: dict[str, Any] | None = None
+    units: dict[str, Any] | None = None
     restarts: int | None = None
     checkpoint: int | None = None
     parent: str | None = None

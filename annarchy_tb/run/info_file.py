@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from time import time as now
-from typing import Any
+from typing import Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.run import provenance, sessions
@@ -26,8 +26,25 @@ from annarchy_tb.run.names import RUN_JSON
 PATIENCE = 5.0  # seconds to wait for others, before writing without the lock
 LONGEST = 2000  # characters of an error's message
 
-# More metrics, more tags that were not finite with their steps, and changed fields.
-Change = tuple[dict[str, Any], dict[str, int], dict[str, Any]]
+
+class Change(NamedTuple):
+    """A change of ``run.json``.
+
+    Attributes
+    ----------
+    metrics : dict
+        More metrics.
+    changes : dict
+        Changed fields.
+    not_finite, units : dict
+        More tags that were not finite, with their steps, and units of tags. What the
+        file says of a tag stays.
+    """
+
+    metrics: dict[str, Any]
+    changes: dict[str, Any]
+    not_finite: dict[str, int]
+    units: dict[str, str]
 
 
 class InfoFile:
@@ -104,14 +121,22 @@ class InfoFile:
         self, more: Mapping[str, Any] | None = None, /, **changes: Any
     ) -> None:
         """Change fields and add `more` metrics at the next `update`."""
-        self._waiting.append((dict(more or {}), {}, changes))
+        self._waiting.append(Change(dict(more or {}), changes, {}, {}))
 
     def enter_not_finite(self, found: Mapping[str, int]) -> None:
         """Add tags that were not finite, with their steps; at most once a second."""
-        self._waiting.append(({}, dict(found), {}))
+        self._waiting.append(Change({}, {}, dict(found), {}))
         if now() - self._noted > 1:
             self._noted = now()
             self.update()
+
+    def enter_units(self, found: Mapping[str, str]) -> dict[str, Any]:
+        """Add the units of tags; return those of all tags, also from other Loggers."""
+        if not found:
+            return self.read().units or {}
+        self._waiting.append(Change({}, {}, {}, dict(found)))
+        self.update()
+        return self.info.units or {}
 
     def settle(self) -> None:
         """Write the changes that wait for the next `update`, if there are any."""
@@ -124,7 +149,7 @@ class InfoFile:
             warn_anyway(f"the run {self._run} was started over by another Logger")
             return True
         own = there.session == self.session
-        for more, found, changes in list(self._waiting):
+        for more, changes, found, units in list(self._waiting):
             if not own:
                 changes = {
                     name: value
@@ -135,6 +160,8 @@ class InfoFile:
             if found:
                 earlier = there.not_finite or {}  # their steps and their order stay
                 changes = {**changes, "not_finite": {**earlier, **found, **earlier}}
+            if units:
+                changes = {**changes, "units": {**units, **(there.units or {})}}
             there = there.changed(more, changes)
         if self._end:
             sessions.end(there, self.session, self._end)

@@ -7,11 +7,11 @@ import socket
 from datetime import datetime
 from pathlib import Path
 from types import NoneType
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from annarchy_tb.inputs.clock import TIME_UNIT, Clock
+from annarchy_tb.inputs.clock import TIME_UNIT, Clock, as_dt
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.run import sessions
 from annarchy_tb.run.clearing import foreign, has_data
@@ -37,14 +37,15 @@ class Wanted(NamedTuple):
     parent : Path or None
         The run from which a new one begins.
     time_unit, dt, origin
-        As in ``run.json``; None if not given.
+        As in ``run.json``; None if not given. A `dt` with a unit is one until the
+        time unit of the run is known: see `in_unit`.
     """
 
     mode: Mode = "x"
     resume: bool = False
     parent: Path | None = None
     time_unit: str | None = None
-    dt: float | None = None
+    dt: Any = None
     origin: str | None = None
 
 
@@ -53,7 +54,7 @@ def as_wanted(
     mode: object,
     resume: object,
     time_unit: str | None,
-    dt: float | None,
+    dt: Any,
     origin: str | None,
 ) -> Wanted:
     """Check the arguments of a Logger.
@@ -85,6 +86,13 @@ def as_wanted(
             f"resumed run is appended to from its last checkpoint on"
         )
     return Wanted(mode or "x", bool(resume), parent, time_unit, dt, origin)  # type: ignore[arg-type]
+
+
+def in_unit(wanted: Wanted, unit: str) -> Wanted:
+    """Return what is wanted, with `dt` in the time unit of the run."""
+    if wanted.dt is None:
+        return wanted
+    return wanted._replace(dt=as_dt(wanted.dt, unit))
 
 
 def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:

@@ -27,6 +27,7 @@ from annarchy_tb.run.modes import (
     check_parent,
     check_settings,
     in_time_of,
+    in_unit,
     judge,
 )
 from annarchy_tb.run.paths import directories, first_time, sizes
@@ -127,6 +128,8 @@ class Opening:
         self.started = begun.timestamp() if begun else now()
         if self.kind == "branch" and self._wanted.parent is not None:
             self._wanted = in_time_of(self._wanted.parent, self._wanted)
+        its = None if new else before.time_unit
+        self._wanted = in_unit(self._wanted, its or self._wanted.time_unit or TIME_UNIT)
         if new:
             self._begin_new(before)
         else:
@@ -146,6 +149,7 @@ class Opening:
             origin=wanted.origin,
             metrics={},
             not_finite={},
+            units={},
             restarts=0,
             session=self.info.session,
             starting_over=True if dirty else None,
@@ -169,7 +173,8 @@ class Opening:
 
         here = os.path.realpath(self._path)
         info.parent = os.path.relpath(os.path.realpath(parent), here)
-        info.parent_step = checkpoints.branch(parent, self._path).step
+        found = checkpoints.branch(parent, self._path)
+        info.parent_step, info.units = found.step, found.units or {}
         self.steps = checkpoints.parent_steps(self._path)
 
     def _add_session(self, info: RunInfo) -> None:
@@ -222,6 +227,7 @@ class Opening:
             origin=before.origin or wanted.origin,
             metrics=before.metrics or {},
             not_finite=before.not_finite or {},
+            units=before.units or {},
             restarts=before.restarts or 0,
             session=self.info.session,
             starting_over=None,
@@ -233,13 +239,14 @@ class Opening:
         if self.kind == "resume":
             info.restarts = (before.restarts or 0) + 1
             info.checkpoint = info.params = None
-            info.metrics, info.not_finite = {}, {}
+            info.metrics, info.not_finite, info.units = {}, {}, {}
             if self._checkpoint is not None:
                 from annarchy_tb.run import checkpoints
 
                 found = checkpoints.read(self._checkpoint)
                 info.checkpoint, info.params = found.step, found.params
                 info.metrics, info.not_finite = found.metrics, found.not_finite or {}
+                info.units = found.units or {}
         self._add_session(info)
         return info
 

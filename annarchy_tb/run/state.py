@@ -71,7 +71,9 @@ class RunState:
     warned : Warned
         The warnings given so far.
     units : dict of str to str
-        The units of tags, as determined by hooks.
+        The units of tags: those of their first quantities.
+    share_units : callable or None
+        What takes units of tags for other processes, and returns those of all tags.
     ask : callable or None
         The user's clock: what gives the simulated time of calls without ``time=``.
     on_nan : {"warn", "raise", "ignore"}
@@ -99,6 +101,7 @@ class RunState:
     not_finite: set[str]
     drawn: dict[str, int]
     note: Callable[[dict[str, int]], None] | None
+    share_units: Callable[[Mapping[str, str]], dict[str, Any]] | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
 
@@ -156,11 +159,40 @@ class RunState:
             f"{where(method, tag)}: the value is {number:g} at step {step}{when}"
         )
 
+    def unit(self, tag: str) -> str | None:
+        """Return the unit of a tag, which another process may have set."""
+        opening = self.directory.opening
+        begun = opening is not None and opening.begun
+        if tag not in self.units and begun and self.share_units is not None:
+            self.units = {**self.share_units({}), **self.units}
+        return self.units.get(tag)
+
+    def enter_units(self, found: Mapping[str, str]) -> None:
+        """Set the units of tags that have none, before their first values are written.
+
+        Raises
+        ------
+        ValueError
+            If another process has just set another one.
+        """
+        if self.directory.opening is not None:
+            self.directory.opening.begin()
+        if self.share_units is not None:
+            there = self.share_units(found)
+            for tag, unit in found.items():
+                if there.get(tag, unit) != unit:
+                    self.units = {**there, **self.units}
+                    raise ValueError(
+                        f"another process has just logged {tag!r} in {there[tag]}, and "
+                        f"this would be in {unit}; log it again"
+                    )
+        self.units.update(found)
+
     def _begin(self) -> None:
         """Start without windows and templates."""
         self.pending = {}
         self.ask = None
-        self.note = None
+        self.note = self.share_units = None
         self.scalar_records, self.plot_records = {}, {}
 
     def check_open(self) -> None:
@@ -230,7 +262,14 @@ class RunState:
             self.plot_records.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("ask", "note", "pending", "scalar_records", "plot_records")
+        own = (
+            "ask",
+            "note",
+            "share_units",
+            "pending",
+            "scalar_records",
+            "plot_records",
+        )
         return {k: v for k, v in self.__dict__.items() if k not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

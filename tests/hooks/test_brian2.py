@@ -11,7 +11,7 @@ import pytest
 from conftest import points, scalars
 from sampled import descriptions, killed_and_resumed, run_script, times
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.hooks import brian2 as hook
 
 # Brian2's own
@@ -99,7 +99,10 @@ def test_a_given_unit_must_fit(logger: Logger) -> None:
     """A potential is no rate."""
     neurons = group()
     network = b2.Network(neurons, hook.sample(logger, {"v": (neurons.v, Hz)}))
-    with pytest.raises(b2.DimensionMismatchError, match=r"sample\('v'\)"):
+    with pytest.raises(TypeError, match=r"sample\('v'\): the source must be in Hz"):
+        network.run(1 * ms)
+    network = b2.Network(hook.sample(logger, {"x": (lambda: 5.0, mV)}))
+    with pytest.raises(TypeError, match=r"sample\('x'\): the source must be in mV"):
         network.run(1 * ms)
 
 
@@ -113,27 +116,37 @@ def test_a_variable_by_its_name_may_have_a_unit(logger: Logger) -> None:
     assert descriptions(logger, "v") == ["in V"]
 
 
-def test_two_units_under_one_tag_are_refused(logger: Logger) -> None:
-    """Values in V among values in mV would make a wrong curve."""
-    for initial in (-70 * mV, 3 * volt):
-        neurons = group(initial)
-        sampling = hook.sample(logger, {"v": lambda n=neurons: n.v[0]}, every=1 * ms)
-        network = b2.Network(neurons, sampling)
-        if initial < 0 * mV:
-            network.run(0.1 * ms)
-        else:
-            with pytest.raises(ValueError, match=r"sample\('v'\): .*in mV.*in V; give"):
-                network.run(0.1 * ms)
+def test_a_tag_keeps_its_unit(logger: Logger) -> None:
+    """Another sampling is converted to it, unless it is given another one."""
+    neurons = group()
+    sources = {"v": lambda: neurons.v[0]}
+    network = b2.Network(neurons, hook.sample(logger, sources, every=1 * ms))
+    network.run(1 * ms)
+    neurons.v = 3 * volt
+    network.add(hook.sample(logger, {"other": lambda: neurons.v[0]}, every=1 * ms))
+    network.run(1 * ms)
+    assert scalars(logger.run_dir, "v") == [(0, -70), (10, 3000)]
+    assert scalars(logger.run_dir, "other") == [(10, 3)]
+    network = b2.Network(neurons, hook.sample(logger, {"v": (neurons.v, volt)}))
+    with pytest.raises(ValueError, match="already holds"):  # three values
+        network.run(0.1 * ms)
+    last = (lambda: neurons.v[0], volt)
+    network = b2.Network(neurons, hook.sample(logger, {"v": last}))
+    with pytest.raises(TypeError, match=r"sample\('v'\): .*in mV, .*got 3.* V"):
+        network.run(0.1 * ms)
 
 
-@pytest.mark.parametrize("text", ["the first neuron, in mV", "in V"])
-def test_a_description_of_the_user_stays(logger: Logger, text: str) -> None:
-    """The unit becomes the description if there is none yet."""
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("in mV, of one", "in mV, of one"), ("one neuron", "one neuron\n\nin mV")],
+)
+def test_a_description_of_the_user_stays(logger: Logger, text: str, shown: str) -> None:
+    """The unit is added if the description does not say it."""
     logger.describe("v", text)
     neurons = group()
     sampling = hook.sample(logger, {"v": lambda: neurons.v[0]}, every=1 * ms)
     b2.Network(neurons, sampling).run(0.1 * ms)
-    assert descriptions(logger, "v") == [text]
+    assert descriptions(logger, "v") == [shown]
 
 
 @pytest.mark.parametrize("source", [(), (mV,), (lambda: 1.0, 0 * mV)])
@@ -206,9 +219,80 @@ def test_recordings_of_monitors_survive_a_kill(logdir: Path) -> None:
         assert found.values.tobytes() == potentials[:, number].tobytes()
         assert found.times.tobytes() == at.tobytes()
     for times_, ranks in run.spikes("spikes").spikes:
-        assert times_.tolist() == np.asarray(spikes.t).tolist()
+        assert times_.tolist() == np.asarray(spikes.t / ms).tolist()
         assert ranks.tolist() == np.asarray(spikes.i).tolist()
         assert ranks.dtype == np.asarray(spikes.i).dtype
+
+
+def test_what_simulations_have_is_logged_in_its_units(logdir: Path) -> None:
+    """Monitors, variables, spikes, weights and time steps, as Brian2 gives them."""
+    neurons = b2.NeuronGroup(
+        4, "dv/dt = (20*mV - v)/(5*ms) : volt", threshold="v > 15*mV", reset="v = 0*mV"
+    )
+    neurons.v = "i * mV"
+    synapses = b2.Synapses(neurons, neurons, "w : siemens")
+    synapses.connect("i != j")
+    synapses.w = "(i + j) * nS"
+    states, spikes = b2.StateMonitor(neurons, "v", True), b2.SpikeMonitor(neurons)
+    clock = b2.defaultclock
+    with Logger(logdir, "run", dt=clock.dt, clock=lambda: clock.t) as logger:
+        logger.add_parameters({"tau": 35 * ms, "noise": {"sigma": [1 * mV, 2 * mV]}})
+        b2.run(20 * ms)
+        logger.add_scalar("c", 1.0, time=5 * ms)
+        logger.add_scalar("c", 2.0)  # at the time of the clock
+        logger.add_series("v", states.v[0], times=states.t)
+        logger.add_series(["a", "b"], states.v[:2].T, times=list(states.t[:]))
+        logger.add_histogram("V", neurons.v)
+        logger.add_histogram("V", [neurons.v[0], neurons.v[1]], 201)
+        logger.add_image("image", neurons.v[:].reshape(2, 2) / (20 * mV))
+        logger.add_matrix("w", (synapses.i, synapses.j, synapses.w))
+        logger.add_raster("pair", (spikes.t, spikes.i), start=5 * ms, duration=15 * ms)
+        logger.add_raster("trains", spikes.spike_trains(), duration=20)
+        logger.log({"I": 100 * b2.uA / b2.cm**2, "f": 20 * Hz})
+        logger.add_scalar("odd", 3 * mV / ms**3)
+        with pytest.raises(
+            TypeError, match=r"time must be a time: in ms, .*got 1\.0 V"
+        ):
+            logger.add_scalar("c", 1.0, time=1 * volt)
+        with pytest.raises(TypeError, match="have no unit"):
+            logger.add_scalar("c", 1 * volt)
+    run = Run(logger.run_dir)
+    assert run.info["dt"] == 0.1
+    assert run.params == {"tau [ms]": 35.0, "noise/sigma [mV]": "[1.0, 2.0]"}
+    steps, values, times_, _ = run.scalars("c")
+    assert (steps.tolist(), values.tolist(), times_.tolist()) == (
+        [50, 200],
+        [1, 2],
+        [5, 20],
+    )
+    at = np.asarray(states.t / ms)
+    for tag, its in (("v", states.v[0]), ("a", states.v[0]), ("b", states.v[1])):
+        found = run.scalars(tag)
+        assert found.values.tobytes() == np.asarray(its / mV).tobytes()
+        assert found.times.tolist() == pytest.approx(at.tolist(), rel=1e-15)
+    assert len(run.histograms("V").histograms) == 2
+    for tag in ("pair", "trains"):
+        [(when, ranks)] = run.spikes(tag).spikes
+        assert sorted(when) == sorted(np.asarray(spikes.t / ms))
+        assert len(ranks) == len(spikes.i)
+    units = run.info["units"]
+    assert units.pop("odd") == "m^2 kg s^-6 A^-1"
+    assert units == {
+        **dict.fromkeys(["v", "a", "b", "V"], "mV"),
+        **{"w": "nS", "I": "nA/(cm^2)", "f": "Hz"},
+    }
+    assert [r.params for r in find_runs(logdir, params={"tau": 35})]
+    assert [r.params for r in find_runs(logdir, params={"tau": 0.035 * second})]
+
+    with Logger(logdir, "run", mode="a", dt=clock.dt) as logger:
+        logger.add_parameters({"tau": 35 * ms, "noise/sigma": [1 * mV, 2 * mV]})
+        logger.log({"I": 1 * b2.uA / b2.cm**2, "f": 2000 * Hz})
+        logger.add_scalar("odd", 3 * mV / ms**3)
+        logger.add_scalar("v", 0 * mV)
+    run = Run(logger.run_dir)
+    assert run.scalars("I").values.tolist() == pytest.approx([1e5, 1e3])
+    assert run.scalars("f").values.tolist() == [20, 2000]
+    assert len(set(run.scalars("odd").values)) == 1
 
 
 def test_the_script_runs(tmp_path: Path) -> None:

@@ -186,26 +186,71 @@ def test_only_what_is_needed_is_fetched(
 
 
 def test_a_description_of_the_user_stays(logdir: Path) -> None:
-    """The user's description remains; the hook adds a unit only if there is none."""
+    """The user's description remains; the hook adds a unit that it does not say."""
     with Logger(logdir, "run", time_unit="ps") as logger:
         logger.describe("T", "of all atoms, in K")
-        logger.add_scalar("V", 1.0, -1)
+        logger.describe("V", "of the box")
         simulation = molecules(verlet())
         sources = {"T": "temperature", "V": "volume"}
         simulation.reporters.append(hook.sample(logger, sources, every=1))
         simulation.step(1)
     assert descriptions(logger, "T") == ["of all atoms, in K"]
-    assert descriptions(logger, "V") == ["", ""]
+    assert descriptions(logger, "V") == ["of the box\n\nin nm^3"]
 
 
-def test_a_quantity_is_refused_with_what_to_do(logdir: Path) -> None:
-    """The error names the call and the tag, and how to get plain numbers."""
+def test_a_source_may_give_quantities(logdir: Path) -> None:
+    """They are logged in their units, one number or many."""
+    energies = []
+
+    def kinetic(state: Any) -> Any:
+        energies.append(state.getKineticEnergy())
+        return energies[-1]
+
     with Logger(logdir, "run", time_unit="ps") as logger:
         simulation = molecules(verlet())
-        sources = {"E": lambda state: state.getKineticEnergy()}
+        sources = {
+            "E": kinetic,
+            "positions": lambda state: state.getPositions(),
+            "forces": lambda state: state.getForces(asNumpy=True),
+        }
         simulation.reporters.append(hook.sample(logger, sources, every=1))
-        with pytest.raises(TypeError, match=r"sample\('E'\): .*value_in_unit"):
-            simulation.step(1)
+        simulation.step(2)
+    found = Run(logger.run_dir).scalars("E").values
+    kj = unit.kilojoule_per_mole
+    assert found.tolist() == [energy.value_in_unit(kj) for energy in energies]
+    assert descriptions(logger, "E") == ["in kJ/mol", ""]
+    assert descriptions(logger, "positions") == ["in nm", ""]
+    assert descriptions(logger, "forces") == ["in kJ/(nm mol)", ""]
+    _, histograms, *_ = Run(logger.run_dir).histograms("positions")
+    assert histograms[0][:, 2].sum() == 27 * 2 * 3
+
+
+def test_quantities_of_openmm_are_converted(logdir: Path) -> None:
+    """As values, times, time steps and parameters, also where the run is resumed."""
+    ps, fs = unit.picosecond, unit.femtosecond
+    with Logger(logdir, "run", time_unit="ps", dt=2 * fs) as logger:
+        logger.add_parameters({"dt": 2 * fs, "cutoff": 1.5 * unit.angstrom})
+        logger.add_scalar("E", 2.0 * unit.kilojoule_per_mole, time=8 * fs)
+        logger.add_scalar("E", 1.0 * unit.kilocalorie_per_mole, time=1 * ps)
+        logger.add_scalar("r", [1.0] * unit.angstrom, time=0.5 * ps)
+        logger.add_series("x", [1, 2] * unit.nanometer, times=[1, 2] * ps)
+    with Logger(logdir, "run", mode="a", dt=2 * fs) as logger:
+        logger.add_scalar("E", 1.0 * unit.kilocalorie_per_mole, time=2 * ps)
+        logger.add_scalar("r", 1.0 * unit.nanometer, time=2 * ps)
+        with pytest.raises(TypeError, match=r"value must be in kJ/mol, .*got 1 ps"):
+            logger.add_scalar("E", 1 * ps)
+        with pytest.raises(TypeError, match=r"time must be a time: in ps, .*got 1 nm"):
+            logger.add_scalar("E", 1.0, time=1 * unit.nanometer)
+    run = Run(logger.run_dir)
+    steps, values, times_, _ = run.scalars("E")
+    assert values.tolist() == pytest.approx([2.0, 4.184, 4.184])
+    assert times_.tolist() == pytest.approx([0.008, 1.0, 2.0])
+    assert steps.tolist() == [4, 500, 1000]
+    assert run.scalars("r").values.tolist() == pytest.approx([1.0, 10.0])
+    assert run.scalars("x").times.tolist() == [1, 2]
+    assert run.params == {"dt [fs]": 2, "cutoff [angstrom]": 1.5}
+    units = {"E": "kJ/mol", "r": "angstrom", "x": "nm"}
+    assert run.info["units"] == units
 
 
 def test_the_default_unit_is_warned_of(logger: Logger) -> None:
