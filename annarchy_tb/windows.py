@@ -185,6 +185,8 @@ class Window:
         if time is None and self._run.ask is not None:
             time = self._run.ask()
         entry = self._entry(METHOD, step, time)
+        if self._number and self._process == os.getpid():
+            entry.note_plain(self._tags)  # unless they have a unit
         numbers = self._numbers(entry, value)
         counted = entry.number(weight, name=f"{self._label}: weight")
         with naming(METHOD, self._label):
@@ -193,6 +195,7 @@ class Window:
             if counted != 1.0 and self._reduce != "mean":
                 raise ValueError("only a mean has weights")
         entry.write_nothing()
+        entry.enter_units()
         if self._number and self._process != os.getpid():
             self._hold_nothing()  # values inherited by a fork are left to its parent
         if not self._number:

@@ -148,7 +148,7 @@ def _is_numbers(given: Any) -> bool:
 def _taken(given: Any, unit: str | None, name: str) -> tuple[Any, str]:
     take: Any = _takes[type(given)]
     try:
-        found: tuple[Any, str] = take(given, unit)
+        number, its = take(given, unit)
     except Exception:  # each package has errors of its own
         if unit is None:
             raise TypeError(f"{name} must be a number, got {describe(given)}") from None
@@ -156,7 +156,9 @@ def _taken(given: Any, unit: str | None, name: str) -> tuple[Any, str]:
         if not unit:
             wanted = "without a unit"
         raise TypeError(f"{name} must be {wanted}, got {shown(given)}") from None
-    return found
+    if isinstance(number, np.ndarray) and not number.ndim:
+        number = number[()]
+    return number, its
 
 
 def shown(given: Any) -> str:

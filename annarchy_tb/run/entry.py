@@ -173,8 +173,7 @@ class Entry:
                 number, unit = separate(given, known, name)
         if unit is None:
             if known is None:
-                for tag in own:
-                    self._units.setdefault(tag, None)
+                self.note_plain(own)
             return number
         for tag in own:
             if self._unit(tag) is not None:
@@ -186,6 +185,11 @@ class Entry:
                 )
             self._units[tag] = unit
         return number
+
+    def note_plain(self, tags: Iterable[str]) -> None:
+        """Note that tags have values without a unit, also if none is written yet."""
+        for tag in tags:
+            self._units.setdefault(tag, None)
 
     def _own_tags(self) -> tuple[str, ...]:
         return () if self._tag is None else (self._tag,)
