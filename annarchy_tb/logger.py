@@ -238,7 +238,7 @@ class Logger:
             raise
         if on_nan != "raise":
             self._run.not_finite.update(its.not_finite or ())
-        self._run.units.update(its.units or {})
+        self._run.units.update(its.tag_units())
         self._has_parameters = self._loaded = False
         self._process = os.getpid()
         self._look_up()

@@ -28,7 +28,15 @@ CHECKS |= {"order.py", "directory.py", "names.py", "event_file.py", "scan.py"}
 CHECKS |= {"backlog.py", "history.py", "recordings.py", "recorder.py"}
 # What turns a list of steps into an array.
 ARRAY = {"as_column", "numbers", "unmasked", "is_opaque", "widened"}
-ARRAY |= {"plain", "separate", "_first", "_items", "<genexpr>", "__missing__"}
+ARRAY |= {
+    "plain",
+    "separate",
+    "_first",
+    "_items",
+    "<genexpr>",
+    "__missing__",
+    "is_quantity",
+}
 # The functions of other modules that it may call: itself, and some for its arguments.
 OWN: dict[str, set[str]] = {
     "add_scalar": {"_add_scalar_checked"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import subprocess
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.inputs.units import said, separate
+from annarchy_tb.run import atomic
+from annarchy_tb.sweep.trials import Settings, attempt
 
 Make = Callable[..., Any]  # takes numbers and the text of a unit
 
@@ -434,6 +437,67 @@ def test_a_killed_process_leaves_the_unit(q: Make, logdir: Path) -> None:
     with Logger(logdir, "run", mode="a") as logger:
         logger.add_scalar("v", q(500, "m"))
     assert scalars(logger.run_dir, "v") == [(0, 5), (1, 0.5)]
+
+
+@pytest.mark.parametrize("mode", ["x", "a"])
+def test_a_full_disk_does_not_stop_quantities(
+    mode: Any, logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record waits, the unit is known, and run.json has it once there is room."""
+    make = _pint()
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("old", 1.0)
+    name = "new" if mode == "x" else "run"
+    replace = atomic.os.replace
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Logger(logdir, name, mode=mode) as logger:
+        logger.add_scalar("old", 2.0)
+        monkeypatch.setattr(atomic.os, "replace", full)
+        with pytest.warns(UserWarning, match=r"run.json can't be written"):
+            logger.add_scalar("v", make(5, "km"))
+        logger.add_scalar("v", make(500, "m"))
+        monkeypatch.setattr(atomic.os, "replace", replace)
+    assert scalars(logger.run_dir, "v") == [(0, 5), (1, 0.5)]
+    assert units(logger) == {"v": "km"}
+
+
+def test_a_record_that_was_edited_is_no_obstacle(logdir: Path) -> None:
+    """What is no text is no unit."""
+    make = _pint()
+    with Logger(logdir, "run") as logger:
+        logger.add_text("t", "a")
+    path = logger.run_dir / "run.json"
+    path.write_text(path.read_text().replace('"units": {}', '"units": {"v": 5}'))
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_scalar("v", 1.0)
+    with Logger(logdir, "other") as logger:
+        logger.add_scalar("v", make(1, "m"))
+    path = logger.run_dir / "run.json"
+    path.write_text(path.read_text().replace('"v": "m"', '"v": "nonsense"'))
+    with (
+        Logger(logdir, "other", mode="a") as logger,
+        pytest.raises(TypeError, match="must be in nonsense, .*got 1 m"),
+    ):
+        logger.add_scalar("v", make(1, "m"))
+
+
+def test_losses_of_a_sweep_have_no_unit(logdir: Path) -> None:
+    """Each trial may have another, and they would be compared as numbers."""
+    make = _pint()
+    path = logdir / "trial"
+    outcome = attempt(lambda *_: make(5, "m"), path, {"a": 1}, Settings())
+    assert "loss must be a number without a unit, got 5 m" in outcome.error
+    outcome = attempt(
+        lambda *_: {"loss": make(5, ""), "error": make(5, "m")},
+        logdir / "other",
+        {"a": make(1, "m")},
+        Settings(dt=make(1, "ms")),
+    )
+    assert outcome.metrics == {"loss": 5, "error": 5}
+    assert Run(logdir / "other").params == {"a [m]": 1}
 
 
 # -- parameters ------------------------------------------------------------------------

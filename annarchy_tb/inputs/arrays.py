@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.messages import describe
-from annarchy_tb.inputs.units import plain
+from annarchy_tb.inputs.units import is_quantity, plain
 
 
 def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
     """Convert `given` to an array of type bool, integer, float32 or float64.
 
     Masked values become NaN, other floats float64, and objects are converted to floats.
-    Floats of 16 bits are kept if `half` is true.
+    Floats of 16 bits are kept if `half` is true. In lists, quantities are not looked
+    for: see `plain`.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
         raise _not_numbers(name, given, "; add_matrix takes projections")
     if is_opaque(given):
         raise _not_numbers(name, given)
-    given = plain(given, name)
+    if is_quantity(given):
+        given = plain(given, name)
     try:
         array = np.asarray(unmasked(given))
         if array.dtype.kind == "O" and array.ndim and not _has_text(array):
@@ -61,7 +63,7 @@ def as_column(name: str, given: object, letter: str = "K") -> NDArray[Any]:
     TypeError, ValueError
         If it is not made of real numbers, or has another shape.
     """
-    array = numbers(name, given)
+    array = numbers(name, plain(given, name))
     if array.ndim != 1:
         raise ValueError(f"{name} must have shape ({letter},), got {array.shape}")
     return array

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from annarchy_tb.inputs.arrays import as_column, as_ranks, numbers
 from annarchy_tb.inputs.clock import in_time_unit
 from annarchy_tb.inputs.messages import describe
-from annarchy_tb.inputs.units import separate
+from annarchy_tb.inputs.units import plain, separate
 
 LIMIT = 2**62  # of ranks
 
@@ -104,7 +104,7 @@ def _from_array(spikes: object) -> Spikes:
         "(times, ranks), or a bool array of shape (T, N)"
     )
     try:
-        array = numbers("spikes", spikes)
+        array = numbers("spikes", plain(spikes, "spikes"))
     except TypeError:
         array = np.empty(0)
     if array.ndim != 2:

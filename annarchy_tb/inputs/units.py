@@ -66,7 +66,7 @@ def separate(
     if _takes[type(given)] is not None:
         number, its = _taken(given, unit, name)
         return number, its or None
-    first = _first(given)
+    first = _first(given) if isinstance(given, _NESTED) else None
     if first is None:
         return given, None
     if unit is None:
@@ -112,12 +112,15 @@ def _items(given: Any) -> Any:
 def _first(given: Any) -> Any:
     """Return the first quantity in nested lists, None if there is none."""
     items = _items(given)
-    kinds = set(map(type, items))
-    if any(_takes[kind] is not None or issubclass(kind, _NESTED) for kind in kinds):
-        for item in items:
-            found = item if _takes[type(item)] is not None else _first(item)
-            if found is not None:
-                return found
+    for kind in set(map(type, items)):
+        if _takes[kind] is not None or issubclass(kind, _NESTED):
+            break
+    else:
+        return None
+    for item in items:
+        found = item if _takes[type(item)] is not None else _first(item)
+        if found is not None:
+            return found
     return None
 
 

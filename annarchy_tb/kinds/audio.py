@@ -13,6 +13,7 @@ from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import as_count
+from annarchy_tb.inputs.units import plain
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value, last_field
@@ -80,7 +81,7 @@ def add_audio(
 
 def as_samples(sound: ArrayLike) -> NDArray[Any]:
     """Return `sound` with shape ``(T, C)``, of a float type or one that WAV stores."""
-    array = numbers("sound", sound)
+    array = numbers("sound", plain(sound, "sound"))
     full = array[:, np.newaxis] if array.ndim == 1 else array
     if full.ndim != 2 or 0 in full.shape or full.shape[1] > CHANNELS:
         turned = full.ndim == 2 and full.size and full.shape[0] <= CHANNELS

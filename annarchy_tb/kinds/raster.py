@@ -16,6 +16,7 @@ from annarchy_tb.inputs.clock import Time, in_time_unit
 from annarchy_tb.inputs.messages import describe, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
+from annarchy_tb.inputs.units import plain
 from annarchy_tb.kinds import image
 from annarchy_tb.kinds.image import Pixels, Remark
 from annarchy_tb.run.entry import Entry, Recording
@@ -66,20 +67,22 @@ def add_raster(
         See `Logger`.
     spikes : dict, tuple or array-like
         A dict from each neuron's rank to the steps of its spikes, like ANNarchy's
-        ``monitor.get("spike")``; a tuple ``(times, ranks)``, both of shape
-        ``(K,)``, like ``monitor.raster_plot()``, or Brian2's ``(M.t, M.i)``, with
-        times in seconds; or an array of shape ``(T, N)``, bool or 0 and 1, of N
-        neurons in T steps. In a dict or tuple, the largest rank determines the
-        number of neurons. Silent neurons are black, and without spikes, so is the
-        whole image.
-    start : float, optional
+        ``monitor.get("spike")``, or to their times, like Brian2's
+        ``M.spike_trains()``; a tuple ``(times, ranks)``, both of shape ``(K,)``, like
+        ``monitor.raster_plot()``, or Brian2's ``(M.t, M.i)``; or an array of shape
+        ``(T, N)``, bool or 0 and 1, of N neurons in T steps. Times with units are
+        converted to the Logger's `time_unit`. In a dict or tuple, the largest rank
+        determines the number of neurons. Silent neurons are black, and without spikes,
+        so is the whole image.
+    start : float or quantity, optional
         The time at the left edge, in the unit of the spikes' times: steps for the
         dict and the array. By default 0. ANNarchy's steps continue from trial to
-        trial: use ``start=trial * 1000, duration=1000``.
-    duration : float, optional
-        The time from the left edge to the right one. By default the axis ends at
-        the last spike or, for an array, after all its steps. Spikes outside are not
-        drawn, with a warning.
+        trial: use ``start=trial * 1000, duration=1000``. If the spikes' times have
+        units, it is in the Logger's `time_unit`, or has a unit, too.
+    duration : float or quantity, optional
+        The time from the left edge to the right one, in the same unit as `spikes`, or
+        with a unit if they have one. By default the axis ends at the last spike or, for
+        an array, after all its steps. Spikes outside are not drawn, with a warning.
     bins : int, optional
         The number of columns, from 1 to 10,000. By default at most 320; times that
         are whole numbers are then steps, and each column holds the same whole
@@ -237,7 +240,9 @@ def _limit(name: str, given: object, spikes: Spikes, unit: str) -> float | None:
     """Return a limit of the time axis as a float, in the unit of the spikes' times."""
     if given is None:
         return None
-    number = numbers(name, in_time_unit(given, unit, name) if spikes.timed else given)
+    if spikes.timed:
+        given = in_time_unit(given, unit, name)
+    number = numbers(name, plain(given, name))
     if number.size != 1 or not abs(number.item()) < LARGEST:
         raise ValueError(f"{name} must be one finite number, got {describe(given)}")
     return float(number.item())

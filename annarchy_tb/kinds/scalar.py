@@ -61,8 +61,8 @@ def add_scalar(
         See `Logger`.
     value : float
         A number, or anything that holds exactly one: a NumPy scalar, an array or tensor
-        of one element, a bool, a Decimal; not a text. TensorBoard shows it in single
-        precision; `Run` reads the double back. NaN and infinity are kept.
+        of one element, a bool, a Decimal, a quantity; not a text. TensorBoard shows it
+        in single precision; `Run` reads the double back. NaN and infinity are kept.
     """
     if time is None and self._clock is not None:
         time = self._clock()

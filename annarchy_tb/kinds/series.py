@@ -53,7 +53,8 @@ def add_series(
     tag : str, or list of K str
         See `Logger`; with a list, one tag for each column of `values`.
     values : array-like
-        Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type. NaN and infinity are
+        Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type, or a quantity; each
+        column is converted to the unit of its tag. NaN and infinity are
         kept. N may be 0. Kept as they are: bool, int8 to int64, uint8 to uint64,
         float16, float32 and float64. All other types become float64 (bfloat16 becomes
         float32).
@@ -61,8 +62,8 @@ def add_series(
         Shape ``(N,)``: whole numbers. If left out, they are computed from `times` if
         the Logger has a `dt`; otherwise they continue from the last step.
     times : array-like, optional
-        Shape ``(N,)``: simulated times in the Logger's `time_unit`, or dates if it has
-        an `origin`. If left out, all points have the time of the call.
+        Shape ``(N,)``: simulated times in the Logger's `time_unit`, or with units, or
+        dates if it has an `origin`. If left out, all points have the time of the call.
     shown : int, default 1000
         The most points of each tag to draw for this call, from 2. Of all points drawn
         for a tag, TensorBoard shows a random 1000, unless it is started with

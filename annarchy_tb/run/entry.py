@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, SupportsFloat
 
@@ -165,10 +165,10 @@ class Entry:
             If they can't be converted, or the tags have values without a unit.
         """
         own = tags or self._own_tags()
-        known = next(filter(None, map(self._unit, own)), None)
+        known = self._known(own, self._unit)
         number, unit = separate(given, known, name)
         if unit is not None and known is None:
-            known = next(filter(None, map(self._run.unit, own)), None)
+            known = self._known(own, self._run.unit)
             if known is not None:  # by another process
                 number, unit = separate(given, known, name)
         if unit is None:
@@ -190,6 +190,14 @@ class Entry:
         """Note that tags have values without a unit, also if none is written yet."""
         for tag in tags:
             self._units.setdefault(tag, None)
+
+    @staticmethod
+    def _known(tags: Iterable[str], unit: Callable[[str], str | None]) -> str | None:
+        """Return the first unit of some tags."""
+        for tag in tags:
+            if (known := unit(tag)) is not None:
+                return known
+        return None
 
     def _own_tags(self) -> tuple[str, ...]:
         return () if self._tag is None else (self._tag,)

@@ -97,6 +97,11 @@ class RunInfo:
         both = {**(self.metrics or {}), **metrics}
         return dataclasses.replace(self, **{"metrics": both, **changes})
 
+    def tag_units(self) -> dict[str, str]:
+        """Return the units of tags, as far as they are texts."""
+        found = self.units or {}
+        return {tag: unit for tag, unit in found.items() if isinstance(unit, str)}
+
     def begun(self) -> datetime | None:
         """Return the first start of the run."""
         return date(self.started)

@@ -130,13 +130,13 @@ class InfoFile:
             self._noted = now()
             self.update()
 
-    def enter_units(self, found: Mapping[str, str]) -> dict[str, Any]:
+    def enter_units(self, found: Mapping[str, str]) -> dict[str, str]:
         """Add the units of tags; return those of all tags, also from other Loggers."""
         if not found:
-            return self.read().units or {}
+            return self.read().tag_units()
         self._waiting.append(Change({}, {}, {}, dict(found)))
         self.update()
-        return self.info.units or {}
+        return self.info.tag_units()
 
     def settle(self) -> None:
         """Write the changes that wait for the next `update`, if there are any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from time import time as now
 from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat, get_args
@@ -101,7 +102,7 @@ class RunState:
     not_finite: set[str]
     drawn: dict[str, int]
     note: Callable[[dict[str, int]], None] | None
-    share_units: Callable[[Mapping[str, str]], dict[str, Any]] | None
+    share_units: Callable[[Mapping[str, str]], dict[str, str]] | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
     plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
 
@@ -176,7 +177,8 @@ class RunState:
             If another process has just set another one.
         """
         if self.directory.opening is not None:
-            self.directory.opening.begin()
+            with contextlib.suppress(OSError):  # the file will meet it, too
+                self.directory.opening.begin()
         if self.share_units is not None:
             there = self.share_units(found)
             for tag, unit in found.items():

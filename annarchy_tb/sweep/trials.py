@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, SupportsFloat
 
 from annarchy_tb.inputs.clock import Ask, Clock, as_clock
 from annarchy_tb.inputs.messages import naming
+from annarchy_tb.inputs.units import plain
 from annarchy_tb.kinds.parameters import log_trial, log_trial_results
 from annarchy_tb.logger import Logger
 from annarchy_tb.run.info import FINISHED, RunInfo
@@ -111,6 +112,8 @@ def attempt(
                 raise RuntimeError("the objective returned the status 'fail'")
             if "loss" not in metrics:
                 raise ValueError("the objective's metrics have no 'loss'")
+            # Each run may have another unit, and the trials are compared.
+            metrics["loss"] = plain(metrics["loss"], "loss")
             return Outcome(log_trial_results(logger, metrics))
     except KeyboardInterrupt:
         raise
