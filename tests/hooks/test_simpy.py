@@ -9,7 +9,7 @@ import pytest
 from conftest import points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
 from annarchy_tb.hooks import simpy as hook
 
 simpy = pytest.importorskip("simpy", reason="needs simpy; make hooks runs it")
@@ -37,6 +37,28 @@ def test_samples_have_the_environments_time(logdir: Path) -> None:
         env.run(until=20)
     assert scalars(logger.run_dir, "count") == [(0, 0), (1, 2), (2, 4), (3, 7)]
     assert times(logger, "count") == [0, 300, 600, 900]
+
+
+def test_sources_and_intervals_may_have_units(logdir: Path) -> None:
+    """Quantities are logged in their unit, by what they hold."""
+    u = pytest.importorskip("pint").UnitRegistry()
+    env = simpy.Environment()
+    count = counter(env)
+    with Logger(logdir, "run", time_unit="min") as logger:
+        sources = {
+            "one": lambda: count[0] * u.m,
+            "curves": lambda: {"a": count[0] * u.m, "b": 50 * u.cm},
+            "many": lambda: np.arange(5) * u.m,
+        }
+        hook.sample(logger, env, sources, every=300 * u.s)
+        env.run(until=20)
+        with pytest.raises(TypeError, match="every must be a positive number, in the"):
+            hook.sample(logger, env, sources, every=300 * u.m)
+    assert scalars(logger.run_dir, "one") == [(0, 0), (1, 2), (2, 4), (3, 7)]
+    assert scalars(logger.run_dir / "b", "curves")[0] == (0, 0.5)
+    assert len(points(logger.run_dir, "many")) == 4
+    units = Run(logger.run_dir).info["units"]
+    assert units == {"one": "m", "curves": "m", "many": "m"}
 
 
 def test_several_runs_go_on(logdir: Path) -> None:
