@@ -265,6 +265,10 @@ def test_columns_of_a_series_have_the_units_of_their_tags(
     assert run.scalars("b").values.tolist() == pytest.approx([1, 200, 500, 8])
     assert run.scalars("c").values.tolist() == [3, 6, 9, 1000]
     assert units(logger) == {"a": "km", "b": "cm", "c": "m"}
+    logger.add_scalar("d", q(1, "percent"), 0)
+    logger.add_series(["d", "e"], q([[0.5, 0.5]], ""), [1])
+    assert logger.last["d"] == 50
+    assert logger.last["e"] == 0.5
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
@@ -370,7 +374,7 @@ def test_units_are_kept_when_a_run_goes_on(q: Make, logdir: Path) -> None:
     with Logger(logdir, "run") as logger:
         logger.add_scalar("v", q(5, "km"))
         logger.save_checkpoint(None, 0)
-        logger.add_scalar("later", q(5, "km"))
+        logger.add_scalar("later", 5.0)
     with Logger(logdir, "run", mode="a") as logger:
         logger.add_scalar("v", q(500, "m"))
     assert scalars(logger.run_dir, "v") == [(0, 5), (1, 0.5)]
@@ -378,6 +382,11 @@ def test_units_are_kept_when_a_run_goes_on(q: Make, logdir: Path) -> None:
         branch.add_scalar("v", q(500, "m"))
     assert scalars(branch.run_dir, "v") == [(1, 0.5)]
     assert texts(branch.run_dir, "v") == ["in km"]
+    with (
+        Logger(logdir, "run", mode="a") as logger,
+        pytest.raises(TypeError, match="earlier values of 'later' have no unit"),
+    ):
+        logger.add_scalar("later", q(5, "km"))
     with Logger(logdir, "run", resume=True) as logger:
         logger.add_scalar("later", q(7, "m"))
         logger.add_scalar("v", q(250, "m"))

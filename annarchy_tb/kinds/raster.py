@@ -80,9 +80,9 @@ def add_raster(
         trial: use ``start=trial * 1000, duration=1000``. If the spikes' times have
         units, it is in the Logger's `time_unit`, or has a unit, too.
     duration : float or quantity, optional
-        The time from the left edge to the right one, in the same unit as `spikes`, or
-        with a unit if they have one. By default the axis ends at the last spike or, for
-        an array, after all its steps. Spikes outside are not drawn, with a warning.
+        The time from the left edge to the right one, in the unit of the spikes' times,
+        or with a unit if they have one. By default the axis ends at the last spike or,
+        for an array, after all its steps. Spikes outside are not drawn, with a warning.
     bins : int, optional
         The number of columns, from 1 to 10,000. By default at most 320; times that
         are whole numbers are then steps, and each column holds the same whole

@@ -14,6 +14,7 @@ from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import MAX_STEP, whole_steps
 from annarchy_tb.inputs.numbers import LARGEST, as_count, warn_range
 from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.inputs.units import separate
 from annarchy_tb.kinds.extremes import Drawn, choose
 from annarchy_tb.run.entry import Entry, Place
 from annarchy_tb.run.order import goes_back, time_goes_back
@@ -121,18 +122,18 @@ def _plain_table(
     entry: Entry, run: RunState, values: Any, tags: tuple[str, ...], single: bool
 ) -> NDArray[Any]:
     """Return the values as a table of numbers, each column in the unit of its tag."""
+    columns = None if single else len(tags)
+    if not tags or separate(values, name="values")[0] is values:  # without units
+        return as_table(values, columns)
     groups: dict[str | None, list[int]] = {}
     for k, tag in enumerate(tags):
-        groups.setdefault(run.units.get(tag), []).append(k)
+        groups.setdefault(run.unit(tag), []).append(k)
     tables = [
-        as_table(
-            entry.plain(values, *(tags[k] for k in its), name="values"),
-            None if single else len(tags),
-        )
+        as_table(entry.plain(values, *(tags[k] for k in its), name="values"), columns)
         for its in groups.values()
     ]
-    if len(tables) < 2:
-        return tables[0] if tables else as_table(values, len(tags))
+    if len(tables) == 1:
+        return tables[0]
     table = np.empty(tables[0].shape, np.result_type(*tables))
     for its, found in zip(groups.values(), tables, strict=True):
         table[:, its] = found[:, its]

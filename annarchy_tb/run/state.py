@@ -165,8 +165,12 @@ class RunState:
         opening = self.directory.opening
         begun = opening is not None and opening.begun
         if tag not in self.units and begun and self.share_units is not None:
-            self.units = {**self.share_units({}), **self.units}
+            self._take_units(self.share_units({}))
         return self.units.get(tag)
+
+    def _take_units(self, there: Mapping[str, str]) -> None:
+        for tag, unit in there.items():
+            self.units.setdefault(tag, unit)
 
     def enter_units(self, found: Mapping[str, str]) -> None:
         """Set the units of tags that have none, before their first values are written.
@@ -183,7 +187,7 @@ class RunState:
             there = self.share_units(found)
             for tag, unit in found.items():
                 if there.get(tag, unit) != unit:
-                    self.units = {**there, **self.units}
+                    self._take_units(there)
                     raise ValueError(
                         f"another process has just logged {tag!r} in {there[tag]}, and "
                         f"this would be in {unit}; log it again"
