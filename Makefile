@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo view test test-wheel test-viewer lint types docs gallery
-.PHONY: bench bench-scale annarchy examples hooks clean
+.PHONY: bench bench-scale annarchy examples frameworks hooks clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -69,6 +69,11 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py tests/test_docs.py \
 		-k brian2
 
+# Lightning and others on the SummaryWriter, in an environment of their own, for torch is
+# large.
+frameworks: .venv-torch/frameworks
+	.venv-torch/bin/python -m pytest tests/test_frameworks.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -91,5 +96,11 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 		pytest-timeout sybil
 	@touch $@
 
+.venv-torch/frameworks: setup.cfg
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/pip install --quiet --editable '.[frameworks]' hypothesis pytest \
+		pytest-timeout
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-brian2 annarchy docs/_build runs
+	rm -rf .venv .venv-brian2 .venv-torch annarchy docs/_build runs

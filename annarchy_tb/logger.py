@@ -176,6 +176,7 @@ class Logger:
     process that made the Logger sets the status of the run.
     """
 
+    _logdir: Path
     _run: RunState
     _opening: Opening
     _info: InfoFile
@@ -216,11 +217,11 @@ class Logger:
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
             wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
-            parent = absolute(logdir)
+            self._logdir = absolute(logdir)
             if experiment is None:
-                path = claim(parent, names.default_run())
+                path = claim(self._logdir, names.default_run())
             else:
-                path = inside(parent, experiment)
+                path = inside(self._logdir, experiment)
             if mode == "w":
                 _close_own(path)
             self._opening = Opening(path, wanted, parameters.table_record)
@@ -264,6 +265,16 @@ class Logger:
     def run_dir(self) -> Path:
         """The absolute path of this run's directory."""
         return self._run.directory.path
+
+    @property
+    def logdir(self) -> Path:
+        """The absolute path of the directory of all runs."""
+        return self._logdir
+
+    @property
+    def experiment(self) -> str:
+        """The name of this run: its directory, relative to `logdir`."""
+        return self.run_dir.relative_to(self._logdir).as_posix()
 
     @property
     def closed(self) -> bool:
@@ -312,6 +323,8 @@ class Logger:
     @property
     def writer(self) -> SummaryWriter:
         """tensorboardX's full SummaryWriter on this run's file, for all other kinds.
+
+        It takes torch's arguments, too: see :class:`annarchy_tb.SummaryWriter`.
 
         ``logger.writer.add_mesh(...)``, ``add_pr_curve``, ``add_embedding``,
         ``add_custom_scalars`` and so on, as in https://tensorboardx.readthedocs.io.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import decimal
 import logging
+import pickle
 import subprocess
 import sys
 import warnings
@@ -50,6 +51,20 @@ def test_the_face_has_five_names() -> None:
     assert annarchy_tb.SummaryWriter.__name__ == "SummaryWriter"
     with pytest.raises(AttributeError, match="nothing"):
         annarchy_tb.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("experiment", [None, "trial1", "group/trial1", Path("trial1")])
+def test_a_logger_knows_its_place(
+    experiment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory of all runs and the name of this one, also as a copy."""
+    monkeypatch.chdir(tmp_path)
+    with Logger("runs/", experiment) as logger:
+        monkeypatch.chdir("/")
+        for one in (logger, pickle.loads(pickle.dumps(logger))):
+            assert one.logdir == tmp_path / "runs"
+            assert one.logdir / one.experiment == logger.run_dir
+            assert experiment is None or one.experiment == str(experiment)
 
 
 # -- tags and values ---------------------------------------------------------------

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ from tensorboard.backend.event_processing.event_file_loader import (
     LegacyEventFileLoader,
 )
 from tensorboard.compat.proto.config_pb2 import RunMetadata
+from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
+from tensorboard.compat.proto.summary_pb2 import Summary as TensorBoardSummary
+from tensorboard.plugins.hparams import summary_v2
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.graph_pb2 import GraphDef
 from tensorboardX.proto.node_def_pb2 import NodeDef
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
-from annarchy_tb import Logger, SummaryWriter
+from annarchy_tb import Logger, Run, SummaryWriter
+from annarchy_tb import writer as writer_module
 from annarchy_tb.kinds import parameters as hparams
 from annarchy_tb.tfevents.event_file import event_files
 
@@ -207,6 +212,9 @@ def test_it_writes_what_tensorboardx_writes(tmp_path: Path, method: str) -> None
         name = run.name if method == "add_scalars" else str(run.relative_to(theirs))
         here = ours if run == theirs else ours / name
         found, wanted = events(here), events(run)
+        if method == "add_audio":  # tensorboardX multiplies by 32768, we by 32767
+            samples = map(take_samples, (found, wanted))
+            np.testing.assert_allclose(*samples, atol=2)
         if method == "add_hparams" and run != theirs:
             wanted = [e for e in wanted if "_hparams_/experiment" not in str(e)]
             found, wanted = (sorted(map(essence, es)) for es in (found, wanted))
@@ -218,6 +226,17 @@ def test_it_writes_what_tensorboardx_writes(tmp_path: Path, method: str) -> None
     assert others == {p.relative_to(ours) for p in ours.rglob("*.tsv")}
     for path in others:
         assert (ours / path).read_bytes() == (theirs / path).read_bytes()
+
+
+def take_samples(found: list[Event]) -> np.ndarray:
+    """Return the samples of sounds, taking them out of the events."""
+    samples = []
+    for event in found:
+        [value] = event.summary.value
+        wav = value.audio.encoded_audio_string
+        samples.append(np.frombuffer(wav[44:], np.int16))
+        value.audio.encoded_audio_string = wav[:44]
+    return np.array(samples)
 
 
 def essence(event: Event) -> str:
@@ -354,6 +373,276 @@ def test_use_metadata_holds_for_all_methods(tmp_path: Path) -> None:
         writer.add_scalar("a", 1)
     [point] = load(tmp_path)
     assert (point.step, point.time) == (9, 5)
+
+
+# -- as torch's ------------------------------------------------------------------------
+
+
+def hparams_summaries(params: dict[str, Any]) -> list[Any]:
+    """Return what torch writes for parameters, in TensorBoard's classes."""
+    end = HParamsPluginData()
+    end.session_end_info.status = hparams.SUCCESS
+    metadata = {"plugin_name": "hparams", "content": end.SerializeToString()}
+    ended = {"tag": hparams.END_TAG, "metadata": {"plugin_data": metadata}}
+    return [
+        summary_v2.hparams_config_pb([summary_v2.HParam(name) for name in params], []),
+        summary_v2.hparams_pb(params),
+        TensorBoardSummary(value=[ended]),
+    ]
+
+
+def test_messages_of_other_packages_are_taken(tmp_path: Path) -> None:
+    """torch's Summary and Event have another class, and the same bytes."""
+    point = TensorBoardSummary(value=[{"tag": "a", "simple_value": 1.5}])
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.file_writer.add_summary(point, 3)
+        writer.file_writer.add_event(TensorBoardEvent(summary=point), 4)
+        for summary in hparams_summaries({"a": 1.0, "b": "x"}):
+            writer.file_writer.add_summary(summary)
+    assert scalars(tmp_path / "run", "a") == [(3, 1.5), (4, 1.5)]
+    assert Run(tmp_path / "run").params == {"a": 1.0, "b": "x"}
+    assert len(points(tmp_path / "run", hparams.END_TAG)) == 1
+
+
+def test_parameters_from_other_packages_are_those_of_the_logger(logdir: Path) -> None:
+    """In a Logger, they may come again, and the Logger writes the status."""
+    with pytest.raises(ZeroDivisionError), Logger(logdir, "run") as logger:
+        for _ in range(2):
+            for summary in hparams_summaries({"a": 1.0}):
+                logger.writer.file_writer.add_summary(summary)
+        with pytest.raises(ValueError, match=r"got a=2.0 \(the run has 1.0\)"):
+            logger.writer.file_writer.add_summary(hparams_summaries({"a": 2.0})[1])
+        raise ZeroDivisionError
+    run = Run(logdir / "run")
+    assert (run.params, run.status) == ({"a": 1.0}, "failed")
+    tags = [p.tag for p in load(logdir / "run")]
+    assert tags == [hparams.START_TAG, hparams.END_TAG]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"new_style": True},
+        {"double_precision": True},
+        {"new_style": True, "double_precision": True},
+        {"display_name": True},
+        {"display_name": False, "summary_description": True},
+    ],
+)
+def test_torchs_styles_of_scalars_are_shown(
+    arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    """Doubles are kept for Run, and no tensor of doubles is written."""
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_scalar("a", 0.1, 3, 5.0, **arguments)
+    [point] = load(tmp_path / "run")
+    assert (point.step, point.time, point.plugin) == (3, 5.0, "scalars")
+    assert point.array.dtype == np.float32
+    double = True in (
+        arguments.get("double_precision"),
+        arguments.get("summary_description"),
+    )
+    [value] = Run(tmp_path / "run").scalars("a").values
+    assert (value == 0.1) == double
+    assert np.float32(value) == np.float32(0.1)
+
+
+@pytest.mark.parametrize("dtype", [*writer_module.TENSORS, ">f8"])
+def test_tensors_keep_their_type(dtype: str, tmp_path: Path) -> None:
+    """Of any shape, and also without elements."""
+    arrays = [np.arange(6).reshape(2, 3).astype(dtype), np.zeros(0, dtype)]
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step, array in enumerate(arrays):
+            writer.add_tensor("a b", array, step, 5.0)
+    for point, array in zip(load(tmp_path / "run"), arrays, strict=True):
+        assert (point.tag, point.plugin, point.time) == ("a b", "tensor", 5.0)
+        assert point.array.dtype.name == array.dtype.name
+        np.testing.assert_array_equal(point.array, array)
+
+
+@pytest.mark.parametrize(
+    "given", ["x", ["x"], [object()], None, np.arange(3, dtype=np.uint64)]
+)
+def test_a_tensor_holds_numbers(given: Any, tmp_path: Path) -> None:
+    """Anything else is refused, and nothing is written."""
+    message = r"add_tensor\('a'\): tensor must hold numbers"
+    with (
+        SummaryWriter(tmp_path / "run") as writer,
+        pytest.raises(TypeError, match=message),
+    ):
+        writer.add_tensor("a", given)
+    assert load(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "stored"),
+    [
+        ((50,), (50, 1)),
+        ((50, 1), (50, 1)),
+        ((50, 2), (50, 2)),
+        ((1, 50), (50, 1)),
+        ((2, 50), (50, 2)),
+    ],
+)
+def test_sounds_of_both_packages_are_taken(
+    shape: tuple[int, ...], stored: tuple[int, int], tmp_path: Path
+) -> None:
+    """tensorboardX has the channels last, torch first; neither needs soundfile."""
+    sound = np.linspace(-1, 1, math.prod(shape)).reshape(shape)
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_audio("a", sound, 3, 8000, 5.0)
+        with pytest.warns(UserWarning, match=r"add_audio\('a'\): samples outside"):
+            writer.add_audio("a", sound * 2, 4, 8000)
+        with pytest.raises(
+            ValueError, match=r"add_audio\('a'\): sound must have shape"
+        ):
+            writer.add_audio("a", np.zeros((2, 3, 4)))
+    sounds = Run(tmp_path / "run").audio("a")
+    assert sounds.rates == [8000, 8000]
+    assert [each.shape for each in sounds.sounds] == [stored, stored]
+    turned = sound.T if shape[0] < 3 else sound.reshape(stored)
+    np.testing.assert_allclose(sounds.sounds[0] / 32767, turned, atol=1e-4)
+
+
+def test_a_list_of_images_needs_no_torch(tmp_path: Path) -> None:
+    """A format for several images is refused, instead of nothing written."""
+    images = [np.zeros((3, 4, 5)), np.ones((3, 4, 5))]
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_images("a", images, 1, dataformats="CHW")
+        with pytest.raises(ValueError, match=r"add_images\('a'\): dataformats must be"):
+            writer.add_images("a", images, 1)
+    [point] = load(tmp_path / "run")
+    assert point.pixels.shape == (4, 10, 3)
+
+
+def test_the_directory_is_what_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be relative, and data stay there if the working directory changes."""
+    monkeypatch.chdir(tmp_path)
+    given = ["runs/a", Path("runs/b"), tmp_path / "runs" / "c"]
+    for number, logdir in enumerate(given):
+        with SummaryWriter(logdir) as writer:
+            monkeypatch.chdir("/")
+            assert (writer.logdir, writer.log_dir) == (logdir, str(logdir))
+            assert writer.get_logdir() == str(logdir)
+            writer.add_scalar("a", 1, 1)
+            writer.add_scalars("b", {"x": 1}, 1)
+            writer.add_embedding(np.eye(3), global_step=1)
+            writer.close()
+            writer.add_scalar("a", 1, 2)
+            monkeypatch.chdir(tmp_path)
+        run = tmp_path / "runs" / "abc"[number]
+        assert scalars(run, "a") == [(1, 1), (2, 1)]
+        assert scalars(run / "x", "b") == [(1, 1)]
+        assert (run / "projector_config.pbtxt").exists()
+    with SummaryWriter(write_to_disk=False, log_dir="runs/d") as writer:
+        assert writer.get_logdir() == "runs/d"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "run"),
+    [
+        ((), {"run_name": "trial"}, "trial"),
+        ((), {"run_name": "trial", "hparam_domain_discrete": {"a": [1]}}, "trial"),
+        (({"a": [1, 2]}, "trial", 3), {}, "trial"),
+        ((None, "trial"), {}, "trial"),
+        (({},), {"run_name": "trial"}, "trial"),
+        (("trial", 3), {}, "trial"),
+        ((None, 3), {}, ""),
+        ((), {"run_name": "."}, ""),
+        (({"a": [1]},), {}, ""),
+        ((".",), {}, ""),
+    ],
+)
+@pytest.mark.parametrize("logged", [True, False])
+def test_rows_are_named_as_in_either_package(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    run: str,
+    logged: bool,
+    tmp_path: Path,
+) -> None:
+    """The arguments of both are taken, and "." is the run itself."""
+    where = tmp_path / "run"
+    with Logger(tmp_path, "run") if logged else SummaryWriter(where) as one:
+        writer = one.writer if logged else one
+        writer.add_hparams({"a": 1}, {"m": 2}, *args, **kwargs)
+    step = 3 if 3 in args else 0
+    assert scalars(where / run, "m") == [(step, 2)]
+    assert Run(where / run).params == {"a": 1}
+    assert not [path for path in where.iterdir() if path.is_dir() and not run]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        ((3,), {}, "name must be a str, got 3"),
+        ((), {"run_name": 3}, "name must be a str"),
+        ((), {"hparam_domain_discrete": [1]}, "hparam_domain_discrete must be a dict"),
+        ((), {"title": "x"}, "unexpected keyword argument 'title'"),
+        ((1, 2, 3, 4), {}, "positional arguments"),
+    ],
+)
+def test_other_arguments_of_rows_are_refused(
+    args: tuple[Any, ...], kwargs: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """The error names the method, and no directory is left."""
+    with (
+        SummaryWriter(tmp_path) as writer,
+        pytest.raises(TypeError, match=f"^add_hparams: .*{message}"),
+    ):
+        writer.add_hparams({"a": 1}, {"m": 2}, *args, **kwargs)
+    assert [path.name for path in tmp_path.iterdir()] == [event_files(tmp_path)[0].name]
+
+
+def test_a_refused_row_leaves_no_sub_run(tmp_path: Path) -> None:
+    """Neither a named one nor a numbered one, and existing ones keep their files."""
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_hparams({"a": 1}, {"m": 1})
+        writer.add_hparams({"a": 1}, {"m": 1}, "old")
+        for name in (None, "new", "old"):
+            with pytest.raises(TypeError, match=r"add_hparams\('m'\)"):
+                writer.add_hparams({"a": 2}, {"m": "x"}, name)
+        writer.add_hparams({"a": 2}, {"m": 1})
+    found = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert found == {"old", "hparams"}
+    assert Run(tmp_path / "old").params == {"a": 1}
+
+
+def test_a_row_may_be_completed(tmp_path: Path) -> None:
+    """The same parameters again add metrics; others are written with a warning."""
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_hparams({"a": 1, "b": None}, {}, run_name=".")
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_hparams({"a": 1, "b": None}, {"m": 2}, run_name=".")
+        assert len(points(tmp_path, hparams.START_TAG)) == 1
+        with pytest.warns(UserWarning, match=r"got a=2 \(the run has 1.0\)"):
+            writer.add_hparams({"a": 2}, {"m": 3}, run_name=".")
+    assert scalars(tmp_path, "m") == [(0, 2), (1, 3)]
+    assert len(points(tmp_path, hparams.START_TAG)) == 2
+    assert Run(tmp_path).params == {"a": 1}
+
+
+def test_a_loggers_row_may_be_completed(logger: Logger) -> None:
+    """By the writer, with the same parameters; others are refused."""
+    logger.add_parameters({"a": 1})
+    logger.writer.add_hparams({"a": 1}, {"m": 2}, run_name=".")
+    with pytest.raises(ValueError, match=r"got a=2 \(the run has 1\)"):
+        logger.writer.add_hparams({"a": 2}, {"m": 3}, run_name=".")
+    assert scalars(logger.run_dir, "m") == [(0, 2)]
+    assert len(points(logger.run_dir, hparams.START_TAG)) == 1
+
+
+def test_a_video_needs_moviepy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it there is an error that tells what to install, and nothing written."""
+    monkeypatch.setitem(sys.modules, "moviepy", None)
+    with (
+        SummaryWriter(tmp_path) as writer,
+        pytest.raises(ImportError, match=r"pip install 'annarchy-tb\[media\]'"),
+    ):
+        writer.add_video("a", np.zeros((1, 3, 3, 16, 16), np.uint8), 1)
+    assert load(tmp_path) == []
 
 
 # -- inside a Logger ---------------------------------------------------------------

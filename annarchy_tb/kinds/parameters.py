@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
-from annarchy_tb.inputs.messages import describe, naming, short
+from annarchy_tb.inputs.messages import describe, naming, short, warn
 from annarchy_tb.inputs.numbers import as_names, as_text
 from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.inputs.units import is_quantity, separate
@@ -29,7 +29,8 @@ from annarchy_tb.kinds import text
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
-from annarchy_tb.tfevents.parsing import fields, last_field
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.parsing import Value, fields, last_field
 from annarchy_tb.tfevents.records import (
     DOUBLE,
     Parts,
@@ -40,7 +41,7 @@ from annarchy_tb.tfevents.records import (
     value,
     varint_field,
 )
-from annarchy_tb.tfevents.scan import Block
+from annarchy_tb.tfevents.scan import Block, Scan
 from annarchy_tb.tfevents.schema import HPARAMS, METADATA, SCALAR
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ def add_parameters(
     run.check_open()
     if self._has_parameters:
         raise RuntimeError(
-            f"{method}: the parameters of this run have already been logged; a run has "
-            f"only one set of them, so make one Logger per trial"
+            f"{method}: the parameters of this run have already been logged. A run is "
+            f"one row of HPARAMS, so make one Logger per trial: write 'with Logger() "
+            f"as logger:' where the trial begins, not around all of them"
         )
     with naming(method, "params"):
         plain = flatten(params, self._opening.parameters()[0])
@@ -113,9 +115,10 @@ def add_hparams(
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
 ) -> None:
-    """Log parameters and metrics passed to the SummaryWriter."""
-    if self._has_parameters:
-        raise RuntimeError("add_hparams: the Logger has already logged its parameters")
+    """Log parameters and metrics passed to the SummaryWriter.
+
+    Unlike `add_parameters`, it may be called again with the same parameters.
+    """
     _log_parameters(self, "add_hparams", params, metrics, step, None)
 
 
@@ -156,19 +159,23 @@ def _check_same(
     """Raise ValueError if parameters are not those of the run."""
     from annarchy_tb.run.info import as_json  # slow to import
 
-    mine: dict[str, Any] = as_json(params)
+    differ = _differences(as_json(params), its)
+    if differ:
+        raise ValueError(
+            f"{method}(params): the parameters must be those of the run, got {differ}; "
+            f"take another experiment, or start the run over: mode='w'"
+        )
+
+
+def _differences(mine: Mapping[str, Any], its: Mapping[str, Any]) -> str:
+    """Describe how some parameters differ from those of the run."""
     differ = [
         f"{name}={mine[name]!r} (the run has "
         + (f"{its[name]!r})" if name in its else "none)")
         for name in mine
         if name not in its or its[name] != mine[name]
     ] + [f"no {name} (the run has {its[name]!r})" for name in its if name not in mine]
-    if differ:
-        raise ValueError(
-            f"{method}(params): the parameters must be those of the run, got "
-            f"{', '.join(differ[:5])}{', ...' if differ[5:] else ''}; take another "
-            f"experiment, or start the run over: mode='w'"
-        )
+    return ", ".join(differ[:5]) + (", ..." if differ[5:] else "")
 
 
 def add_metrics(self: Logger, metrics: Mapping[str, SupportsFloat]) -> None:
@@ -255,11 +262,28 @@ def write_row(
     metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
 ) -> None:
-    """Write a complete row: parameters, metrics, and the status SUCCESS."""
+    """Write a complete row: parameters, metrics, and the status SUCCESS.
+
+    If the run has a row already, only the metrics are written; of other parameters, a
+    warning says that TensorBoard does not show them.
+    """
     entry, results = _metrics(run, method, None, metrics, step)
+    row = [start_value(params, now()), end_value(SUCCESS, now())]
+    if START_TAG in run.directory.ledger:
+        path = run.directory.path
+        shown = {name: given for name, given in params.items() if is_shown(given)}
+        differ = _differences(shown, read(Scan().files(event_files(path))))
+        if not differ:
+            row = []
+        else:
+            warn(
+                f"{method}: {path} already has parameters, and TensorBoard shows the "
+                f"first ones of a run; got {differ}"
+            )
+    for part in row:
+        run.append(part)
     _write_metrics(entry, results)
-    write_start(run, params, now())
-    run.append(end_value(SUCCESS, now()))
+    run.directory.ledger.note(START_TAG, HPARAMS, 0)
 
 
 def write_start(
@@ -399,12 +423,19 @@ def start_value(
             encoded = varint_field(4, parameter)
         elif isinstance(parameter, str):
             encoded = text_field(3, parameter)
-        elif parameter is not None and math.isfinite(parameter):
+        elif parameter is not None and is_shown(parameter):
             encoded = double_field(2, parameter)
         else:
             continue
         message += bytes_field(1, text_field(1, name) + bytes_field(2, encoded))
     return _hparams_value(START_TAG, bytes_field(3, message))
+
+
+def is_shown(parameter: Parameter) -> bool:
+    """Return whether a parameter has a cell in the HPARAMS tab."""
+    return isinstance(parameter, str) or (
+        parameter is not None and math.isfinite(parameter)
+    )
 
 
 def end_value(status: int, end: float) -> Parts:
@@ -426,8 +457,13 @@ def read(blocks: Iterable[Block]) -> dict[str, Parameter]:
         for _, event in block.others:
             for its in event.values:
                 if its.tag == START_TAG and its.kind == HPARAMS:
-                    return dict(_parameters(last_field(its.raw, 3)))
+                    return decode(its)
     return {}
+
+
+def decode(start: Value) -> dict[str, Parameter]:
+    """Return the parameters in a value that makes a run's row."""
+    return dict(_parameters(last_field(start.raw, 3)))
 
 
 def _parameters(start: bytes) -> Iterator[tuple[str, Parameter]]:

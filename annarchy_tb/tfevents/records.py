@@ -138,7 +138,7 @@ def summary(
     parts = nested(5, *chain.from_iterable(values))
     end = double_field(1, wall_time) + varint_field(2, step)
     if numbers:
-        end = doubles_key(len(numbers)) + _doubles(numbers) + end
+        end = doubles_field(numbers) + end
     if times is not None:
         end += double_field(TIME, times[0]) + double_field(REAL_TIME, times[1])
     if block is not None:
@@ -151,8 +151,9 @@ def doubles_key(number: int) -> bytes:
     return varint(DOUBLES << 3 | BYTES) + varint(8 * number)
 
 
-def _doubles(numbers: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(numbers)}d", *numbers)
+def doubles_field(numbers: Sequence[float]) -> bytes:
+    """Return the field of an event that keeps its numbers as doubles."""
+    return doubles_key(len(numbers)) + struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def value(tag: str, *parts: bytes) -> Parts:

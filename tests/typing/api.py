@@ -89,6 +89,8 @@ def a_logger_is_made(dt: np.float32) -> None:
 def attributes_of_the_logger(logger: Logger) -> None:
     """The Logger's attributes are typed and read-only."""
     assert_type(logger.run_dir, Path)
+    assert_type(logger.logdir, Path)
+    assert_type(logger.experiment, str)
     assert_type(logger.closed, bool)
     assert_type(logger.time_unit, str)
     assert_type(logger.writer, SummaryWriter)
