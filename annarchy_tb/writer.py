@@ -37,7 +37,7 @@ from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.paths import absolute, claim
 from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
-from annarchy_tb.tfevents.parsing import parse
+from annarchy_tb.tfevents.parsing import Value, parse
 from annarchy_tb.tfevents.schema import HPARAMS, SCALAR, kind_named
 
 if TYPE_CHECKING:
@@ -73,9 +73,14 @@ class _EventWriter:
         """Write an event: a message of tensorboardX, TensorBoard or TensorFlow."""
         data = event.SerializeToString()
         found = parse(data)
-        for value in found.values:
-            self._directory.ledger.note(value.tag, value.kind, found.step)
-        self._directory.file.append(records.record(data))
+        if self._takes(found.values):
+            for value in found.values:
+                self._directory.ledger.note(value.tag, value.kind, found.step)
+            self._directory.file.append(records.record(data))
+
+    def _takes(self, values: list[Value]) -> bool:
+        """Return whether to write these values."""
+        return True
 
     def flush(self) -> None:
         self._directory.file.flush()
@@ -103,18 +108,17 @@ class _LoggedEventWriter(_EventWriter):
         directory = self._directory.curve(key)
         return _LoggedEventWriter(directory, self._logged, self._add_hparams)
 
-    def add_event(self, event: Any) -> None:
-        found = parse(event.SerializeToString()).values
-        if found and all(value.kind == HPARAMS for value in found):
-            for value in found:
+    def _takes(self, values: list[Value]) -> bool:
+        if values and all(value.kind == HPARAMS for value in values):
+            for value in values:
                 if value.tag == parameters.START_TAG:
                     self._add_hparams(parameters.decode(value), {}, None)
-            return
-        for value in found:
+            return False
+        for value in values:
             place = (self._directory, (value.tag,))
             kind = kind_named(value.kind)
             Entry(self._logged, METHOD, value.tag, kind, places=[place], clocked=False)
-        super().add_event(event)
+        return True
 
     def close(self) -> None:
         """Leave the files open: the Logger closes them."""
@@ -333,11 +337,14 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         """
         main = self._get_file_writer()
         walltime = now() if walltime is None else walltime
+        summaries = {
+            key: scalar(main_tag, _in_numpy(value))
+            for key, value in tag_scalar_dict.items()
+        }
         if self._write_to_disk:
-            for key, value in tag_scalar_dict.items():
+            for key, summary in summaries.items():
                 curve = main.curve(key)
                 self.all_writers.setdefault(curve.get_logdir(), curve)
-                summary = scalar(main_tag, _in_numpy(value))
                 curve.add_summary(summary, global_step, walltime)
         self._get_comet_logger().log_metrics(
             tag_scalar_dict, main_tag, step=global_step

@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -608,6 +609,29 @@ def test_a_refused_row_leaves_no_sub_run(tmp_path: Path) -> None:
     found = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert found == {"old", "hparams"}
     assert Run(tmp_path / "old").params == {"a": 1}
+
+
+@pytest.mark.parametrize("name", [None, "trial"])
+def test_a_warning_that_is_an_error_leaves_no_row(
+    name: str | None, tmp_path: Path
+) -> None:
+    """Warnings come before the first record."""
+    with SummaryWriter(tmp_path) as writer:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(UserWarning, match="beyond single precision"):
+                writer.add_hparams({"a": 1}, {"m": 1e39}, name)
+        assert load(tmp_path) == []
+    assert not (tmp_path / "trial").exists()
+
+
+def test_refused_curves_are_not_half_written(tmp_path: Path) -> None:
+    """If one value can't be written, the others are not."""
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(NotImplementedError):
+            writer.add_scalars("a", {"x": 1, "y": object()}, 1)
+        writer.add_scalars("a", {"x": 2}, 2)
+    assert scalars(tmp_path / "x", "a") == [(2, 2)]
 
 
 def test_a_row_may_be_completed(tmp_path: Path) -> None:

@@ -280,9 +280,9 @@ def write_row(
                 f"{method}: {path} already has parameters, and TensorBoard shows the "
                 f"first ones of a run; got {differ}"
             )
+    _write_metrics(entry, results)  # with warnings, which may be errors: so first
     for part in row:
         run.append(part)
-    _write_metrics(entry, results)
     run.directory.ledger.note(START_TAG, HPARAMS, 0)
 
 
