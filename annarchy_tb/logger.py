@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import logging
 import os
 import warnings
 import weakref
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb import progress, windows
 from annarchy_tb.inputs.clock import TIME_UNIT, Ask, Clock, as_clock, whole_step
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.kinds import (
@@ -203,8 +205,9 @@ class Logger:
         on_nan: OnNan = "warn",
     ) -> None:
         # Slow to import, and not needed before there is a run.
-        from annarchy_tb.run.modes import as_wanted
-        from annarchy_tb.run.opening import Opening
+        with importing:
+            from annarchy_tb.run.modes import as_wanted
+            from annarchy_tb.run.opening import Opening
 
         with naming("Logger", None):
             asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt, origin)
@@ -238,8 +241,6 @@ class Logger:
         self._process = os.getpid()
         self._look_up()
         _loggers.add(weakref.ref(self, _loggers.discard))
-        import logging
-
         logging.getLogger("annarchy_tb").info("logging to %s", path)
 
     def _look_up(self) -> None:
@@ -297,7 +298,8 @@ class Logger:
         The values are read from the run's files on demand, as they were logged, and
         cost nothing while logging; see `annarchy_tb.reading.Last`.
         """
-        from annarchy_tb.reading.last import Last
+        with importing:
+            from annarchy_tb.reading.last import Last
 
         if self._last is None:
             self._last = Last(self._run.directory)
@@ -313,7 +315,8 @@ class Logger:
         """
         self._run.check_open()
         if self._writer is None:
-            from annarchy_tb.writer import LoggerWriter
+            with importing:
+                from annarchy_tb.writer import LoggerWriter
 
             def add_hparams(*arguments: Any) -> None:
                 parameters.add_hparams(self, *arguments)
@@ -384,7 +387,8 @@ class Logger:
         Exception
             Any exception that pickle raises for a state that can't be pickled.
         """
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         self._run.check_open()
         if os.getpid() != self._process:
@@ -425,7 +429,8 @@ class Logger:
         ``checkpoints`` are read, so resume only runs whose directories nobody else
         could write to.
         """
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         self._run.check_open()
         found = checkpoints.load(self.run_dir)
@@ -565,8 +570,9 @@ def _close_own(path: Path) -> None:
 
     There is one warning, and nothing happens if the run can't be started over.
     """
-    from annarchy_tb.run.info import RunInfo
-    from annarchy_tb.run.modes import check_start_over
+    with importing:
+        from annarchy_tb.run.info import RunInfo
+        from annarchy_tb.run.modes import check_start_over
 
     place = os.path.realpath(path)
     made = [logger for ref in list(_loggers) if (logger := ref()) is not None]

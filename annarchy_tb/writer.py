@@ -21,6 +21,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
 from annarchy_tb.inputs.clock import Clock
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.kinds import parameters
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
@@ -253,8 +254,9 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         path
             The file to write: ``{"<logdir>/<tag>/<key>": [[wall time, step, value]]}``.
         """
-        from annarchy_tb.reading.run import Run
-        from annarchy_tb.run.info import as_json
+        with importing:
+            from annarchy_tb.reading.run import Run
+            from annarchy_tb.run.info import as_json
 
         found = Run(self.logdir).points() if self._write_to_disk else ()
         curves = {

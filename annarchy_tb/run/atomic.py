@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.names import harmless
 
 
@@ -53,7 +54,8 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
         has no locks (as on some clusters) or the directory is gone.
     """
     try:
-        import fcntl
+        with importing:
+            import fcntl
 
         descriptor = os.open(directory, os.O_RDONLY)
     except (ImportError, OSError):
@@ -89,8 +91,9 @@ def is_open_nowhere_else(descriptor: int) -> bool:
     can't be known, as with network file systems, whose files other hosts may have open.
     """
     try:
-        import fcntl
-        import signal
+        with importing:
+            import fcntl
+            import signal
 
         # The system grants a lease only to the one who has the file open. It says that
         # somebody waits by SIGIO, which ends a process, unless another one is chosen.

@@ -16,6 +16,7 @@ from time import time as now
 from typing import Any
 
 from annarchy_tb.inputs.clock import TIME_UNIT
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive
@@ -165,7 +166,8 @@ class Opening:
 
     def _branch(self, info: RunInfo, parent: Path) -> None:
         """Begin from the last checkpoint of another run."""
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         here = os.path.realpath(self._path)
         info.parent = os.path.relpath(os.path.realpath(parent), here)
@@ -179,7 +181,8 @@ class Opening:
 
     def _plan(self, before: RunInfo) -> None:
         """Find out how to continue, without changing anything."""
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         self.steps = checkpoints.parent_steps(self._path)
         if self._rewinds:
@@ -235,7 +238,8 @@ class Opening:
             info.checkpoint = info.params = None
             info.metrics, info.not_finite = {}, {}
             if self._checkpoint is not None:
-                from annarchy_tb.run import checkpoints
+                with importing:
+                    from annarchy_tb.run import checkpoints
 
                 found = checkpoints.read(self._checkpoint)
                 info.checkpoint, info.params = found.step, found.params
@@ -314,7 +318,8 @@ class Opening:
             self.info.begin(info)
             self._recorded = True
         if self._rewinds and not self.joins:
-            from annarchy_tb.run import checkpoints
+            with importing:
+                from annarchy_tb.run import checkpoints
 
             restarts = self.info.info.restarts or 0
             checkpoints.rewind(self._path, restarts, self._checkpoint, self._there)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.kinds.parameters import flatten
 
 Params = dict[str, Any]
@@ -35,8 +36,9 @@ class Suggestions:
         self, space: Any, seed: int, algo: Callable[..., list[Any]] | None = None
     ) -> None:
         try:
-            import hyperopt
-            from hyperopt.base import Domain
+            with importing:
+                import hyperopt
+                from hyperopt.base import Domain
         except ImportError:
             raise ImportError(
                 "sweep needs hyperopt: pip install 'annarchy-tb[sweep]'"
