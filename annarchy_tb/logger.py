@@ -130,6 +130,8 @@ class Logger:
         one gets it.
     OSError
         If the run's directory or its event file can't be created; the error names it.
+        Also if the last checkpoint belongs to another user (PermissionError), or the
+        run's ``checkpoints`` is a link (NotADirectoryError).
     RuntimeError
         If the run to resume or to start over is still being written by a process of
         this host. Processes of other hosts can't be detected: a run that reads
@@ -380,6 +382,8 @@ class Logger:
 
         Raises
         ------
+        NotADirectoryError
+            If ``checkpoints`` is a link, which may lead to files of others.
         OSError
             If it can't be written, or records still wait for room on a full disk.
         RuntimeError
@@ -423,11 +427,18 @@ class Logger:
         state, step
             The arguments of the last `save_checkpoint`; or `default`.
 
+        Raises
+        ------
+        NotADirectoryError
+            If ``checkpoints`` is a link.
+        PermissionError
+            If the checkpoint belongs to another user.
+
         Notes
         -----
         Unpickling can run arbitrary code from the file. Only the run's own
-        ``checkpoints`` are read, so resume only runs whose directories nobody else
-        could write to.
+        ``checkpoints`` are read, and no file of another user, other than root. Resume
+        only runs whose directories nobody else could write to.
         """
         with importing:
             from annarchy_tb.run import checkpoints

@@ -30,7 +30,9 @@ from annarchy_tb.run.modes import (
     in_time_of,
     judge,
 )
+from annarchy_tb.run.names import CHECKPOINTS
 from annarchy_tb.run.paths import directories, first_time, sizes
+from annarchy_tb.run.strangers import check_no_link
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.scan import first_not_finite
 
@@ -116,6 +118,9 @@ class Opening:
 
     def _open(self, before: RunInfo) -> None:
         path = self._path
+        folder = path / CHECKPOINTS
+        for place in (folder, *folder.glob("cut-*")):
+            check_no_link(place)
         alone = len(sessions.found(before)) == 1
         if before.starting_over and alone and before.is_open() is False:
             clear(path)  # as a Logger was about to when it was killed

@@ -94,7 +94,7 @@ def sweep(
     or whose worker died, is tried again, in a new directory. The space and the
     objective must be the same: they are kept in ``sweep.json``. Of the objective, its
     own source is compared without comments and docstrings, and the arguments of a
-    `functools.partial`; without a source, its name is.
+    ``functools.partial``; without a source, its name is.
 
     Parameters
     ----------
