@@ -7,10 +7,11 @@ parameters than those of the run, nothing has changed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time as now
 from typing import Any
@@ -36,7 +37,7 @@ from annarchy_tb.run.strangers import check_no_link
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.scan import first_not_finite
 
-PATIENCE = 30.0  # seconds to wait for others that open the same run
+PATIENCE = 300.0  # seconds to wait for others that open the same run
 
 
 class Opening:
@@ -110,11 +111,22 @@ class Opening:
         self._origin = provenance.origin()
         open_sessions.add(self.info.session)
         try:
-            with exclusive(path, PATIENCE):
+            with self._alone():
                 self._open(RunInfo.read(path))
         except BaseException:
             self.info.release()  # no Logger writes the run
             raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Lock the run; raise RuntimeError if that is not possible."""
+        with exclusive(self._path, PATIENCE) as alone:
+            if not alone:
+                raise RuntimeError(
+                    f"the run {self._path} can't be opened: another process is opening "
+                    f"or changing it, and does not finish; try again, or end it"
+                )
+            yield
 
     def _open(self, before: RunInfo) -> None:
         path = self._path
@@ -260,7 +272,8 @@ class Opening:
         OSError
             If the files can't be written; a later call tries again.
         RuntimeError
-            If another Logger has written to a run that is to be resumed.
+            If another Logger has written to a run that is to be resumed, or does not
+            finish opening the run.
         """
         if self.begun:
             self._check_same_run()
@@ -270,7 +283,7 @@ class Opening:
             return
         self._busy.add(here)
         try:
-            with exclusive(self._path, PATIENCE):
+            with self._alone():
                 if not self.begun:  # by another thread
                     self._begin()
                     self.begun, self._checked = True, os.getpid()
