@@ -153,10 +153,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         inside = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in inside):
             raise zipfile.BadZipFile("it is compressed, as this package never does")
-        if (
-            sum(member.file_size for member in inside)
-            > os.fstat(stream.fileno()).st_size
-        ):
+        claimed = sum(member.file_size for member in inside)
+        if claimed > os.fstat(stream.fileno()).st_size:
             raise zipfile.BadZipFile("it claims to hold more than its size")
         yield archive
 

@@ -216,9 +216,7 @@ class Entry:
         """Begin the session: if it is refused, no tag is entered."""
         opening = self._run.directory.opening
         if opening is not None and not opening.begun:
-            with contextlib.suppress(
-                OSError
-            ):  # the file tries again
+            with contextlib.suppress(OSError):  # the file tries again
                 opening.begin()
 
     def write_numbers(self, numbers: Sequence[float], watched: bool = True) -> None:
