@@ -303,10 +303,12 @@ def _cut(path: Path, size: int, away: Path) -> None:
     """Cut a file to its first `size` bytes; keep the rest as `away`.
 
     If another process may have it open, it is replaced by a copy: a child that outlived
-    its parent may still write to the old file.
+    its parent may still write to the old file. So is a file that only another user may
+    write to.
     """
     away.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b", buffering=0) as source:
+    mode = "r+b" if os.access(path, os.W_OK) else "rb"
+    with path.open(mode, buffering=0) as source:
         source.seek(size)
         with replacing(away.with_name(f"{away.name}.from-{size}")) as rest:
             shutil.copyfileobj(source, rest, 1 << 20)
