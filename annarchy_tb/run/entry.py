@@ -205,7 +205,8 @@ class Entry:
             self._run.warned.give(self._remarks)
         if recording is not None:
             self._run.directory.recordings.ensure()
-        self._begin()
+        if made:
+            self._begin()
         for place, step, record in made:
             self._enter(place, step, self._drawn)
             for parts in blocks:
