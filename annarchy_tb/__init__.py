@@ -56,7 +56,10 @@ if not TYPE_CHECKING:  # to which every name would be one
     def __getattr__(name: str) -> object:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        from annarchy_tb.inputs.importing import importing
+
+        with importing:
+            found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         globals()[name] = found
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import logging
 import os
 import warnings
 import weakref
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb import progress, windows
 from annarchy_tb.inputs.clock import TIME_UNIT, Ask, Clock, as_clock, whole_step
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.kinds import (
@@ -128,6 +130,8 @@ class Logger:
         one gets it.
     OSError
         If the run's directory or its event file can't be created; the error names it.
+        Also if the last checkpoint belongs to another user (PermissionError), or the
+        run's ``checkpoints`` is a link (NotADirectoryError).
     RuntimeError
         If the run to resume or to start over is still being written by a process of
         this host. Processes of other hosts can't be detected: a run that reads
@@ -208,8 +212,9 @@ class Logger:
         on_nan: OnNan = "warn",
     ) -> None:
         # Slow to import, and not needed before there is a run.
-        from annarchy_tb.run.modes import as_wanted
-        from annarchy_tb.run.opening import Opening
+        with importing:
+            from annarchy_tb.run.modes import as_wanted
+            from annarchy_tb.run.opening import Opening
 
         with naming("Logger", None):
             asked = Clock(TIME_UNIT if time_unit is None else time_unit, dt, origin)
@@ -244,8 +249,6 @@ class Logger:
         self._process = os.getpid()
         self._look_up()
         _loggers.add(weakref.ref(self, _loggers.discard))
-        import logging
-
         logging.getLogger("annarchy_tb").info("logging to %s", path)
 
     def _look_up(self) -> None:
@@ -314,7 +317,8 @@ class Logger:
         The values are read from the run's files on demand, as they were logged, and
         cost nothing while logging; see `annarchy_tb.reading.Last`.
         """
-        from annarchy_tb.reading.last import Last
+        with importing:
+            from annarchy_tb.reading.last import Last
 
         if self._last is None:
             self._last = Last(self._run.directory)
@@ -332,7 +336,8 @@ class Logger:
         """
         self._run.check_open()
         if self._writer is None:
-            from annarchy_tb.writer import LoggerWriter
+            with importing:
+                from annarchy_tb.writer import LoggerWriter
 
             def add_hparams(*arguments: Any) -> None:
                 parameters.add_hparams(self, *arguments)
@@ -396,6 +401,8 @@ class Logger:
 
         Raises
         ------
+        NotADirectoryError
+            If ``checkpoints`` is a link, which may lead to files of others.
         OSError
             If it can't be written, or records still wait for room on a full disk.
         RuntimeError
@@ -403,7 +410,8 @@ class Logger:
         Exception
             Any exception that pickle raises for a state that can't be pickled.
         """
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         self._run.check_open()
         if os.getpid() != self._process:
@@ -443,13 +451,21 @@ class Logger:
         state, step
             The arguments of the last `save_checkpoint`; or `default`.
 
+        Raises
+        ------
+        NotADirectoryError
+            If ``checkpoints`` is a link.
+        PermissionError
+            If the checkpoint belongs to another user.
+
         Notes
         -----
         Unpickling can run arbitrary code from the file. Only the run's own
-        ``checkpoints`` are read, so resume only runs whose directories nobody else
-        could write to.
+        ``checkpoints`` are read, and no file of another user, other than root. Resume
+        only runs whose directories nobody else could write to.
         """
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         self._run.check_open()
         found = checkpoints.load(self.run_dir)
@@ -589,8 +605,9 @@ def _close_own(path: Path) -> None:
 
     There is one warning, and nothing happens if the run can't be started over.
     """
-    from annarchy_tb.run.info import RunInfo
-    from annarchy_tb.run.modes import check_start_over
+    with importing:
+        from annarchy_tb.run.info import RunInfo
+        from annarchy_tb.run.modes import check_start_over
 
     place = os.path.realpath(path)
     made = [logger for ref in list(_loggers) if (logger := ref()) is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.tags import check_tag
 
@@ -69,7 +70,8 @@ def _bar(
     visible: bool | None,
 ) -> tqdm[Item]:
     """Return a progress bar over `items`, followed by some of the last values."""
-    from tqdm.auto import tqdm
+    with importing:
+        from tqdm.auto import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
         monitor_interval = 0  # no thread

@@ -27,6 +27,7 @@ from tensorboardX.summary import scalar
 from tensorboardX.x2num import make_np
 
 from annarchy_tb.inputs.clock import Clock
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, warn
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.optional import optional
@@ -558,8 +559,9 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         path
             The file to write: ``{"<logdir>/<tag>/<key>": [[wall time, step, value]]}``.
         """
-        from annarchy_tb.reading.run import Run
-        from annarchy_tb.run.info import as_json
+        with importing:
+            from annarchy_tb.reading.run import Run
+            from annarchy_tb.run.info import as_json
 
         found = Run(self._path).points() if self._write_to_disk else ()
         curves = {

@@ -742,3 +742,180 @@ def test_a_checkpoint_is_a_zip_archive(logger: Logger) -> None:
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["run.json", "state.pickle"]
     assert checkpoints.read(path).files == sizes(logger.run_dir)
+
+
+# -- strangers -------------------------------------------------------------------------
+
+
+def linked(run: Path, tmp_path: Path) -> Path:
+    """Replace the checkpoints of a run by a link to the directory of a victim."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for number in (1, 2):
+        (victim / f"{number:06d}.zip").write_bytes(b"results of another project")
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    (run / "checkpoints").symlink_to(victim)
+    return victim
+
+
+def test_files_behind_a_link_are_neither_removed_nor_loaded(
+    logger: Logger, tmp_path: Path
+) -> None:
+    """The checkpoints must be in the run itself, which the error says."""
+    logger.add_scalar("a", 1)
+    victim = linked(logger.run_dir, tmp_path)
+    for call in (
+        lambda: logger.save_checkpoint("state", 1, keep=1),
+        logger.load_checkpoint,
+    ):
+        with pytest.raises(NotADirectoryError, match="checkpoints must be a directory"):
+            call()
+    logger.close()
+    opened: Any
+    for opened in ({"mode": "w"}, {"mode": "a"}, {"resume": True}, {}):
+        with pytest.raises(NotADirectoryError, match="link to .*replace it"):
+            Logger(logger.run_dir.parent, "run", **opened)
+    with pytest.raises(NotADirectoryError, match="link to"):
+        Logger(logger.run_dir.parent, "b", resume=logger.run_dir)
+    assert len(list(victim.iterdir())) == 2
+    assert Run(logger.run_dir).status == "finished"
+
+
+def test_what_is_cut_off_stays_in_the_run(logdir: Path, tmp_path: Path) -> None:
+    """Also if there is a link where it would go."""
+    with Logger(logdir, "run") as logger:
+        logger.save_checkpoint("state", 0)
+        logger.add_scalar("a", 1)
+    (tmp_path / "other").mkdir()
+    (logdir / "run" / "checkpoints" / "cut-1").symlink_to(tmp_path / "other")
+    with pytest.raises(NotADirectoryError, match="cut-1 must be a directory"):
+        Logger(logdir, "run", resume=True)
+    (logdir / "run" / "checkpoints" / "cut-1").unlink()
+    with Logger(logdir, "run", resume=True) as logger:
+        (logdir / "run" / "checkpoints" / "cut-1").symlink_to(tmp_path / "other")
+        with pytest.raises(NotADirectoryError, match="cut-1 must be a directory"):
+            logger.add_scalar("a", 1)
+        (logdir / "run" / "checkpoints" / "cut-1").unlink()
+    assert not list((tmp_path / "other").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="needs root")
+@pytest.mark.parametrize("reader", ["root", "a user"])
+def test_a_checkpoint_of_another_user_is_not_loaded(reader: str, logdir: Path) -> None:
+    """It can run code of that user; root is trusted, and a copy is one's own."""
+    with Logger(logdir, "run") as logger:
+        logger.save_checkpoint("state", 1)
+    path = logdir / "run" / "checkpoints" / "000001.zip"
+
+    def opened(experiment: str, resume: Any) -> Any:
+        with Logger(logdir, experiment, resume=resume) as logger:
+            return logger.load_checkpoint()
+
+    def attempt(experiment: str = "run", resume: Any = True) -> str:
+        def work() -> Any:
+            return opened(experiment, resume)
+
+        if reader == "root":
+            try:
+                return str(work())
+            except OSError as error:
+                return f"{type(error).__name__} {error}"
+        for place in (logdir, *logdir.rglob("*")):
+            if place.is_dir():
+                place.chmod(0o777)
+        return without_rights(logdir, work)
+
+    assert attempt() == "('state', 1)"  # root's
+    os.chown(path, 12345, -1)
+    for arguments in ((), ("b", logdir / "run")):
+        said = attempt(*arguments)
+        assert said.startswith("PermissionError"), said
+        assert "belongs to another user, number 12345" in said
+    assert not list((logdir / "run" / "checkpoints").glob(".*"))
+    shutil.copytree(logdir / "run", logdir / "copy")
+    os.chown(logdir / "copy" / "checkpoints" / path.name, 0, -1)
+    assert attempt("copy") == "('state', 1)"
+
+
+def test_on_a_share_where_all_belongs_to_one_user_checkpoints_are_loaded(
+    logger: Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New files belong to that user, too, as on many network file systems."""
+    logger.save_checkpoint("state", 1)
+    if os.getuid() == 0:
+        os.chown(logger.run_dir / "checkpoints" / "000001.zip", 12345, -1)
+        fstat = os.fstat
+
+        def of_the_share(descriptor: int) -> os.stat_result:
+            found = list(fstat(descriptor))
+            return os.stat_result([*found[:4], 12345, *found[5:]])
+
+        monkeypatch.setattr(os, "fstat", of_the_share)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert logger.load_checkpoint() == ("state", 1)
+
+
+@pytest.mark.parametrize("member", ["state.pickle", "run.json", "more"])
+def test_a_small_checkpoint_with_much_inside_is_not_loaded(
+    member: str, logger: Logger
+) -> None:
+    """It is not one of this package, which compresses nothing."""
+    logger.save_checkpoint("good", 1)
+    logger.save_checkpoint("good", 2)
+    path = logger.run_dir / "checkpoints" / "000002.zip"
+    with zipfile.ZipFile(path) as archive:
+        inside = {name: archive.read(name) for name in archive.namelist()}
+    inside[member] = inside.get(member, b"") + bytes(1 << 20)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in inside.items():
+            packed = zipfile.ZIP_DEFLATED if name == member else zipfile.ZIP_STORED
+            archive.writestr(name, content, packed)
+    with pytest.warns(UserWarning, match="damaged.*compressed"):
+        assert logger.load_checkpoint() == ("good", 1)
+
+
+def test_a_checkpoint_whose_members_overlap_is_not_loaded(logger: Logger) -> None:
+    """Together they claim more than there is."""
+    logger.save_checkpoint("good", 1)
+    logger.save_checkpoint(bytes(1000), 2)
+    path = logger.run_dir / "checkpoints" / "000002.zip"
+    with zipfile.ZipFile(path, "a") as archive:
+        state = archive.getinfo("state.pickle")
+        archive.filelist += [state] * 100
+        archive.writestr("more", b"")
+    with pytest.warns(UserWarning, match="damaged.*claims to hold more"):
+        assert logger.load_checkpoint() == ("good", 1)
+
+
+def test_a_large_state_of_zeros_comes_back(logger: Logger) -> None:
+    """However well it could be compressed."""
+    logger.save_checkpoint(np.zeros(10_000_000), 1)
+    state, _ = logger.load_checkpoint()
+    assert state.shape == (10_000_000,)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_in_place_of_a_checkpoint_is_damage(logger: Logger) -> None:
+    """Opening it does not wait for a writer."""
+    logger.save_checkpoint("good", 1)
+    os.mkfifo(logger.run_dir / "checkpoints" / "000002.zip")
+    with pytest.warns(UserWarning, match="it is not a file"):
+        assert logger.load_checkpoint() == ("good", 1)
+
+
+def test_a_curve_in_a_linked_directory_is_refused(
+    logger: Logger, tmp_path: Path
+) -> None:
+    """Readers would not follow the link; the other curves are not written either."""
+    (tmp_path / "other").mkdir()
+    (logger.run_dir / "train").symlink_to(tmp_path / "other")
+    with pytest.raises(ValueError, match=r"add_scalars\('Loss'\): the curve .*link"):
+        logger.add_scalars("Loss", {"test": 1.0, "train": 2.0})
+    with pytest.raises(ValueError, match="the curve 'train'"):
+        logger.writer.add_scalars("Loss", {"test": 1.0, "train": 2.0})
+    assert not list((tmp_path / "other").iterdir())
+    assert Run(logger.run_dir).tags() == {}
+    (logger.run_dir / "train").unlink()
+    logger.add_scalars("Loss", {"test": 1.0, "train": 2.0})
+    assert set(Run(logger.run_dir).curves("Loss")) == {"test", "train"}

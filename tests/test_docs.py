@@ -138,12 +138,17 @@ with Logger(experiment="job"):
 def test_the_sweep_of_the_docs_runs(here: Path) -> None:
     """The script of docs/guide/sweeps.rst runs as a user would save it."""
     pytest.importorskip("hyperopt", reason="needs annarchy-tb[sweep]")
-    block, *_ = examples(SCRIPT)
-    (here / "script.py").write_text(str(block.parsed))
+    block, changed, *_ = (str(example.parsed) for example in examples(SCRIPT))
+    (here / "script.py").write_text(block)
     subprocess.run([sys.executable, "script.py"], check=True)
     runs = find_runs("runs/sweep", status="finished")
     assert len(runs) == 20
     assert min(run.metrics["loss"] for run in runs) < 3
+    definitions, main, _ = block.partition('if __name__ == "__main__":')
+    assert main
+    (here / "script.py").write_text(f"{definitions}{changed}")
+    subprocess.run([sys.executable, "script.py"], check=True)
+    assert len(find_runs("runs/sweep", status="finished")) == 25
 
 
 def test_the_glance_gives_the_signatures_as_they_are() -> None:

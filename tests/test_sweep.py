@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import linecache
 import math
 import os
+import pickle
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -132,6 +136,10 @@ def lost(path: Path) -> str:
     return "lost"
 
 
+def constant(params: dict[str, Any], logger: Logger) -> float:
+    return 1.0
+
+
 def choice(params: dict[str, Any], logger: Logger) -> float:
     return float(params["c"])
 
@@ -158,7 +166,7 @@ def script(path: Path, code: str) -> subprocess.Popen[bytes]:
     path.write_text(f"import test_sweep\n{code}")
     return subprocess.Popen(
         [sys.executable, str(path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -401,6 +409,216 @@ def test_a_directory_belongs_to_one_sweep(logdir: Path) -> None:
         assert len(find_runs(logdir)) == 8
 
 
+def test_trials_of_other_bounds_or_distributions_do_not_count(logdir: Path) -> None:
+    """Their best parameters may lie outside of the new space; the error shows both."""
+    fixed: Any = {"logdir": logdir, "workers": 1, "progress": False}
+    sweep(parabola, {"x": hp.uniform("x", 0, 10)}, 2, **fixed)
+    sweep(parabola, {"x": hp.uniform("x", 0.0, 10.0)}, 2, **fixed)  # the same
+    for space in (
+        {"x": hp.uniform("x", 0, 1)},
+        {"x": hp.loguniform("x", 0, 10)},
+        {"x": hp.quniform("x", 0, 10, 1)},
+    ):
+        with pytest.raises(
+            ValueError, match="with a different space: use a new logdir"
+        ):
+            sweep(parabola, space, 3, **fixed)
+    with pytest.raises(ValueError, match="changed=True") as caught:
+        sweep(parabola, {"x": hp.uniform("x", 0, 1)}, 3, **fixed)
+    lines = str(caught.value).splitlines()
+    assert [line.split() for line in lines if line[0] in "+-"][2:] == [
+        ["-", "10"],
+        ["+", "1"],
+    ]
+    assert "'x'" in [line.strip() for line in lines]
+    assert len(find_runs(logdir)) == 2
+
+
+def test_a_sweep_continues_on_purpose(logdir: Path) -> None:
+    """The earlier trials count, and the next call compares with the new space."""
+    wider = {"x": hp.uniform("x", 0, 20)}
+    fixed: Any = {"logdir": logdir, "workers": 1, "progress": False}
+    sweep(parabola, {"x": hp.uniform("x", 0, 10)}, 2, **fixed)
+    assert len(sweep(parabola, wider, 3, changed=True, **fixed).runs) == 3
+    assert len(sweep(parabola, wider, 4, **fixed).runs) == 4
+    with pytest.raises(ValueError, match="with a different space"):
+        sweep(parabola, {"x": hp.uniform("x", 0, 10)}, 4, **fixed)
+    other = {"y": hp.uniform("y", 0, 10)}
+    with pytest.raises(ValueError, match="with different parameters"):
+        sweep(parabola, other, 4, changed=True, **fixed)
+    assert len(sweep(parabola, wider, 4, **fixed).runs) == 4
+
+
+def test_a_space_is_the_same_in_every_process(logdir: Path) -> None:
+    """Sets have no order, and functions have addresses."""
+    code = f"""
+from hyperopt import hp
+from annarchy_tb.sweep import sweep
+
+class Rule: pass
+
+if __name__ == "__main__":
+    choices = [{{"a", "b", "c"}}, test_sweep.clock, Rule(), (1, "x")]
+    space = {{"x": hp.uniform("x", 0, 1), "c": hp.choice("c", choices)}}
+    sweep(test_sweep.constant, space, 1, {str(logdir)!r}, workers=1)
+"""
+    for _ in range(3):
+        assert script(logdir.parent / "script.py", code).wait(300) == 0
+
+
+PARTIAL = "import functools\ndef g(params, logger, k): {}\nf = functools.partial(g, {})"
+CLASS = (
+    "class F:\n    def __call__(self, params, logger): return {}\n    g = __call__\n"
+)
+DECORATOR = """
+import functools
+def d(g):
+    @functools.wraps(g)
+    def h(*a):
+        return g(*a)
+    return h
+@d
+def f(params, logger):
+    return """
+
+# An objective f before and after an edit, and whether it is another one.
+EDITS = {
+    "another": (
+        "def f(params, logger):\n    return params['x']",
+        "def f(params, logger):\n    return -params['x']",
+        True,
+    ),
+    "comments": (
+        "def f(params, logger):\n    return params['x']",
+        "import os\n\ndef f(params,\n logger):\n    'Try x.'\n    # why\n"
+        '    return (params["x"])',
+        False,
+    ),
+    "a default": (
+        "def f(params, logger, k=1):\n    return 1.0",
+        "def f(params, logger, k=2):\n    return 1.0",
+        True,
+    ),
+    "a name": (
+        "def f(params, logger):\n    return 1.0",
+        "def g(params, logger):\n    return 1.0\n\nf = g",
+        True,
+    ),
+    "around a lambda": (
+        "f, n = lambda params, logger: params['x'], 20",
+        "n = 40\nf = (lambda params,\n  logger: params['x'])",
+        False,
+    ),
+    "a lambda": (
+        "f = lambda params, logger: params['x']",
+        "f = lambda params, logger: -params['x']",
+        True,
+    ),
+    "two lambdas": (  # which one it is can't be known
+        "f, g = lambda p, l: p['x'], lambda p, l: 2.0",
+        "f, g = lambda p, l: -p['x'], lambda p, l: 2.0",
+        False,
+    ),
+    "an argument": (
+        PARTIAL.format("return k", "k=1.0"),
+        PARTIAL.format("return k", "k=2.0"),
+        True,
+    ),
+    "inside of a partial": (
+        PARTIAL.format("return k", "k=1.0"),
+        PARTIAL.format("return k + 1", "k=1.0"),
+        True,
+    ),
+    "the same partial": (
+        PARTIAL.format("return 1.0", "k={'b', 'a', f}").replace("f}", "len}"),
+        PARTIAL.format("return 1.0", "k={len, 'a', 'b'}"),
+        False,
+    ),
+    "an object": (
+        CLASS.format("1.0") + "f = F()",
+        CLASS.format("2.0") + "f = F()",
+        True,
+    ),
+    "the same object": (
+        CLASS.format("1.0") + "f = F()",
+        CLASS.format("1.0  # why") + "f = F()",
+        False,
+    ),
+    "a method": (
+        CLASS.format("1.0") + "f = F().g",
+        CLASS.format("2") + "f = F().g",
+        True,
+    ),
+    "behind a decorator": (DECORATOR + "1.0", DECORATOR + "2.0", True),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_trials_of_another_objective_do_not_count(
+    edit: str, logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its comments, its layout and what is around it may change."""
+    *sources, differs = EDITS[edit]
+    logdir.mkdir()
+    space = {"x": hp.uniform("x", 0, 1)}
+    path = logdir.parent / "edited.py"
+    with ThreadPoolExecutor(1) as pool:
+        fixed: Any = {"executor": pool, "workers": 1, "progress": False}
+        for number, source in enumerate(sources):
+            path.write_text(str(source))
+            linecache.clearcache()
+            module: Any = ModuleType("edited")
+            module.__file__ = str(path)
+            monkeypatch.setitem(sys.modules, "edited", module)
+            exec(compile(str(source), str(path), "exec"), vars(module))
+            if number and differs:
+                with pytest.raises(
+                    ValueError, match="different (arg|obj).*: use a new"
+                ):
+                    sweep(module.f, space, 2, logdir, **fixed)
+            else:
+                sweep(module.f, space, 1 + number, logdir, **fixed)
+
+
+def test_an_objective_without_a_source_has_its_name(logdir: Path) -> None:
+    """As one that was typed at a prompt, or whose file is gone."""
+    space = {"x": hp.uniform("x", 0, 1)}
+    with ThreadPoolExecutor(1) as pool:
+        fixed: Any = {"executor": pool, "workers": 1, "progress": False}
+        for name, value, refused in (("f", 1, 0), ("f", 2, 0), ("g", 2, 1)):
+            module: dict[str, Any] = {}
+            exec(f"def {name}(params, logger): return {value}", module)
+            if refused:
+                with pytest.raises(ValueError, match="different objective"):
+                    sweep(module[name], space, 3, logdir, **fixed)
+            else:
+                sweep(module[name], space, value, logdir, **fixed)
+
+
+@pytest.mark.parametrize("said", [None, b"", b"[]", b'{"space": 3}', b"\xff"])
+def test_a_sweep_without_a_record_of_its_subject_continues(
+    said: bytes | None, logdir: Path
+) -> None:
+    """A warning says what is not known, once."""
+    fixed: Any = {"logdir": logdir, "workers": 1, "progress": False}
+    sweep(parabola, SPACE, 1, **fixed)
+    (logdir / "sweep.json").unlink()
+    if said is not None:
+        (logdir / "sweep.json").write_bytes(said)
+    with pytest.warns(UserWarning, match=r"has no sweep.json: whether its trials"):
+        sweep(parabola, SPACE, 2, **fixed)
+    assert len(sweep(parabola, SPACE, 3, **fixed).runs) == 3
+
+
+def test_a_sweep_without_trials_is_nothing_to_compare_with(logdir: Path) -> None:
+    """It may have ended before the first one."""
+    space = {"x": hp.uniform("x", 0, 1), "seed": 1}
+    with pytest.raises(ValueError, match="can't have a 'seed'"):
+        sweep(parabola, space, 1, logdir, repeats=2, progress=False)
+    assert (logdir / "sweep.json").exists()
+    sweep(parabola, SPACE, 1, logdir, workers=1, progress=False)
+
+
 def test_sweeps_inside_of_a_sweep_are_their_own(logdir: Path) -> None:
     """Only the runs directly in the directory count."""
     sweep(parabola, SPACE, 2, logdir / "inner", workers=1, progress=False)
@@ -442,7 +660,7 @@ def test_a_sweep_that_ends_waits_for_its_trials(
     monkeypatch.undo()
     before = len(find_runs(logdir, status="finished"))
     assert before <= 3
-    assert len(sweep(parabola, SPACE, 4, logdir, progress=False).runs) == 4
+    assert len(sweep(tenth, SPACE, 4, logdir, progress=False).runs) == 4
 
 
 # -- repetitions, HPARAMS --------------------------------------------------------------
@@ -501,6 +719,9 @@ if __name__ == "__main__":
     finished = find_runs(logdir, status="finished")
     counted = collections.Counter(run.info["trial"]["number"] for run in finished)
     assert counted == dict.fromkeys(range(9), 1)
+    its = {(run.info["command"], run.info["cwd"]) for run in finished}
+    place = str(logdir.parent / "script.py")
+    assert its == {(shlex.join([sys.executable, place]), os.getcwd())}
     assert len({run.info["pid"] for run in finished}) > 2
     killed = find_runs(logdir, status="killed")
     assert {"trial0001", "trial0004", "trial0007"} <= {run.path.name for run in killed}
@@ -550,7 +771,7 @@ def test_an_executor_that_is_closed_is_told(logdir: Path) -> None:
 
         with pytest.raises(RuntimeError, match="trial0001 was cancelled.*continues"):
             sweep(closes, SPACE, 9, logdir, executor=pool, workers=2, progress=False)
-    found = sweep(held, SPACE, 9, logdir, workers=2, progress=False)
+    found = sweep(held, SPACE, 9, logdir, workers=2, progress=False, changed=True)
     assert len(found.runs) == 9
 
 
@@ -572,6 +793,20 @@ def test_hyperopts_own_loop_logs_its_trials(logdir: Path) -> None:
     assert sorted(losses) == sorted(
         loss for loss in trials.losses() if loss is not None
     )
+
+
+def test_a_trial_records_the_program_that_sent_it(logdir: Path) -> None:
+    """The process that tries it may be of another program, as a worker of Spark is."""
+    work = logdir.parent / "work"
+    work.write_bytes(pickle.dumps(logged(parabola, logdir)))
+    code = f"import pickle; pickle.load(open({str(work)!r}, 'rb'))({{'x': 1.0}})"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, check=True, cwd=logdir.parent, env=env)
+    [run] = find_runs(logdir)
+    assert run.info["command"] == shlex.join(sys.orig_argv)
+    assert run.info["cwd"] == os.getcwd()
+    assert run.info["pid"] != os.getpid()
 
 
 def test_a_space_without_parameters_is_refused(logdir: Path) -> None:

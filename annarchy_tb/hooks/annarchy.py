@@ -26,6 +26,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.logger import Logger
@@ -82,7 +83,8 @@ def sample(
         '(pop, "r")',
     )
     between = positive(every, "a positive number of ms", "ms")
-    import ANNarchy as ann  # noqa: N813
+    with importing:
+        import ANNarchy as ann  # noqa: N813
 
     if net is None and hasattr(ann, "magic_network"):  # ANNarchy 5's global network
         net = ann.magic_network()

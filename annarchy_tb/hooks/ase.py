@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any, SupportsIndex
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, whole
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
@@ -65,7 +66,8 @@ def sample(
             f"{METHOD}: dyn must be a dynamics or an optimizer of ASE, "
             f"got {describe(dyn)}"
         )
-    from ase import units
+    with importing:
+        from ase import units
 
     if hasattr(dyn, "get_time"):
         timed = Sampler(logger, reads, "fs")

@@ -25,6 +25,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, where
 from annarchy_tb.inputs.units import Measured, separate, shown
 from annarchy_tb.logger import Logger
@@ -69,7 +70,8 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
     TypeError, ValueError
         If an argument is invalid; the error says which.
     """
-    import brian2 as b2
+    with importing:
+        import brian2 as b2
 
     reads = checked(
         logger,

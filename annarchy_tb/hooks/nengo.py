@@ -29,6 +29,7 @@ from annarchy_tb.hooks.sampling import (
     positive,
 )
 from annarchy_tb.inputs.clock import in_unit
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.logger import Logger
 
@@ -80,7 +81,8 @@ def sample(
     TypeError, ValueError
         If an argument is invalid; the error says which.
     """
-    import nengo
+    with importing:
+        import nengo
 
     base = nengo.base
     sampled: Any = (nengo.Ensemble, nengo.Node, nengo.ensemble.Neurons, base.ObjView)

@@ -24,6 +24,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import where
 from annarchy_tb.inputs.units import Measured
 from annarchy_tb.logger import Logger
@@ -115,7 +116,8 @@ class Reporter:
 
     def report(self, simulation: Any, state: Any) -> None:
         """Take a sample."""
-        from openmm import unit
+        with importing:
+            from openmm import unit
 
         if self._simulation is not simulation:
             self._system = _System(simulation)
@@ -144,7 +146,8 @@ class _System:
     """The quantities of a simulation, in the units of `UNITS`."""
 
     def __init__(self, simulation: Any) -> None:
-        from openmm import CMMotionRemover, unit
+        with importing:
+            from openmm import CMMotionRemover, unit
 
         system = simulation.system
         masses = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
@@ -37,8 +38,6 @@ def warn_anyway(message: str) -> None:
     try:
         warn(message)
     except UserWarning:
-        import logging
-
         logging.getLogger("annarchy_tb").warning(message)
 
 

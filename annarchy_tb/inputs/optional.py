@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from annarchy_tb.inputs.importing import importing
+
 
 def optional(module: str, caller: str, install: str) -> Any:
     """Import a module at the point of use.
@@ -15,7 +17,8 @@ def optional(module: str, caller: str, install: str) -> Any:
         If it is missing; the error says how to install it.
     """
     try:
-        return import_module(module)
+        with importing:
+            return import_module(module)
     except ImportError as error:
         if error.name is None or not module.startswith(error.name):
             raise  # the module exists, but something it needs is missing

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.units import plain
@@ -108,7 +109,8 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
 
 def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
     """Encode samples of shape ``(T, C)``, of type uint8, int16 or int32, as WAV."""
-    import wave
+    with importing:
+        import wave
 
     length, channels = samples.shape
     stream = io.BytesIO()
@@ -175,7 +177,8 @@ def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
     ValueError
         If a sound from another writer is not WAV with whole numbers.
     """
-    import wave
+    with importing:
+        import wave
 
     if value.field == AUDIO.field:
         encoded = [last_field(value.raw, 4)]

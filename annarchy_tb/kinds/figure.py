@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 import numpy as np
 
 from annarchy_tb.inputs.clock import Time
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds import image
@@ -223,7 +224,8 @@ def draw(figure: Figure) -> Pixels:
         Shape ``(H, W, 4)``, uint8; they are valid until the figure is drawn again. The
         figure keeps its canvas.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    with importing:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas, stale = figure.canvas, figure.stale
     try:

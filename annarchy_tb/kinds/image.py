@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.kinds import png
 from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import tensors
@@ -284,7 +285,10 @@ def _look(value: Value) -> Iterator[None]:
 
 
 def _images(value: Value) -> Iterator[Image]:
-    import PIL.Image
+    with importing:
+        import PIL.Image
+
+        PIL.Image.preinit()  # imports its most common formats
 
     # A tensor holds width and height, then the images.
     single = value.field == IMAGE.field

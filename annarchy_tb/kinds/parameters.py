@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, short, warn
 from annarchy_tb.inputs.numbers import as_names, as_text
 from annarchy_tb.inputs.tags import RUN_TABLE
@@ -157,7 +158,8 @@ def _check_same(
     method: str, params: Mapping[str, Parameter], its: Mapping[str, Any]
 ) -> None:
     """Raise ValueError if parameters are not those of the run."""
-    from annarchy_tb.run.info import as_json  # slow to import
+    with importing:
+        from annarchy_tb.run.info import as_json  # slow to import
 
     differ = _differences(as_json(params), its)
     if differ:
@@ -250,7 +252,8 @@ def write_table(self: Logger) -> None:
 
 def table_record(info: RunInfo) -> bytes:
     """Return the record of the run's table."""
-    from annarchy_tb.run.table import as_table  # slow to import
+    with importing:
+        from annarchy_tb.run.table import as_table  # slow to import
 
     return records.summary([text.encode(RUN_TABLE, as_table(info))], now())
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
+
 COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
 SUB = 1  # the filter that stores each byte's difference from the pixel to its left
 SMALL = 1 << 16  # bytes; up to this, a level above 0 costs more than it saves
@@ -19,12 +21,13 @@ SMALL = 1 << 16  # bytes; up to this, a level above 0 costs more than it saves
 
 @cache
 def _zlib() -> Any:
-    try:
-        from isal import isal_zlib  # Intel's, twenty times as fast
-    except ImportError:  # not all platforms have wheels of it
-        import zlib
+    with importing:
+        try:
+            from isal import isal_zlib  # Intel's, twenty times as fast
+        except ImportError:  # not all platforms have wheels of it
+            import zlib
 
-        return zlib
+            return zlib
     return isal_zlib
 
 

@@ -164,7 +164,7 @@ def _add_scalars_checked(
     check_tag(method, tag)
     with naming(method, tag):
         keys = as_names(value)
-    places = [(run.directory.curve(key), (tag,)) for key in keys]
+        places = [(run.directory.curve(key), (tag,)) for key in keys]
     with Entry(run, method, tag, SCALAR, step, time, places=places) as entry:
         entry.write_numbers(entry.numbers(value))
     if (tag, keys) not in self._plot_records:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import BY_NAME, SCALAR
 
@@ -37,5 +38,6 @@ def read(blocks: Iterable[Block], kind: str, tag: str) -> Any:
     KeyError
         If only TensorBoard's plugins can read this kind.
     """
-    module = import_module(f"annarchy_tb.kinds.{BY_NAME[kind].name}")
+    with importing:
+        module = import_module(f"annarchy_tb.kinds.{BY_NAME[kind].name}")
     return module.read(blocks, tag)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.kinds import recorded, scalar
 from annarchy_tb.kinds.scalar import Scalars
@@ -164,7 +165,8 @@ def _values(event: Event) -> Iterator[Value]:
         kind = BY_NAME.get(value.kind)
         if kind is None or kind == SCALAR or is_own(value.tag):
             continue
-        module = import_module(f"annarchy_tb.kinds.{kind.name}")
+        with importing:
+            module = import_module(f"annarchy_tb.kinds.{kind.name}")
         try:
             contents = list(module.decode(value))
         except Exception:  # whatever its library raises; `Run` warns of it

@@ -168,6 +168,8 @@ class Run:
         ------
         FileNotFoundError
             If the run has no ``run.json``.
+        TimeoutError
+            If another process has been changing it for five minutes.
         """
         with naming("add_note", None):
             plain = as_text("text", text)

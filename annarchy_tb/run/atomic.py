@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.names import harmless
 
 
@@ -39,6 +41,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def exclusive(directory: Path, patience: float) -> Iterator[bool]:
     """Lock a directory against all other threads and processes that lock it here.
 
+    The lock ends with the process: a process forked meanwhile does not have it.
+
     Parameters
     ----------
     directory
@@ -49,24 +53,47 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
     Yields
     ------
     bool
-        False if another lock is still held, else True; True as well if the file system
-        has no locks (as on some clusters) or the directory is gone.
+        False if another lock is still held: then nothing must be changed there. That is
+        known at once if this thread holds it, as in a signal handler. Else True, and
+        also if the file system has no locks (as on some clusters) or the directory is
+        gone.
     """
     try:
-        import fcntl
+        with importing:
+            import fcntl
 
         descriptor = os.open(directory, os.O_RDONLY)
     except (ImportError, OSError):
         yield True
         return
+    mine = (threading.get_ident(), str(directory))
+    if mine in list(_locks.values()):
+        patience = -1.0
+    _locks[descriptor] = mine
     try:
         yield _lock(fcntl, descriptor, time.monotonic() + patience)
     finally:
-        with contextlib.suppress(OSError):
-            # Closing alone would not unlock: a process forked meanwhile has the
-            # descriptor too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        if _locks.pop(descriptor, None):  # not in a forked process
+            with contextlib.suppress(OSError):
+                # Closing alone would not unlock while another process has a copy, as
+                # one that other code than Python forked.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+# The threads and directories of the locks that this process has, or waits for.
+_locks: dict[int, tuple[int, str]] = {}  # by descriptor
+
+
+def _after_fork_in_child() -> None:
+    # If this process is killed, its children must not keep its locks.
+    for descriptor in _locks:
         os.close(descriptor)
+    _locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _lock(fcntl: Any, descriptor: int, deadline: float) -> bool:
@@ -89,8 +116,9 @@ def is_open_nowhere_else(descriptor: int) -> bool:
     can't be known, as with network file systems, whose files other hosts may have open.
     """
     try:
-        import fcntl
-        import signal
+        with importing:
+            import fcntl
+            import signal
 
         # The system grants a lease only to the one who has the file open. It says that
         # somebody waits by SIGIO, which ends a process, unless another one is chosen.

@@ -16,13 +16,14 @@ and the last steps of its tags at that point in ``parent.json``.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from annarchy_tb.run.atomic import (
 )
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
 from annarchy_tb.run.paths import archives, directories
+from annarchy_tb.run.strangers import check_no_link, open_own
 from annarchy_tb.tfevents.history import history
 from annarchy_tb.tfevents.names import harmless
 
@@ -65,11 +67,13 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     Raises
     ------
     OSError
-        If it can't be written; the earlier ones are then still there.
+        If it can't be written, also because the directory is a link; the earlier ones
+        are then still there.
     Exception
         Any exception that pickle raises for a state that can't be pickled.
     """
     folder = run / CHECKPOINTS
+    check_no_link(folder)
     folder.mkdir(exist_ok=True)
     earlier = archives(folder)
     number = int(earlier[-1].stem) + 1 if earlier else 1
@@ -87,21 +91,33 @@ def load(run: Path) -> tuple[Any, int] | None:
     """Return the state and step of the last intact checkpoint, if there is one.
 
     If the run has none of its own, it is that of the run that it continues.
+
+    Raises
+    ------
+    OSError
+        As `last`.
     """
     path = last(run)
     if path is None:
         path = run / CHECKPOINTS / PARENT
         if not path.exists():
             return None
-    with zipfile.ZipFile(path) as archive, archive.open(STATE) as member:
+    with _opened(path) as archive, archive.open(STATE) as member:
         return pickle.load(member), read(path).step
 
 
 def last(run: Path) -> Path | None:
-    """Return the last intact checkpoint of a run's own; warn of damaged ones."""
+    """Return the last intact checkpoint of a run's own; warn of damaged ones.
+
+    Raises
+    ------
+    OSError
+        If one can't be read, belongs to another user, or the directory is a link.
+    """
+    check_no_link(run / CHECKPOINTS)
     for path in reversed(archives(run / CHECKPOINTS)):
         try:
-            with zipfile.ZipFile(path) as archive:
+            with _opened(path) as archive:
                 bad = archive.testzip()
                 archive.getinfo(STATE)
             read(path)
@@ -119,8 +135,29 @@ def last(run: Path) -> Path | None:
 
 def read(path: Path) -> Checkpoint:
     """Return the progress stored in a checkpoint."""
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         return Checkpoint(**json.loads(archive.read(RUN_JSON)))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a checkpoint for reading.
+
+    Raises
+    ------
+    BadZipFile
+        If it is larger inside than outside: those of this package are not compressed.
+    OSError
+        If it can't be opened, or belongs to another user.
+    """
+    with open_own(path) as stream, zipfile.ZipFile(stream) as archive:
+        inside = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in inside):
+            raise zipfile.BadZipFile("it is compressed, as this package never does")
+        claimed = sum(member.file_size for member in inside)
+        if claimed > os.fstat(stream.fileno()).st_size:
+            raise zipfile.BadZipFile("it claims to hold more than its size")
+        yield archive
 
 
 # -- continuing another run ------------------------------------------------------------
@@ -227,6 +264,7 @@ def rewind(run: Path, number: int, path: Path | None, there: Mapping[str, int]) 
     for directory in [*directories(run), own, *inside]:
         remove_leftovers(directory)
     away = aside(run, number)
+    check_no_link(away)
     for name, size in there.items():
         if not (run / name).exists():  # a resume that was interrupted moved it
             continue
@@ -266,10 +304,12 @@ def _cut(path: Path, size: int, away: Path) -> None:
     """Cut a file to its first `size` bytes; keep the rest as `away`.
 
     If another process may have it open, it is replaced by a copy: a child that outlived
-    its parent may still write to the old file.
+    its parent may still write to the old file. So is a file that only another user may
+    write to.
     """
     away.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b", buffering=0) as source:
+    mode = "r+b" if os.access(path, os.W_OK) else "rb"
+    with path.open(mode, buffering=0) as source:
         source.seek(size)
         with replacing(away.with_name(f"{away.name}.from-{size}")) as rest:
             shutil.copyfileobj(source, rest, 1 << 20)

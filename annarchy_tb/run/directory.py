@@ -101,10 +101,21 @@ class RunDirectory:
         self._staying = []
 
     def curve(self, key: str) -> RunDirectory:
-        """Return the directory of the curve `key`."""
+        """Return the directory of the curve `key`.
+
+        Raises
+        ------
+        ValueError
+            If it is a link, which readers do not follow.
+        """
         curve = self.curves.get(key)
         if curve is None:
             name = names.curve(key)
+            if (self.path / name).is_symlink():
+                raise ValueError(
+                    f"the curve {key!r} must be in a directory of the run, but "
+                    f"{self.path / name} is a link; replace it by a directory"
+                )
             curve = RunDirectory(
                 self.path / name,
                 self.opening,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, SupportsFloat
@@ -290,11 +291,20 @@ class Entry:
         self.enter_units()
         if recording is not None:
             self._run.directory.recordings.ensure()
+        if made:
+            self._begin()
         for place, step, record in made:
             self._enter(place, step, self._drawn)
             for parts in blocks:
                 place[0].recordings.append_parts(parts)
             place[0].file.append(record)
+
+    def _begin(self) -> None:
+        """Begin the session: if it is refused, no tag is entered."""
+        opening = self._run.directory.opening
+        if opening is not None and not opening.begun:
+            with contextlib.suppress(OSError):  # the file tries again
+                opening.begin()
 
     def write_numbers(self, numbers: Sequence[float], watched: bool = True) -> None:
         """Write a number for each tag of each place, as scalars.

@@ -23,7 +23,10 @@ from annarchy_tb.run.info import (
 )
 from annarchy_tb.run.names import RUN_JSON
 
-PATIENCE = 5.0  # seconds to wait for others, before writing without the lock
+# Seconds to wait for others, each of which may wait for a slow disk. The file is never
+# written without the lock: that would undo the changes of others.
+PATIENCE = 300.0
+SHORT_PATIENCE = 1.0  # while the simulation logs; a later update writes the change
 LONGEST = 2000  # characters of an error's message
 
 
@@ -99,13 +102,23 @@ class InfoFile:
         self.info = info
 
     def update(self, more: Mapping[str, Any] | None = None, /, **changes: Any) -> None:
-        """Change fields, add `more` metrics, and write the file."""
+        """Change fields, add `more` metrics, and write the file.
+
+        If that fails, there is a warning, and the next update tries again.
+        """
         self.enter_later(more, **changes)
+        if not self._update(PATIENCE):
+            self._warn("another process, or a call in progress, is changing it")
+
+    def _update(self, patience: float) -> bool:
+        """Write the file; return False if others keep it locked."""
         here = (os.getpid(), threading.get_ident())
         if self._busy == here:  # in a signal handler that interrupted this method
             self._write_waiting()
-            return
-        with exclusive(self._run, PATIENCE):
+            return True
+        with exclusive(self._run, patience) as alone:
+            if not alone:
+                return False
             self._busy = here
             try:
                 number, written = 0, False
@@ -116,6 +129,7 @@ class InfoFile:
                     del self._waiting[:number]
             finally:
                 self._busy = None
+        return True
 
     def enter_later(
         self, more: Mapping[str, Any] | None = None, /, **changes: Any
@@ -128,7 +142,7 @@ class InfoFile:
         self._waiting.append(Change({}, {}, dict(found), {}))
         if now() - self._noted > 1:
             self._noted = now()
-            self.update()
+            self._update(SHORT_PATIENCE)
 
     def enter_units(self, found: Mapping[str, str]) -> dict[str, str]:
         """Add the units of tags; return those of all tags, also from other Loggers."""
@@ -203,12 +217,15 @@ class InfoFile:
         try:
             _write(self._run, self.info)
         except OSError as error:  # a full disk, for example, must not stop a simulation
-            if not self._failed and self._run.exists():
-                self._failed = True
-                warn_anyway(f"{self._run / RUN_JSON} can't be written: {error}")
+            self._warn(str(error))
             return False
         self._failed = False
         return True
+
+    def _warn(self, why: str) -> None:
+        if not self._failed and self._run.exists():
+            self._failed = True
+            warn_anyway(f"{self._run / RUN_JSON} can't be written: {why}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_waiting": [], "_busy": None}
@@ -228,8 +245,14 @@ def add_note(run: Path, text: str) -> None:
     ------
     FileNotFoundError
         If the run has no record.
+    TimeoutError
+        If another process does not finish its own change of it.
     """
-    with exclusive(run, PATIENCE):
+    with exclusive(run, PATIENCE) as alone:
+        if not alone:
+            raise TimeoutError(
+                f"{run / RUN_JSON} can't be written: another process is changing it"
+            )
         info = RunInfo.read(run)
         if info == RunInfo():
             raise FileNotFoundError(f"{run} has no {RUN_JSON} to add a note to")

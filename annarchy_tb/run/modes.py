@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from annarchy_tb.inputs.clock import TIME_UNIT, Clock, as_dt
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.run import sessions
 from annarchy_tb.run.clearing import foreign, has_data
@@ -195,7 +196,8 @@ def check_start_over(path: Path, before: RunInfo, by_others: bool = False) -> No
 
 def check_parent(wanted: Wanted) -> None:
     """Raise an error if no run can begin from the one wanted, with these settings."""
-    from annarchy_tb.run import checkpoints  # slow to import
+    with importing:
+        from annarchy_tb.run import checkpoints  # slow to import
 
     parent = wanted.parent
     if parent is None:

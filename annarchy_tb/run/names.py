@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.names import harmless, host
 
 RUN_JSON, CHECKPOINTS = "run.json", "checkpoints"
@@ -32,7 +33,8 @@ def curve(key: str) -> str:
         and name.casefold() not in RESERVED
     ):
         return name
-    import hashlib
+    with importing:
+        import hashlib
 
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name.strip(' .') or 'curve'}-{digest}"

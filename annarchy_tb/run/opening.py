@@ -7,15 +7,17 @@ parameters than those of the run, nothing has changed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time as now
 from typing import Any
 
 from annarchy_tb.inputs.clock import TIME_UNIT
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive
@@ -30,11 +32,13 @@ from annarchy_tb.run.modes import (
     in_unit,
     judge,
 )
+from annarchy_tb.run.names import CHECKPOINTS
 from annarchy_tb.run.paths import directories, first_time, sizes
+from annarchy_tb.run.strangers import check_no_link
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.scan import first_not_finite
 
-PATIENCE = 30.0  # seconds to wait for others that open the same run
+PATIENCE = 300.0  # seconds to wait for others that open the same run
 
 
 class Opening:
@@ -108,14 +112,28 @@ class Opening:
         self._origin = provenance.origin()
         open_sessions.add(self.info.session)
         try:
-            with exclusive(path, PATIENCE):
+            with self._alone():
                 self._open(RunInfo.read(path))
         except BaseException:
             self.info.release()  # no Logger writes the run
             raise
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Lock the run; raise RuntimeError if that is not possible."""
+        with exclusive(self._path, PATIENCE) as alone:
+            if not alone:
+                raise RuntimeError(
+                    f"the run {self._path} can't be opened: another process is opening "
+                    f"or changing it, and does not finish; try again, or end it"
+                )
+            yield
+
     def _open(self, before: RunInfo) -> None:
         path = self._path
+        folder = path / CHECKPOINTS
+        for place in (folder, *folder.glob("cut-*")):
+            check_no_link(place)
         alone = len(sessions.found(before)) == 1
         if before.starting_over and alone and before.is_open() is False:
             clear(path)  # as a Logger was about to when it was killed
@@ -169,7 +187,8 @@ class Opening:
 
     def _branch(self, info: RunInfo, parent: Path) -> None:
         """Begin from the last checkpoint of another run."""
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         here = os.path.realpath(self._path)
         info.parent = os.path.relpath(os.path.realpath(parent), here)
@@ -184,7 +203,8 @@ class Opening:
 
     def _plan(self, before: RunInfo) -> None:
         """Find out how to continue, without changing anything."""
-        from annarchy_tb.run import checkpoints
+        with importing:
+            from annarchy_tb.run import checkpoints
 
         self.steps = checkpoints.parent_steps(self._path)
         if self._rewinds:
@@ -241,7 +261,8 @@ class Opening:
             info.checkpoint = info.params = None
             info.metrics, info.not_finite, info.units = {}, {}, {}
             if self._checkpoint is not None:
-                from annarchy_tb.run import checkpoints
+                with importing:
+                    from annarchy_tb.run import checkpoints
 
                 found = checkpoints.read(self._checkpoint)
                 info.checkpoint, info.params = found.step, found.params
@@ -258,7 +279,8 @@ class Opening:
         OSError
             If the files can't be written; a later call tries again.
         RuntimeError
-            If another Logger has written to a run that is to be resumed.
+            If another Logger has written to a run that is to be resumed, or does not
+            finish opening the run.
         """
         if self.begun:
             self._check_same_run()
@@ -268,7 +290,7 @@ class Opening:
             return
         self._busy.add(here)
         try:
-            with exclusive(self._path, PATIENCE):
+            with self._alone():
                 if not self.begun:  # by another thread
                     self._begin()
                     self.begun, self._checked = True, os.getpid()
@@ -321,7 +343,8 @@ class Opening:
             self.info.begin(info)
             self._recorded = True
         if self._rewinds and not self.joins:
-            from annarchy_tb.run import checkpoints
+            with importing:
+                from annarchy_tb.run import checkpoints
 
             restarts = self.info.info.restarts or 0
             checkpoints.rewind(self._path, restarts, self._checkpoint, self._there)

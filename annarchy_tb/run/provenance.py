@@ -5,21 +5,28 @@ Failures are never fatal here: anything that can't be found out is None.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import itertools
 import os
+import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from annarchy_tb.inputs.messages import is_ours
+
+T = TypeVar("T")
 
 # The modules of simulators, whose versions are recorded if they are loaded.
 SIMULATORS = (
@@ -33,36 +40,45 @@ SLURM = {
     "array_task_id": "SLURM_ARRAY_TASK_ID",
 }
 
+# What Python is told to run in the worker processes of multiprocessing and joblib.
+_WORKER = re.compile(
+    r"from multiprocessing\.(spawn|forkserver) import |(.+\.)?loky\.backend\.popen_"
+)
+# Of git's variables, those that do not say which repository to look at.
+_GIT_SETTINGS = (
+    *("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"),
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+)
+
 
 def origin() -> dict[str, Any]:
     """Return everything known about this process at the start of a run."""
-    facts: dict[str, Callable[[], Any]] = {
-        "host": socket.gethostname,
-        "pid": os.getpid,
-        "process": lambda: process(os.getpid()),
-        "user": user,
-        "command": lambda: shlex.join(sys.orig_argv),
-        "cwd": os.getcwd,
-        "python": lambda: sys.version.split()[0],
-        "versions": versions,
-        "git": git,
-        "slurm": slurm,
+    start = launch()
+    return {
+        "host": _found(socket.gethostname),
+        "pid": os.getpid(),
+        "process": _found(lambda: process(os.getpid())),
+        "user": user(),
+        "command": start.command,
+        "cwd": start.cwd,
+        "python": _found(lambda: sys.version.split()[0]),
+        "versions": _found(versions),
+        "git": _found(git),
+        "slurm": _found(slurm),
     }
-    found: dict[str, Any] = {}
-    for name, find in facts.items():
-        try:
-            found[name] = find()
-        except Exception:  # no user name, no working directory, ...
-            found[name] = None
-    return found
+
+
+def _found(find: Callable[[], T]) -> T | None:
+    """Return the result of a function, None if it fails in any way."""
+    try:
+        return find()
+    except Exception:
+        return None
 
 
 def user() -> str | None:
     """Return the name of the user, None if there is none."""
-    try:
-        return getpass.getuser()
-    except Exception:  # whatever the system says
-        return None
+    return _found(getpass.getuser)
 
 
 def slurm() -> dict[str, str] | None:
@@ -73,20 +89,96 @@ def slurm() -> dict[str, str] | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that write runs and of loaded simulators."""
-    found = {name: _version(name) for name in ("annarchy_tb", "numpy", "tensorboardX")}
-    for name in SIMULATORS:
-        if name in sys.modules:
-            found[name] = _version(name)
+    names = ["annarchy_tb", "numpy", "tensorboardX"]
+    names += [name for name in SIMULATORS if name in sys.modules]
+    found = {name: _version(name) for name in names}
     return {name: version for name, version in found.items() if version is not None}
 
 
 @lru_cache(maxsize=64)
 def _version(name: str) -> str | None:
+    # A module that is loaded need not be the one that is installed.
+    version = _found(lambda: str(vars(sys.modules[name])["__version__"]))
+    version = version or _found(lambda: metadata.version(name))
+    # Damaged metadata may have no version.
+    return version if version and isinstance(version, str) else None
+
+
+# -- the program -----------------------------------------------------------------------
+
+
+class Launch(NamedTuple):
+    """How the user started a program; None for what is not known.
+
+    Attributes
+    ----------
+    command : str or None
+        The command line.
+    cwd : str or None
+        The working directory.
+    script : str or None
+        The path of the main script.
+    """
+
+    command: str | None
+    cwd: str | None
+    script: str | None
+
+
+_sender: ContextVar[Launch | None] = ContextVar("sender", default=None)
+
+
+@contextlib.contextmanager
+def on_behalf_of(sender: Launch) -> Iterator[None]:
+    """Have Loggers made in this context record the program that sent the work here."""
+    token = _sender.set(sender)
     try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # not installed by a package manager
-        version = getattr(sys.modules.get(name), "__version__", None)
-        return None if version is None else str(version)
+        yield
+    finally:
+        _sender.reset(token)
+
+
+def launch() -> Launch:
+    """Return how the program that this process works for was started."""
+    own = Launch(_found(_command), _found(os.getcwd), _found(_script))
+    return _sender.get() or own
+
+
+def _command() -> str | None:
+    words = sys.orig_argv
+    worker = _worker()
+    if worker is not None:  # with the options of Python that its parent has
+        words = [*words[:worker], *_program()]
+    return shlex.join(words) or None
+
+
+def _worker() -> int | None:
+    """Return where the command line of a worker names its task, None of other programs.
+
+    Workers of multiprocessing and joblib have the ``sys.argv`` of their parent.
+    """
+    for at, (option, task) in enumerate(itertools.pairwise(sys.orig_argv)):
+        if option in ("-c", "-m") and _WORKER.match(task):
+            return at
+    return None
+
+
+def _program() -> list[str]:
+    """Return the words of a worker's command line that name the user's program."""
+    first, *arguments = sys.argv
+    module = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", None)
+    if module and module != "__main__" and not _WORKER.match(module):
+        return ["-m", module, *arguments]
+    return [first, *arguments] if first else arguments
+
+
+def _script() -> str | None:
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    name = getattr(getattr(main, "__spec__", None), "name", None) or ""
+    if _WORKER.match(name):  # joblib does not import the user's script
+        script = sys.argv[0]
+    return os.path.abspath(script) if script and isinstance(script, str) else None
 
 
 # -- the code --------------------------------------------------------------------------
@@ -98,13 +190,13 @@ def git() -> dict[str, Any] | None:
     The repository is that of the main script or, if that is in none (as in a notebook),
     that of the working directory.
     """
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    places = [os.path.dirname(os.path.abspath(script))] if script else []
+    script = launch().script
     # Cached for up to a minute: a sweep starts many runs, but the code may be committed
     # while a notebook is open.
     minute = int(monotonic() // 60)
-    for place in places:
-        if found := _git(os.path.realpath(place), minute):
+    if script is not None:
+        found = _git(os.path.dirname(os.path.realpath(script)), minute)
+        if found:
             return found
     return _git(os.getcwd(), minute)
 
@@ -115,32 +207,63 @@ def _git(directory: str, _: int) -> dict[str, Any] | None:
         said = _ask_git(
             directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no"
         )
-        [oid] = [line.split()[-1] for line in said if line.startswith("# branch.oid")]
-        dirty: bool | None = any(line[0] != "#" for line in said)
+        oid = next(
+            line.split()[-1] for line in said if line.startswith("# branch.oid ")
+        )
+        dirty: bool | None = any(line and line[0] != "#" for line in said)
     except subprocess.TimeoutExpired:  # the repository is too large
-        try:
-            [oid], dirty = _ask_git(directory, "rev-parse", "HEAD"), None
-        except (OSError, subprocess.SubprocessError):
-            return None
-    except (OSError, subprocess.SubprocessError):  # no git, or no repository
+        said = _found(lambda: _ask_git(directory, "rev-parse", "HEAD")) or []
+        oid, dirty = "".join(said), None
+    except (OSError, subprocess.SubprocessError, StopIteration):
+        return None  # no git, or no repository
+    if oid == "(initial)":
+        return {"commit": None, "dirty": dirty}
+    if not re.fullmatch("[0-9a-f]{40,64}", oid):
         return None
-    return {"commit": None if oid == "(initial)" else oid, "dirty": dirty}
+    return {"commit": oid, "dirty": dirty}
 
 
 def _ask_git(directory: str, *arguments: str) -> list[str]:
-    # git must neither lock the repository nor start a daemon there.
-    command = ["git", "-C", directory, "-c", "core.fsmonitor=false", *arguments]
-    answer = subprocess.run(
+    # git must neither lock the repository, nor start a daemon or a hook there.
+    command = ["git", "-C", directory, "-c", "core.fsmonitor=false"]
+    command += ["-c", f"core.hooksPath={os.devnull}", *arguments]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        # In a hook, or in git bisect, GIT_DIR names the repository of that.
+        if not name.startswith("GIT_") or name.startswith(_GIT_SETTINGS)
+    }
+    process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         encoding="utf-8",
         errors="replace",
-        timeout=PATIENCE,
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
+        start_new_session=True,
     )
-    return answer.stdout.splitlines()
+    try:
+        answer, _ = process.communicate(timeout=PATIENCE)
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return answer.splitlines()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a process and its children, without waiting for long."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    if process.stdout is not None:
+        process.stdout.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
 
 
 # -- the process -----------------------------------------------------------------------
@@ -157,12 +280,13 @@ def process(pid: int) -> dict[str, Any] | None:
         status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
+        state, *fields = status.rpartition(")")[2].split()
+        start = int(fields[18])
+    except (OSError, ValueError, IndexError):  # or a /proc that is not Linux's
         return None
-    state, *fields = status.rpartition(")")[2].split()
     if state in "ZX":  # it has ended, but its parent has not yet asked for its status
         return None
-    return {"boot": boot, "namespace": namespace, "start": int(fields[18])}
+    return {"boot": boot, "namespace": namespace, "start": start}
 
 
 def process_is_alive(

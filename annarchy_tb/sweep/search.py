@@ -28,7 +28,9 @@ from annarchy_tb.run import names
 from annarchy_tb.run.atomic import exclusive
 from annarchy_tb.run.info import FAILED, FINISHED, RunInfo, as_json
 from annarchy_tb.run.paths import absolute, claim
+from annarchy_tb.run.provenance import launch
 from annarchy_tb.run.state import OnNan
+from annarchy_tb.sweep.subject import SWEEP_JSON, Subject
 from annarchy_tb.sweep.suggestions import Params, Suggestions
 from annarchy_tb.sweep.trials import (
     About,
@@ -79,6 +81,7 @@ def sweep(
     seed: int = 0,
     algo: Callable[..., list[Any]] | None = None,
     progress: bool = True,
+    changed: bool = False,
     dt: SupportsFloat | None = None,
     time_unit: str | None = None,
     clock: Ask | None = None,
@@ -88,7 +91,10 @@ def sweep(
 
     If a sweep is called again with the same `logdir`, it continues: trials that
     finished or failed are read from their ``run.json``. A trial that was interrupted,
-    or whose worker died, is tried again, in a new directory.
+    or whose worker died, is tried again, in a new directory. The space and the
+    objective must be the same: they are kept in ``sweep.json``. Of the objective, its
+    own source is compared without comments and docstrings, and the arguments of a
+    ``functools.partial``; without a source, its name is.
 
     Parameters
     ----------
@@ -122,7 +128,10 @@ def sweep(
         hyperopt's algorithm, by default ``hyperopt.tpe.suggest``.
     progress : bool, default True
         Show a progress bar with the best loss so far.
-
+    changed : bool, default False
+        Continue an earlier sweep although its space or its objective has changed: its
+        trials count as they are, and their parameters must belong to the new space.
+        The next call compares with what is given now.
     dt, time_unit, clock, on_nan : optional
         As in `annarchy_tb.Logger`, for the Logger of each trial. A `clock` is sent to
         other processes, as the objective is.
@@ -140,12 +149,13 @@ def sweep(
         If the worker of a trial died more than `retries` times, the executor was
         closed, or another sweep, or one of its trials, is still running in `logdir`.
     ValueError
-        If `space` is empty, or the sweep in `logdir` was started with a different space
-        or a different value of `repeats`.
+        If `space` is empty, or the sweep in `logdir` was started with a different
+        space, objective or value of `repeats`. The error shows what differs.
     """
-    settings = Settings(dt, time_unit, clock, on_nan)
+    settings = Settings(dt, time_unit, clock, on_nan, launch())
     settings.check("sweep")
     suggestions = Suggestions(space, seed, algo)
+    subject = Subject.of(suggestions.printed(), objective)
     path = absolute(logdir)
     path.mkdir(parents=True, exist_ok=True)
     workers = workers or os.cpu_count() or 1
@@ -155,7 +165,11 @@ def sweep(
     with exclusive(path, patience=0.0) as alone:
         if not alone:
             raise RuntimeError(f"another sweep is running in {path}")
-        search.restore(_runs(path))
+        earlier = _runs(path)
+        _check_subject(path, subject, earlier, changed)
+        search.restore(earlier)
+        if subject != Subject.read(path):
+            subject.write(path)
         with (
             processes_or(executor, workers) as submit,
             tqdm(total=max_evals, initial=search.done, disable=not progress) as bar,
@@ -167,6 +181,31 @@ def sweep(
     if params is None and errors:
         warn(f"every trial failed, the last one with {errors[0].get('message')!r}")
     return Result(params, loss, runs)
+
+
+def _check_subject(path: Path, subject: Subject, runs: Runs, changed: bool) -> None:
+    """Raise ValueError if earlier trials are not of this space and objective."""
+    if changed or not any(RunInfo.read(run.path).trial for run in runs):
+        return
+    earlier = Subject.read(path)
+    if earlier is None:
+        warn(
+            f"the sweep in {path} has no {SWEEP_JSON}: whether its trials have the "
+            f"space and the objective of this call is not known"
+        )
+        return
+    words, lines = subject.differences(earlier)
+    if words:
+        raise ValueError(
+            "\n".join(
+                [
+                    f"{path} belongs to another sweep, with a different {words}: use a "
+                    f"new logdir or, if the earlier trials count all the same, pass "
+                    f"changed=True",
+                    *lines,
+                ]
+            )
+        )
 
 
 def _runs(logdir: Path) -> Runs:
@@ -194,7 +233,7 @@ def logged(
     objective, logdir, dt, time_unit, clock, on_nan
         As in `sweep`. The runs are named by date and host.
     """
-    settings = Settings(dt, time_unit, clock, on_nan)
+    settings = Settings(dt, time_unit, clock, on_nan, launch())
     settings.check("logged")
     return _Logged(objective, absolute(logdir), settings)
 

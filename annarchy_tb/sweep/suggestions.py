@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+
+from annarchy_tb.inputs.importing import importing
+from annarchy_tb.kinds.parameters import flatten
 
 Params = dict[str, Any]
 
@@ -33,8 +36,9 @@ class Suggestions:
         self, space: Any, seed: int, algo: Callable[..., list[Any]] | None = None
     ) -> None:
         try:
-            import hyperopt
-            from hyperopt.base import Domain
+            with importing:
+                import hyperopt
+                from hyperopt.base import Domain
         except ImportError:
             raise ImportError(
                 "sweep needs hyperopt: pip install 'annarchy-tb[sweep]'"
@@ -49,6 +53,14 @@ class Suggestions:
         self._trials = hyperopt.Trials()
         self._docs = {}
         self._next = 0
+
+    def printed(self) -> list[str]:
+        """Return the lines of the space as hyperopt prints it.
+
+        Equal spaces have equal lines: numbers that are whole have no point, and there
+        are no addresses.
+        """
+        return list(_printed(self._domain.expr))
 
     def ask(self) -> tuple[int, Params, dict[str, Any]]:
         """Return a number, parameters, and the choices that `restore` needs."""
@@ -138,6 +150,25 @@ class Suggestions:
                 f"parameters must belong to this space, got {choices}"
             ) from error
         return dict(found) if isinstance(found, Mapping) else {"x": found}
+
+
+def _printed(node: Any, indent: str = "") -> Iterator[str]:
+    if hasattr(node, "obj"):  # a literal
+        yield f"{indent}{_text(node.obj)}"
+        return
+    yield f"{indent}{node.name}"
+    for argument in node.pos_args:
+        yield from _printed(argument, f"{indent}  ")
+    for name, argument in node.named_args:
+        yield f"{indent}  {name} ="
+        yield from _printed(argument, f"{indent}    ")
+
+
+def _text(literal: object) -> str:
+    return ", ".join(
+        repr(int(plain) if isinstance(plain, float) and plain.is_integer() else plain)
+        for plain in flatten({"": literal}).values()
+    )
 
 
 def _plain(value: Any) -> Any:

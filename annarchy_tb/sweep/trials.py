@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsFloat
 
@@ -16,6 +17,7 @@ from annarchy_tb.logger import Logger
 from annarchy_tb.run.info import FINISHED, RunInfo
 from annarchy_tb.run.info_file import describe_error
 from annarchy_tb.run.paths import claim, claimable
+from annarchy_tb.run.provenance import Launch, on_behalf_of
 from annarchy_tb.run.state import OnNan, check_on_nan
 from annarchy_tb.sweep.suggestions import Params
 
@@ -30,12 +32,38 @@ class Outcome(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The arguments of each trial's Logger: see `annarchy_tb.Logger`."""
+    """The settings of each trial's Logger.
 
-    dt: SupportsFloat | None = None
-    time_unit: str | None = None
-    clock: Ask | None = None
-    on_nan: OnNan = "warn"
+    Attributes
+    ----------
+    dt, time_unit, clock, on_nan
+        Arguments: see `annarchy_tb.Logger`.
+    sender : Launch
+        The program that calls `sweep`. A worker may be a process of another program.
+    """
+
+    dt: SupportsFloat | None
+    time_unit: str | None
+    clock: Ask | None
+    on_nan: OnNan
+    sender: Launch
+
+    @contextmanager
+    def logger(self, path: Path) -> Iterator[Logger]:
+        """Return the Logger of a trial, to be used and closed by ``with``."""
+        dt, time_unit, clock, on_nan, sender = self
+        with (
+            on_behalf_of(sender),
+            Logger(
+                path.parent,
+                path.name,
+                dt=dt,
+                time_unit=time_unit,
+                clock=clock,
+                on_nan=on_nan,
+            ) as logger,
+        ):
+            yield logger
 
     def check(self, method: str) -> None:
         """Raise TypeError or ValueError if a Logger would not take them."""
@@ -104,7 +132,7 @@ def attempt(
 ) -> Outcome:
     """Try parameters in the run `path`; exceptions are returned as an outcome, too."""
     try:
-        with Logger(path.parent, path.name, **settings._asdict()) as logger:
+        with settings.logger(path) as logger:
             log_trial(logger, params, group, about and about._asdict())
             found = objective(params, logger)
             metrics = dict(found) if isinstance(found, Mapping) else {"loss": found}

@@ -32,7 +32,7 @@ class Backlog:
     Its lock covers everything that takes more than one ``os.write``: creating a file,
     and completing records after the disk was full. The lock is reentrant, since a
     signal handler may log while its thread holds it. No other lock guards event files;
-    run.json (awaited for at most 5 s) and sweeps have file locks: see `run.atomic`.
+    run.json and sweeps have file locks: see `run.atomic`.
 
     Parameters
     ----------

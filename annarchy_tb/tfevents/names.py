@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from annarchy_tb.inputs.importing import importing
+
 
 def harmless(name: str) -> str:
     """Return a name that TensorBoard does not take for that of an event file.
@@ -49,6 +51,7 @@ def second(name: str) -> int | None:
 
 def host() -> str:
     """Return this machine's name, without characters that a file name can't hold."""
-    import socket
+    with importing:
+        import socket
 
     return re.sub(r"[^A-Za-z0-9.-]+", "-", socket.gethostname())[:64] or "localhost"

@@ -27,6 +27,7 @@ from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents import names
 from annarchy_tb.tfevents.records import HEAD, TAIL, UINT32, UINT64, header, mask
 from annarchy_tb.tfevents.scan import TORN, Damage
@@ -85,7 +86,8 @@ def as_read(tag: str) -> str:
 
 def encode(head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Parts:
     """Return the record of a block, in parts, with the arrays themselves."""
-    import json  # slow to import
+    with importing:
+        import json  # slow to import
 
     kept = {name: _little_endian(array) for name, array in arrays.items()}
     listed = [[name, a.dtype.name, list(a.shape)] for name, a in kept.items()]
@@ -289,7 +291,8 @@ def _records(path: Path, damage: list[Damage], limit: int | None) -> Iterator[St
 
 
 def _parse(path: Path, at: int, size: int, text: bytes) -> Stored:
-    import json
+    with importing:
+        import json
 
     head = json.loads(text)
     if not isinstance(head, dict):

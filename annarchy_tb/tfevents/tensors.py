@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.parsing import Value, fields
 from annarchy_tb.tfevents.records import bytes_field, text_field, varint_field
 
@@ -19,8 +20,9 @@ def of_text(text: str) -> bytes:
 
 def array(value: Value) -> NDArray[Any]:
     """Decode a tensor of any type."""
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-    from tensorboard.util.tensor_util import make_ndarray
+    with importing:
+        from tensorboard.compat.proto.tensor_pb2 import TensorProto
+        from tensorboard.util.tensor_util import make_ndarray
 
     found: NDArray[Any] = make_ndarray(TensorProto.FromString(value.raw))
     return found
