@@ -250,9 +250,9 @@ class Logger:
     def _look_up(self) -> None:
         """Set the references for the fastest methods."""
         self._file = self._run.directory.file
-        self._groups = self._run.directory.ledger.groups
+        self._groups = self._run.directory.ledger.groups.found
         self._scalar_records = self._run.scalar_records
-        self._plot_records = self._run.plot_records
+        self._plot_records = self._run.plot_records.found
         self._clock = self._run.ask
         self._not_finite = self._run.not_finite
         self._run.note = self._info.enter_not_finite

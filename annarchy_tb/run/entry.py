@@ -139,9 +139,9 @@ class Entry:
 
     def warn(self, subject: str, message: str, tag: str | None = None) -> None:
         """Add a warning for `write` to give, once per tag and subject."""
-        if tag is None and self._tag is None:
-            tag = ", ".join(tag for _, tags in self._places for tag in tags)
-        self._remarks.append(Remark(self._method, tag or self._tag, subject, message))
+        tags = [tag] if tag else [tag for _, tags in self._places for tag in tags]
+        about = tuple(dict.fromkeys(tags))
+        self._remarks.append(Remark(self._method, about, subject, message))
 
     def plain(self, given: Any, *tags: str, name: str = "value") -> Any:
         """Return what is to be logged without its unit.

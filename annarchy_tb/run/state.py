@@ -18,6 +18,7 @@ from annarchy_tb.inputs.clock import (
 )
 from annarchy_tb.inputs.messages import where
 from annarchy_tb.run.directory import Closed, RunDirectory
+from annarchy_tb.run.kept import Kept
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
 from annarchy_tb.run.warned import Warned
@@ -85,9 +86,11 @@ class RunState:
         The tags that had one; nothing more is to be said about these.
     pending : dict
         The windows that hold values, in the order of their first values.
-    scalar_records, plot_records : dict
-        The templates of tags, and of plots by tag and keys. They are added when the
-        first record is written, and removed when the run is closed.
+    scalar_records : dict
+        The templates of tags. They are added when the first record is written, and
+        removed when the run is closed.
+    plot_records : Kept of list of Curve
+        Those of plots, by tag and keys.
     """
 
     directory: RunDirectory
@@ -104,7 +107,7 @@ class RunState:
     note: Callable[[dict[str, int]], None] | None
     share_units: Callable[[Mapping[str, str]], dict[str, str]] | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
-    plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
+    plot_records: Kept[list[Curve]]
 
     def __init__(
         self,
@@ -199,7 +202,7 @@ class RunState:
         self.pending = {}
         self.ask = None
         self.note = self.share_units = None
-        self.scalar_records, self.plot_records = {}, {}
+        self.scalar_records, self.plot_records = {}, Kept()
 
     def check_open(self) -> None:
         """Raise ValueError if the run is closed."""
