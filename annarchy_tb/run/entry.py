@@ -70,7 +70,7 @@ class Entry:
     """
 
     __slots__ = (
-        *("_apart", "_drawn", "_kind", "_method", "_places", "_remarks", "_run"),
+        *("_apart", "_drawn", "_dt", "_kind", "_method", "_places", "_remarks", "_run"),
         *("_step", "_tag", "_times", "_units", "_wall_time", "states"),
     )
     states: list[TagState]
@@ -84,6 +84,7 @@ class Entry:
     _wall_time: float
     _times: Times
     _drawn: float | None
+    _dt: float | None  # what the step was counted by, if it was
     _remarks: list[Remark]
     _units: dict[str, str | None]  # of tags whose first values are in this call
 
@@ -114,6 +115,7 @@ class Entry:
         except Exception as error:
             raise_named(method, tag, error)
             raise
+        self._dt = None if step is not None or self._step is None else run.clock.dt
         self._run = run
         self._method = method
         self._tag = tag
@@ -329,7 +331,9 @@ class Entry:
         """Give the warnings, without writing."""
         self._run.warned.give(self._remarks)
 
-    def begin(self, step: int | None, drawn: float | None) -> int:
+    def begin(
+        self, step: int | None, drawn: float | None, dt: float | None = None
+    ) -> int:
         """Return the first of several steps; add a warning if it goes back.
 
         Parameters
@@ -338,8 +342,10 @@ class Entry:
             The first step; None for an automatic one.
         drawn
             The wall time at which the first simulated time is drawn, if there is one.
+        dt
+            What the steps were counted by from simulated time, if they were.
         """
-        self._step, self._drawn = step, drawn
+        self._step, self._drawn, self._dt = step, drawn, dt
         return self._steps()[0]
 
     def enter_units(self) -> None:
@@ -377,14 +383,14 @@ class Entry:
 
     def _follow(self, place: Place, last: int, last_time: float) -> int:
         try:
-            step, problem = follow(last, last_time, self._step, self._drawn)
+            step, problem = follow(last, last_time, self._step, self._drawn, self._dt)
         except ValueError as error:
             raise_named(self._method, self._tag, error)
             raise
         directory, tags = place
         if problem is not None and not directory.ledger.is_new(tags):
             if problem[0] == "order" and directory.ledger.is_history(tags):
-                problem = goes_back_in_history(step, last)
+                problem = goes_back_in_history(step, last, self._dt)
             self.warn(*problem)
         return step
 
