@@ -32,7 +32,14 @@ from annarchy_tb.kinds import (
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
-from annarchy_tb.run.paths import absolute, as_path, claim, inside, sizes
+from annarchy_tb.run.paths import (
+    absolute,
+    as_path,
+    check_directory,
+    claim,
+    inside,
+    sizes,
+)
 from annarchy_tb.run.state import Curve, OnNan, RunState, check_on_nan
 from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.names import harmless, is_recording
@@ -217,10 +224,12 @@ class Logger:
             date = None if asked.origin is None else asked.origin.isoformat()
             wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
             parent = absolute(logdir)
+            check_directory("logdir", parent)
             if experiment is None:
                 path = claim(parent, names.default_run())
             else:
                 path = inside(parent, experiment)
+                check_directory("experiment", path)
             if mode == "w":
                 _close_own(path)
             self._opening = Opening(path, wanted, parameters.table_record)
@@ -230,7 +239,14 @@ class Logger:
             begun = None if its.origin is None else datetime.fromisoformat(its.origin)
             own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
             directory = RunDirectory(path, self._opening)
-            self._run = RunState(directory, own, self._opening.started, ask, on_nan)
+            self._run = RunState(
+                directory,
+                own,
+                self._opening.started,
+                ask,
+                on_nan,
+                name=os.path.relpath(path, parent),
+            )
             if self._opening.begun:
                 directory.file.open()
         except BaseException:
@@ -387,8 +403,10 @@ class Logger:
             If it can't be written, or records still wait for room on a full disk.
         RuntimeError
             In a forked process, or if this Logger is a copy.
+        TypeError
+            If the state can't be pickled.
         Exception
-            Any exception that pickle raises for a state that can't be pickled.
+            Any other exception that pickling it raises, such as your own.
         """
         from annarchy_tb.run import checkpoints
 

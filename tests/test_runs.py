@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import load, open_descriptors, points, scalars, without_rights
@@ -175,11 +176,29 @@ def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
     assert str(readonly / "run") in said
 
 
-def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
-    """If logdir is a file, an OSError gives its path."""
-    (tmp_path / "runs").touch()
-    with pytest.raises(OSError, match="runs"):
-        Logger(tmp_path / "runs")
+@pytest.mark.parametrize(
+    ("logdir", "experiment", "named"),
+    [
+        ("file", None, "logdir must be a directory, but {}/file is not one"),
+        ("file", "run", "logdir must be a directory, but {}/file is not one"),
+        ("file/below", "run", "logdir must be a directory, but {}/file is not one"),
+        ("nowhere", None, "logdir must be a directory, but {}/nowhere is not one"),
+        (".", "file", "experiment must be a directory, but {}/file is not one"),
+        (".", "file/run", "experiment must be a directory, but {}/file is not one"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["x", "a", "w"])
+def test_a_file_in_the_way_is_named(
+    tmp_path: Path, logdir: str, experiment: str | None, named: str, mode: Any
+) -> None:
+    """If logdir or the run is a file, or a link to nothing, the error says so."""
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to("missing")
+    how = {} if experiment is None else {"mode": mode}
+    with pytest.raises(NotADirectoryError) as refused:
+        Logger(tmp_path / logdir, experiment, **how)
+    assert str(refused.value) == f"Logger: {named.format(tmp_path)}"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "nowhere"}
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,23 @@ from typing import Any, SupportsFloat
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
-from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.inputs.tags import check_tag, is_shown
 from annarchy_tb.inputs.units import said, separate, shown
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow, goes_back_in_history
 from annarchy_tb.run.state import RunState, Times
-from annarchy_tb.run.warned import Remark
+from annarchy_tb.run.warned import RUN_NAME, Remark
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.records import Parts
-from annarchy_tb.tfevents.schema import Kind
+from annarchy_tb.tfevents.schema import BLOBS, Kind
 from annarchy_tb.tfevents.templates import scalar_value
+
+NOT_SHOWN = (
+    "a quote, a backslash or a control character: TensorBoard's default loader can't "
+    "show its images and sounds (HTTP error 400). Take another name, or start "
+    "TensorBoard with --load_fast=false"
+)
 
 # A directory, and tags that share an event.
 Place = tuple[RunDirectory, tuple[str, ...]]
@@ -126,6 +132,8 @@ class Entry:
         self._remarks = []
         self._units = {}
         self.states = []
+        if kind.data_class == BLOBS:
+            self._check_shown()
 
     def __enter__(self) -> Entry:
         return self
@@ -144,6 +152,14 @@ class Entry:
         tags = [tag] if tag else [tag for _, tags in self._places for tag in tags]
         about = tuple(dict.fromkeys(tags))
         self._remarks.append(Remark(self._method, about, subject, message))
+
+    def _check_shown(self) -> None:
+        """Add a warning if TensorBoard's default loader can't show blobs here."""
+        odd = [tag for _, tags in self._places for tag in tags if not is_shown(tag)]
+        if not is_shown(self._run.name):
+            self.warn(RUN_NAME, f"the run's name has {NOT_SHOWN}")
+        if odd:
+            self.warn("name", f"the tag has {NOT_SHOWN}", odd[0])
 
     def plain(self, given: Any, *tags: str, name: str = "value") -> Any:
         """Return what is to be logged without its unit.

@@ -77,6 +77,17 @@ def inside(parent: Path, name: object) -> Path:
     return parent / path
 
 
+def check_directory(name: str, path: Path) -> None:
+    """Raise NotADirectoryError if a path is, or leads through, something else."""
+    for place in (path, *path.parents):
+        if place.is_dir():
+            return
+        if os.path.lexists(place):
+            raise NotADirectoryError(
+                f"Logger: {name} must be a directory, but {place} is not one"
+            )
+
+
 def claim(parent: Path, name: str) -> Path:
     """Make a directory for this caller alone: `name`, or ``name_1``, ``name_2``...
 

@@ -65,9 +65,15 @@ class RunState:
         Its simulated time.
     started
         The first start of the run in seconds since 1970: simulated time 0.
+    ask, on_nan
+        The attributes.
+    name
+        Its name in TensorBoard; by default, that of its directory.
 
     Attributes
     ----------
+    name : str
+        The name of the run in TensorBoard.
     zero : float
         The wall time at which time 0 is drawn.
     warned : Warned
@@ -94,6 +100,7 @@ class RunState:
     """
 
     directory: RunDirectory
+    name: str
     clock: Clock
     started: float
     zero: float
@@ -116,8 +123,10 @@ class RunState:
         started: float,
         ask: Ask | None = None,
         on_nan: OnNan = "warn",
+        name: str | None = None,
     ) -> None:
         self.directory = directory
+        self.name = directory.path.name if name is None else name
         self.clock = clock
         self.started = started
         self.zero = started if clock.zero is None else clock.zero

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from annarchy_tb.inputs.messages import warn, where
 from annarchy_tb.run.order import APPENDED
 
+RUN_NAME = "run name"
+ONCE = frozenset({APPENDED, RUN_NAME})  # subjects of the whole run
+
 
 class Remark(NamedTuple):
     """A warning about a call.
@@ -48,8 +51,7 @@ class Warned:
         try:
             for remark in remarks:
                 subject = remark.subject
-                # Of a run that was appended to, one warning is enough for all tags.
-                about = [None] if subject == APPENDED else remark.tags
+                about = [None] if subject in ONCE else remark.tags
                 keys = [(tag, subject) for tag in about]
                 keys = [key for key in keys if key not in self._given]
                 if keys:
