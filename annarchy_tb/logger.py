@@ -42,7 +42,6 @@ from annarchy_tb.run.paths import (
 )
 from annarchy_tb.run.state import Curve, OnNan, RunState, check_on_nan
 from annarchy_tb.tfevents.event_file import EventFile
-from annarchy_tb.tfevents.names import harmless, is_recording
 from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
@@ -365,12 +364,7 @@ class Logger:
         first = relative.parts[0] if relative.parts else ""
         if relative.is_absolute() or first in ("", ".."):
             raise ValueError(f"path: name must be inside the run, got {describe(name)}")
-        if (
-            first == names.CHECKPOINTS
-            or names.RUN_JSON in relative.parts
-            or harmless(str(relative)) != str(relative)
-            or is_recording(relative.name)
-        ):
+        if names.is_reserved(relative.parts):
             raise ValueError(f"path: this name is reserved: {describe(name)}")
         path = self.run_dir / relative
         path.parent.mkdir(parents=True, exist_ok=True)

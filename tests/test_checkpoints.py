@@ -151,6 +151,8 @@ def test_a_path_of_the_run_is_ready_to_be_written(logger: Logger) -> None:
     [
         *("", ".", "..", "../x", "a/../../x", "/etc/x", "run.json", "checkpoints/x"),
         *("events.out.tfevents.1", "tfevents/x", "curve/run.json"),
+        *("Run.JSON", "curve/RUN.json", "Checkpoints/x", "TFEvents"),
+        "Recordings.1795676855.vm.21677.0000",
     ],
 )
 def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:

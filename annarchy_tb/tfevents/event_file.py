@@ -85,6 +85,8 @@ class EventFile:
     first
         Called before a file is created, in every process: returns records for it to
         start with.
+    find
+        Returns where the directory is now. By default, it is not moved.
 
     Attributes
     ----------
@@ -106,6 +108,7 @@ class EventFile:
     closed: bool
     directory: Path
     backlog: Backlog
+    find: Callable[[], Path] | None
     _may_stay: Callable[[EventFile], bool] | None
     _first: Callable[[], bytes] | None
     _stays: bool | None  # None until the file is first open
@@ -119,8 +122,10 @@ class EventFile:
         backlog: Backlog,
         may_stay: Callable[[EventFile], bool] | None = None,
         first: Callable[[], bytes] | None = None,
+        find: Callable[[], Path] | None = None,
     ) -> None:
         self.directory = directory
+        self.find = find
         self.backlog = backlog
         self._may_stay = may_stay
         self._first = first
@@ -188,7 +193,7 @@ class EventFile:
         """Write the waiting records, and wait until the file is on the disk."""
         self.backlog.drain()
         if self.path != self.directory:
-            descriptor = os.open(self.path, APPEND)
+            descriptor = self._open_again()
             try:
                 os.fsync(descriptor)
             finally:
@@ -201,7 +206,10 @@ class EventFile:
 
     def is_lost(self) -> bool:
         """Return whether the file was deleted."""
-        return self.path != self.directory and not self.path.exists()
+        if self.path == self.directory or self.path.exists():
+            return False
+        self._locate()
+        return not self.path.exists()
 
     def close(self) -> None:
         """Close the file; records still waiting for room are lost."""
@@ -255,12 +263,28 @@ class EventFile:
             first = self._first()
         if self._descriptor == _NONE:
             if self.path == self.directory:  # a signal handler may have created it
+                self._locate()
                 self._take(*self._create(), first)
             else:
-                self._descriptor = os.open(self.path, APPEND)
+                self._descriptor = self._open_again()
         while self._start:
             written = os.write(self._descriptor, self._start)
             self._start = self._start[written:]
+
+    def _open_again(self) -> int:
+        """Open the file that exists, and return its descriptor."""
+        try:
+            return os.open(self.path, APPEND)
+        except FileNotFoundError:
+            self._locate()
+            return os.open(self.path, APPEND)
+
+    def _locate(self) -> None:
+        """Follow the directory, if it was moved."""
+        directory = self.directory if self.find is None else self.find()
+        if directory != self.directory:
+            name = self.path.relative_to(self.directory)
+            self.directory, self.path = directory, directory / name
 
     def _take(self, path: Path, descriptor: int, first: bytes) -> None:
         """Continue in a file that was just created.
@@ -309,7 +333,7 @@ class EventFile:
     # -- other processes ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("directory", "backlog", "_may_stay", "_first", "closed")
+        kept = ("directory", "backlog", "_may_stay", "_first", "find", "closed")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:

@@ -36,7 +36,7 @@ class RecordingFile(EventFile):
     def __init__(self, events: EventFile) -> None:
         self._events = events
         self._beside = events.path
-        super().__init__(events.directory, events.backlog)
+        super().__init__(events.directory, events.backlog, find=events.find)
 
     def append_parts(self, parts: Sequence[Any]) -> None:
         """Write a record given in parts, bytes and arrays, without copying them.
@@ -46,7 +46,7 @@ class RecordingFile(EventFile):
         ValueError, OSError
             As `append`.
         """
-        if self.is_open and self._beside != self._events.path:
+        if self.is_open and self._beside.name != self._events.path.name:
             self.give_up()  # the event file was given up, too
         fd = self._fd
         if fd < 0 or not hasattr(os, "writev"):
