@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +23,7 @@ from rich.text import Text
 import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
-from annarchy_tb.reading.find import Runs, find_runs
+from annarchy_tb.reading.find import Runs, directories, find_runs
 from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
@@ -44,6 +45,8 @@ COLOURS = {
     FAILED: "red",
     KILLED: "magenta",
 }
+
+COLUMNS_OF_ALL = ("run", "status", "started", "duration")  # for --sort
 
 WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
 
@@ -100,7 +103,7 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     found = find_runs(logdir, status=status or None)
     rows = []
     for run in _sorted(found, sort, reverse):
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+        with contextlib.suppress(OSError):  # deleted meanwhile
             rows.append(_row(found.logdir, run))
     if not rows:
         click.echo("No runs found.")
@@ -260,7 +263,7 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
         or info.session is None  # somebody else's run.json
         or run.path.resolve()
         != found.logdir.resolve() / run.path.relative_to(found.logdir)
-        or len(find_runs(run.path)) > 1
+        or len(list(islice(directories(run.path), 2))) > 1
     ):
         return ""
     if status == FAILED:
@@ -351,12 +354,14 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
 
     def key(run: Run) -> Any:
         info = RunInfo.read(run.path)
-        own: dict[str, Any] = {
-            "run": str(run.path),
-            "status": info.state(),
-            "started": run.started and -run.started.timestamp(),
-            "duration": run.duration and run.duration.total_seconds(),
-        }
+        begun, duration = began(run.path, info), lasted(run.path, info)
+        its = (
+            str(run.path),
+            info.state(),
+            None if begun is None else -begun.timestamp(),
+            None if duration is None else duration.total_seconds(),
+        )
+        own: dict[str, Any] = dict(zip(COLUMNS_OF_ALL, its, strict=True))
         for kind, values in (("params", info.params), ("metrics", info.metrics)):
             for name, value in (values or {}).items():
                 own.setdefault(name, value)
@@ -365,12 +370,12 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
 
     keys = []
     for run in runs:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             keys.append((run, key(run)))
     there = [(run, value) for run, value in keys if value is not None]
-    if runs and not there:
+    if runs and not there and sort not in COLUMNS_OF_ALL:
         raise click.BadParameter(f"no run has a {sort!r}", param_hint="--sort")
-    texts = any(isinstance(value, str) for _, value in there)
+    texts = not all(isinstance(value, (int, float)) for _, value in there)
     there.sort(key=lambda item: str(item[1]) if texts else item[1], reverse=reverse)
     return [run for run, _ in there] + [run for run, value in keys if value is None]
 

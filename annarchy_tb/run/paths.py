@@ -136,14 +136,14 @@ def directories(run: Path, ours: bool | None = None) -> Iterator[Path]:
     of another writer, does not belong to the run. `ours` tells whether it is one, or
     will be; by default, if it has a ``run.json``.
     """
-    own = (run / names.RUN_JSON).exists() if ours is None else ours
+    own = os.path.lexists(run / names.RUN_JSON) if ours is None else ours
     waiting = [run]
     while waiting:
         directory = waiting.pop()
         try:
             with os.scandir(directory) as entries:
                 there = sorted(entries, key=lambda entry: entry.name, reverse=True)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except OSError:
             if directory == run:
                 raise
             continue  # scratch files of the user's may come and go

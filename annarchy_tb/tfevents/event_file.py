@@ -27,8 +27,15 @@ _files: weakref.WeakSet[EventFile] = weakref.WeakSet()
 def event_files(directory: Path) -> list[Path]:
     """Return the event files of a directory in the order they were written."""
     with os.scandir(directory) as entries:
-        found = [e.path for e in entries if "tfevents" in e.name and e.is_file()]
+        found = [e.path for e in entries if "tfevents" in e.name and _is_file(e)]
     return [Path(path) for path in sorted(found)]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself, or to where we may not look
+        return False
 
 
 def _whole(data: bytes, end: int) -> int:
