@@ -17,6 +17,7 @@ from annarchy_tb.tfevents.backlog import Backlog
 
 APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _NONE = -1  # no descriptor
+STREAMS = 2  # the last descriptor of a standard stream
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SPOILT = frozenset({errno.EIO, errno.EFBIG, errno.ESTALE})
 
@@ -50,6 +51,24 @@ def _whole(data: bytes, end: int) -> int:
     return at
 
 
+def opened(path: Path, flags: int = 0) -> int:
+    """Open a file to append to, and return its descriptor.
+
+    It is none of the standard streams: where those are closed, C code that writes to
+    one of them would write into the file.
+    """
+    low = []
+    try:
+        descriptor = os.open(path, APPEND | flags, 0o666)
+        while descriptor <= STREAMS:
+            low.append(descriptor)
+            descriptor = os.dup(descriptor)
+    finally:
+        for one in low:
+            os.close(one)
+    return descriptor
+
+
 def counted() -> int:
     """Return the number of the next event file of this process."""
     return next(_count)
@@ -67,7 +86,7 @@ def create(directory: Path) -> tuple[Path, int]:
     while True:
         path = directory / names.event_file(second, counted())
         try:
-            return path, os.open(path, APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            return path, opened(path, os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             second += 1
 
@@ -281,10 +300,10 @@ class EventFile:
     def _open_again(self) -> int:
         """Open the file that exists, and return its descriptor."""
         try:
-            return os.open(self.path, APPEND)
+            return opened(self.path)
         except FileNotFoundError:
             self._locate()
-            return os.open(self.path, APPEND)
+            return opened(self.path)
 
     def _locate(self) -> None:
         """Follow the directory, if it was moved."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annarchy_tb.tfevents import names, recordings
-from annarchy_tb.tfevents.event_file import APPEND, EventFile, counted
+from annarchy_tb.tfevents.event_file import EventFile, counted, opened
 
 # Of blocks, in all files of this process. A later process may have the same number (in
 # containers it often does), so they begin anywhere.
@@ -69,7 +69,7 @@ class RecordingFile(EventFile):
         while True:
             path = self.directory / name
             try:
-                return path, os.open(path, APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+                return path, opened(path, os.O_CREAT | os.O_EXCL)
             except FileExistsError:  # given up, with half a record at its end
                 name = names.recording(self._beside.name, counted())
 
