@@ -10,8 +10,9 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 from rich import box
@@ -22,7 +23,7 @@ from rich.text import Text
 import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
-from annarchy_tb.reading.find import Runs, find_runs
+from annarchy_tb.reading.find import Runs, directories, find_runs
 from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
@@ -35,6 +36,7 @@ from annarchy_tb.run.info import (
     as_json,
 )
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
+from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
 from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
 
@@ -45,13 +47,25 @@ COLOURS = {
     KILLED: "magenta",
 }
 
+COLUMNS_OF_ALL = ("run", "status", "started", "duration")  # for --sort
+
+LONGEST = 1000  # characters of the parameters of a run in a list
+
 WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
 
 # Fields of run.json that show does not print as they are.
 OWN_ROWS = {"status", "process", "session", "sessions", "session_count", "notes"}
 
+
+class Directory(click.Path):
+    """A directory, whose name may be anybody's: ``runs/*``."""
+
+    def fail(self, message: str, *more: Any, **options: Any) -> NoReturn:
+        super().fail(escaped(message), *more, **options)
+
+
 logdir_argument = click.argument(
-    "logdir", default="runs", type=click.Path(exists=True, file_okay=False)
+    "logdir", default="runs", type=Directory(exists=True, file_okay=False)
 )
 
 
@@ -62,16 +76,26 @@ class Command(click.Command):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always")
-                warnings.showwarning = lambda message, *_: click.echo(message, err=True)
+                warnings.showwarning = _show_warning
                 return super().invoke(context)
         except BrokenPipeError:
             raise
         except (OSError, ImportError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(escaped(error)) from error
+
+
+def _show_warning(message: object, *_: object, **__: object) -> None:
+    click.echo(escaped(message), err=True)
 
 
 class Group(click.Group):
+    """The group of all commands, with streams that can be written to."""
+
     command_class = Command
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        with streams():
+            return super().main(*arguments, **options)
 
 
 @click.group(cls=Group)
@@ -100,7 +124,7 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     found = find_runs(logdir, status=status or None)
     rows = []
     for run in _sorted(found, sort, reverse):
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+        with contextlib.suppress(OSError):  # deleted meanwhile
             rows.append(_row(found.logdir, run))
     if not rows:
         click.echo("No runs found.")
@@ -120,40 +144,40 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False))
+@click.argument("run", type=Directory(exists=True, file_okay=False))
 def show(run: str) -> None:
     """Show everything known about the run in directory RUN, and its tags."""
     found = Run(run)
     info = RunInfo.read(found.path)
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
-    table.add_row("run", Text(str(found.path)))
+    table.add_row("run", shown(found.path))
     table.add_row("status", _status(info))
     for name, value in found.info.items():
         if name not in OWN_ROWS and value not in (None, {}):
-            table.add_row(name, Text(_plain(value)))
+            table.add_row(shown(name), shown(_plain(value), keep="\n"))
     for session in found.sessions:
-        table.add_row("session", Text(_session(session)))
+        table.add_row("session", shown(_session(session), keep="\n"))
     for note in found.notes:
         said = f"{note.get('date')}, {note.get('user')}: {note.get('text')}"
-        table.add_row("note", Text(said))
+        table.add_row("note", shown(said, keep="\n"))
     _console().print(table)
     table = Table("tag", "curve", "kind", "points", "last step", "last value")
     table.box = box.SIMPLE_HEAD
-    shown = set()
+    numbers = set()
     for tag, curve, points in found.points():
-        shown.add(tag)
+        numbers.add(tag)
         step, value = int(points.steps[-1]), float(points.values[-1])
         number = str(len(points.steps))
         cells = (tag, curve, SCALAR.name, number, str(step), f"{value:g}")
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(shown, cells))
     for tag, kind in found.tags().items():
-        if tag not in shown:
-            table.add_row(*map(Text, (tag, "", kind)))
+        if tag not in numbers:
+            table.add_row(*map(shown, (tag, "", kind)))
     _console().print(table)
 
 
 @main.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False))
+@click.argument("run", type=Directory(exists=True, file_okay=False))
 @click.argument("text")
 def note(run: str, text: str) -> None:
     """Add the note TEXT to the run in directory RUN, as show shows it."""
@@ -162,7 +186,7 @@ def note(run: str, text: str) -> None:
 
 @main.command()
 @click.argument(
-    "runs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False)
+    "runs", nargs=-1, required=True, type=Directory(exists=True, file_okay=False)
 )
 @click.option(
     "--format",
@@ -182,7 +206,9 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
     """Write all scalars of the runs in directories RUNS to one file.
 
     csv and parquet have the columns run, tag, curve, step, value, time, wall_time. json
-    also includes the contents of run.json.
+    also includes the contents of run.json. Text is in UTF-8. In csv, names that begin
+    like a formula of a spreadsheet have an apostrophe in front, and control characters
+    are written as \\x1b.
     """
     columns = ["run", "tag", "curve", *COLUMNS]
     found = [Run(run) for run in runs]
@@ -208,7 +234,8 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
                 steps, values, times, walls = (column.tolist() for column in its)
                 given = ["" if time != time else time for time in times]
                 rows = zip(steps, values, given, walls, strict=True)
-                writer.writerows([run.path, tag, curve, *row] for row in rows)
+                names = [cell(name) for name in (run.path, tag, curve)]
+                writer.writerows([*names, *row] for row in rows)
 
 
 @main.command()
@@ -237,7 +264,7 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
     table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
     for run, why in doomed:
         name, _, begun, _, _, metrics, _ = _row(found.logdir, run)
-        table.add_row(name, why, begun, metrics)
+        table.add_row(name, shown(why), begun, metrics)
     _console().print(table)
     if not yes:
         click.echo("Pass --yes to remove them with all their files.")
@@ -260,7 +287,7 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
         or info.session is None  # somebody else's run.json
         or run.path.resolve()
         != found.logdir.resolve() / run.path.relative_to(found.logdir)
-        or len(find_runs(run.path)) > 1
+        or len(list(islice(directories(run.path), 2))) > 1
     ):
         return ""
     if status == FAILED:
@@ -292,13 +319,13 @@ def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text, Te
     begun, duration = began(run.path, info), lasted(run.path, info)
     name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
     return (
-        Text(str(name)),
+        shown(name),
         _status(info),
-        Text(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
-        Text(_duration(duration)),
-        Text(_plain(info.params or {})),
-        Text(_plain(info.metrics or {})),
-        Text(_not_finite(info)),
+        shown(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
+        shown(_duration(duration)),
+        shown(_plain(info.params or {}), LONGEST),
+        shown(_plain(info.metrics or {}), LONGEST),
+        shown(_not_finite(info)),
     )
 
 
@@ -351,12 +378,14 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
 
     def key(run: Run) -> Any:
         info = RunInfo.read(run.path)
-        own: dict[str, Any] = {
-            "run": str(run.path),
-            "status": info.state(),
-            "started": run.started and -run.started.timestamp(),
-            "duration": run.duration and run.duration.total_seconds(),
-        }
+        begun, duration = began(run.path, info), lasted(run.path, info)
+        its = (
+            str(run.path),
+            info.state(),
+            None if begun is None else -begun.timestamp(),
+            None if duration is None else duration.total_seconds(),
+        )
+        own: dict[str, Any] = dict(zip(COLUMNS_OF_ALL, its, strict=True))
         for kind, values in (("params", info.params), ("metrics", info.metrics)):
             for name, value in (values or {}).items():
                 own.setdefault(name, value)
@@ -365,12 +394,12 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
 
     keys = []
     for run in runs:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             keys.append((run, key(run)))
     there = [(run, value) for run, value in keys if value is not None]
-    if runs and not there:
+    if runs and not there and sort not in COLUMNS_OF_ALL:
         raise click.BadParameter(f"no run has a {sort!r}", param_hint="--sort")
-    texts = any(isinstance(value, str) for _, value in there)
+    texts = not all(isinstance(value, (int, float)) for _, value in there)
     there.sort(key=lambda item: str(item[1]) if texts else item[1], reverse=reverse)
     return [run for run, _ in there] + [run for run, value in keys if value is None]
 
@@ -381,9 +410,12 @@ def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
 @contextlib.contextmanager
 def _written(output: str) -> Iterator[IO[str]]:
     if output == "-":
-        yield sys.stdout
+        with standard_output() as stream:
+            yield stream
     else:
-        with open(output, "w", encoding="utf-8", newline="") as stream:
+        with open(
+            output, "w", encoding="utf-8", errors="backslashreplace", newline=""
+        ) as stream:
             yield stream
 
 

@@ -34,10 +34,16 @@ from annarchy_tb.kinds import (
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
-from annarchy_tb.run.paths import absolute, as_path, claim, inside, sizes
+from annarchy_tb.run.paths import (
+    absolute,
+    as_path,
+    check_directory,
+    claim,
+    inside,
+    sizes,
+)
 from annarchy_tb.run.state import Curve, OnNan, RunState, check_on_nan
 from annarchy_tb.tfevents.event_file import EventFile
-from annarchy_tb.tfevents.names import harmless, is_recording
 from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
@@ -223,10 +229,12 @@ class Logger:
             date = None if asked.origin is None else asked.origin.isoformat()
             wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
             self._logdir = absolute(logdir)
+            check_directory("logdir", self._logdir)
             if experiment is None:
                 path = claim(self._logdir, names.default_run())
             else:
                 path = inside(self._logdir, experiment)
+                check_directory("experiment", path)
             if mode == "w":
                 _close_own(path)
             self._opening = Opening(path, wanted, parameters.table_record)
@@ -236,7 +244,14 @@ class Logger:
             begun = None if its.origin is None else datetime.fromisoformat(its.origin)
             own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
             directory = RunDirectory(path, self._opening)
-            self._run = RunState(directory, own, self._opening.started, ask, on_nan)
+            self._run = RunState(
+                directory,
+                own,
+                self._opening.started,
+                ask,
+                on_nan,
+                name=os.path.relpath(path, self._logdir),
+            )
             if self._opening.begun:
                 directory.file.open()
         except BaseException:
@@ -254,9 +269,9 @@ class Logger:
     def _look_up(self) -> None:
         """Set the references for the fastest methods."""
         self._file = self._run.directory.file
-        self._groups = self._run.directory.ledger.groups
+        self._groups = self._run.directory.ledger.groups.found
         self._scalar_records = self._run.scalar_records
-        self._plot_records = self._run.plot_records
+        self._plot_records = self._run.plot_records.found
         self._clock = self._run.ask
         self._not_finite = self._run.not_finite
         self._run.note = self._info.enter_not_finite
@@ -367,12 +382,7 @@ class Logger:
         first = relative.parts[0] if relative.parts else ""
         if relative.is_absolute() or first in ("", ".."):
             raise ValueError(f"path: name must be inside the run, got {describe(name)}")
-        if (
-            first == names.CHECKPOINTS
-            or names.RUN_JSON in relative.parts
-            or harmless(str(relative)) != str(relative)
-            or is_recording(relative.name)
-        ):
+        if names.is_reserved(relative.parts):
             raise ValueError(f"path: this name is reserved: {describe(name)}")
         path = self.run_dir / relative
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -407,8 +417,10 @@ class Logger:
             If it can't be written, or records still wait for room on a full disk.
         RuntimeError
             In a forked process, or if this Logger is a copy.
+        TypeError
+            If the state can't be pickled.
         Exception
-            Any exception that pickle raises for a state that can't be pickled.
+            Any other exception that pickling it raises, such as your own.
         """
         with importing:
             from annarchy_tb.run import checkpoints

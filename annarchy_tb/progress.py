@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -88,7 +89,10 @@ def _bar(
             both = ", ".join(filter(None, (own, shown)))
             return {**parts, "postfix": both or None}
 
-    bar: tqdm[Item] = Bar(items, disable=None if visible is None else not visible)
+    hidden = None if visible is None else not visible
+    if sys.stderr is None:  # as in a service, whose standard streams are closed
+        hidden = True
+    bar: tqdm[Item] = Bar(items, disable=hidden)
     return bar
 
 

@@ -540,7 +540,8 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             parameters.write_row(self._run, method, params, metrics, step)
             return
         path = directory.path
-        path = path / names.curve(name) if name else claim(path, "hparams")
+        path = path / directory.name_of(name) if name else claim(path, "hparams")
+        path.mkdir(parents=True, exist_ok=True)
         run = _standalone(path)
         try:
             parameters.write_row(run, method, params, metrics, step)

@@ -286,6 +286,7 @@ class Server:
     """A running TensorBoard."""
 
     def __init__(self, logdir: Path, fast: bool) -> None:
+        self.fast = fast
         self.log = logdir.parent / f"tensorboard-{'fast' if fast else 'slow'}.txt"
         self._out = self.log.open("w")
         self.process = subprocess.Popen(

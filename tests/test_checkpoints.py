@@ -55,11 +55,17 @@ def test_the_last_checkpoints_are_kept(logger: Logger, keep: int) -> None:
     assert logger.load_checkpoint() == (1, 1)
 
 
-def test_a_state_that_can_not_be_pickled_changes_nothing(logger: Logger) -> None:
-    """The error is pickle's, and the previous checkpoint remains."""
+@pytest.mark.parametrize(
+    "state", [lambda: None, {"lock": threading.Lock()}, (n for n in ()), sys]
+)
+def test_a_state_that_can_not_be_pickled_changes_nothing(
+    logger: Logger, state: object
+) -> None:
+    """The error says what to pass, and the previous checkpoint remains."""
     logger.save_checkpoint("good", 1)
-    with pytest.raises(Exception, match="pickle|lambda"):
-        logger.save_checkpoint(lambda: None, 2)
+    refused = r"^save_checkpoint: state can't be pickled: .*Pass what the simulation"
+    with pytest.raises(TypeError, match=refused):
+        logger.save_checkpoint(state, 2)
     assert logger.load_checkpoint() == ("good", 1)
     assert [p.name for p in (logger.run_dir / "checkpoints").iterdir()] == [
         "000001.zip"
@@ -145,6 +151,8 @@ def test_a_path_of_the_run_is_ready_to_be_written(logger: Logger) -> None:
     [
         *("", ".", "..", "../x", "a/../../x", "/etc/x", "run.json", "checkpoints/x"),
         *("events.out.tfevents.1", "tfevents/x", "curve/run.json"),
+        *("Run.JSON", "curve/RUN.json", "Checkpoints/x", "TFEvents"),
+        "Recordings.1795676855.vm.21677.0000",
     ],
 )
 def test_a_path_never_leads_out_of_the_run(logger: Logger, name: str) -> None:

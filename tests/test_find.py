@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import json
+import os
+import socket
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorboardX
+from click.testing import CliRunner
 from conftest import HAS_PANDAS, without_rights
 
-from annarchy_tb import Logger, SummaryWriter, find_runs
+from annarchy_tb import Logger, Run, SummaryWriter, cli, find_runs
 from annarchy_tb.tfevents.event_file import event_files
 
 
@@ -122,14 +128,180 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     assert list(find_runs(tmp_path)) == []
 
 
-def test_a_run_that_nobody_else_may_read_is_passed_over(logdir: Path) -> None:
+def search(logdir: Path) -> str:
+    """Return the runs found, listed, and in the table, and all warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        runs = find_runs(logdir)
+        [len(runs.to_pandas()) for _ in range(HAS_PANDAS)]
+    named = sorted(run.path.name for run in runs)
+    listed = CliRunner().invoke(cli.main, ["ls", str(logdir)])
+    assert listed.exit_code == 0, listed.output
+    rows = [line for line in listed.stdout.splitlines() if line.endswith(" ")]
+    assert all(any(f" {name} " in f" {row}" for row in rows) for name in named)
+    said = " | ".join(str(warning.message) for warning in caught)
+    return f"{named} {said.replace(f'{logdir}/', '')}".rstrip()
+
+
+UNREADABLE = "find_runs: these can't be read:"
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o744, 0o666, 0o711])
+def test_a_run_that_nobody_else_may_read_is_named(logdir: Path, mode: int) -> None:
     """Unreadable directories of other users do not stop a search."""
     finished(logdir, "one", tau=1)
-    (logdir / "locked").mkdir()
-    assert found(logdir) == ["one"]  # imports while that is still allowed
-    (logdir / "locked").chmod(0)
-    assert without_rights(logdir, lambda: found(logdir)) == "['one']"
+    finished(logdir, "locked", tau=1)
+    search(logdir)  # imports while that is still allowed
+    (logdir / "locked").chmod(mode)
+    said = without_rights(logdir, lambda: search(logdir))
     (logdir / "locked").chmod(0o755)
+    assert said == f"['one'] {UNREADABLE} locked (Permission denied)"
+
+
+def test_a_link_to_where_nobody_else_may_look_is_named(logdir: Path) -> None:
+    """It leads to a run, or an event file, in the directory of another user."""
+    finished(logdir, "one", tau=1)
+    finished(logdir, "two", tau=1)
+    private = logdir.parent / "private"
+    finished(private, "run", tau=1)
+    (logdir / "link").symlink_to(private / "run")
+    (logdir / "two" / "other.tfevents").symlink_to(private / "run" / "run.json")
+    (logdir / "record").mkdir()
+    (logdir / "record" / "run.json").symlink_to(private / "run" / "run.json")
+    search(logdir)
+    private.chmod(0o700)
+    said = without_rights(logdir, lambda: search(logdir))
+    assert said.startswith(f"['one', 'record', 'two'] {UNREADABLE} ")
+    assert sorted(said.partition(f"{UNREADABLE} ")[2].split(", ")) == [
+        "link (Permission denied)",
+        "record/run.json (Permission denied)",
+        "two/other.tfevents (Permission denied)",
+    ]
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    before = Path.cwd()
+    os.chdir(path.parent)  # names of sockets are short
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path.name)
+    finally:
+        os.chdir(before)
+
+
+def a_link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def large(path: Path) -> None:
+    params = {f"parameter {number:010d}": number for number in range(1_800_000)}
+    path.write_text(json.dumps({"status": "finished", "params": params}))
+    assert path.stat().st_size > 50_000_000
+
+
+def deep(path: Path) -> None:
+    nested: Any = 1
+    for _ in range(450):
+        nested = {"a": nested}
+    path.write_text(json.dumps({"status": "finished", "params": nested}))
+
+
+def no_record(path: Path) -> None:
+    path.write_text("[1, 2")
+
+
+SPECIAL = [a_pipe, a_socket, a_link_to_itself, a_directory, a_device]
+
+
+@pytest.mark.parametrize("make", [*SPECIAL, large, deep, no_record])
+def test_a_record_that_is_none_ends_nothing(
+    logdir: Path, make: Callable[[Path], None]
+) -> None:
+    """The run is listed without it, the record is named, and Loggers open."""
+    finished(logdir, "one", tau=1)
+    finished(logdir, "odd", tau=1)
+    record = logdir / "odd" / "run.json"
+    record.unlink()
+    make(record)
+    said = search(logdir)
+    assert said.startswith(f"['odd', 'one'] {UNREADABLE} odd/run.json (")
+    assert "|" not in said
+    run = Run(logdir / "odd")
+    assert (run.status, run.params["tau"], run.info) == ("unknown", 1, {})
+    finished(logdir, "beside", tau=1)
+    if make is not a_directory:
+        with Logger(logdir, "odd", mode="a") as logger:
+            logger.add_scalar("a", 1.0)
+        assert run.status == "finished"
+
+
+@pytest.mark.parametrize("make", SPECIAL)
+def test_an_event_file_that_is_none_ends_nothing(
+    logdir: Path, make: Callable[[Path], None]
+) -> None:
+    """It is passed over, by readers and by Loggers."""
+    finished(logdir, "one", tau=1)
+    make(logdir / "one" / "events.out.tfevents.0000000001.host.1.0000")
+    make(logdir / "odd")
+    assert search(logdir) == "['one']"
+    with Logger(logdir, "one", mode="a") as logger:
+        logger.add_scalar("a", 1.0)
+    assert Run(logdir / "one").scalars("a").values.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+        ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"),
+        ("0001-01-01T00:00:00", "9999-12-31T23:59:59"),
+    ],
+)
+@pytest.mark.parametrize("status", ["finished", "running"])
+def test_dates_at_the_edge_of_the_calendar_end_nothing(
+    logdir: Path, dates: tuple[str, str], status: str
+) -> None:
+    """Such a date counts as none."""
+    finished(logdir, "one", tau=1)
+    finished(logdir, "odd", tau=1)
+    record = logdir / "odd" / "run.json"
+    said = json.loads(record.read_text())
+    said |= {"started": dates[0], "ended": dates[1], "status": status}
+    record.write_text(json.dumps(said))
+    [events] = (logdir / "odd").glob("*tfevents*")
+    os.utime(events, (2**40, 2**40))  # far away, too
+    assert search(logdir) == "['odd', 'one']"
+    with Logger(logdir, "odd", mode="a") as logger:
+        logger.add_scalar("a", 1.0, time=1.0)
+    Run(logdir / "odd").duration  # noqa: B018
+
+
+def test_only_some_of_what_cannot_be_read_is_named(logdir: Path) -> None:
+    """The warning stays short."""
+    for number in range(9):
+        (logdir / f"run {number}").mkdir(parents=True)
+        no_record(logdir / f"run {number}" / "run.json")
+    with pytest.warns(UserWarning, match=r"run\.json \(.*\), and 4 more$"):
+        assert len(find_runs(logdir)) == 9
+
+
+def test_runs_without_a_start_are_listed(logdir: Path) -> None:
+    """A column that every run has may be empty for all."""
+    (logdir / "run").mkdir(parents=True)
+    (logdir / "run" / "run.json").write_text("{}")
+    assert search(logdir) == "['run']"
 
 
 def test_runs_become_one_table(logdir: Path) -> None:

@@ -752,6 +752,55 @@ def test_a_time_that_takes_the_step_back_is_one_warning(logdir: Path) -> None:
         assert len(c) == 1
 
 
+def at_times(logger: Logger, tag: str, times: list[float]) -> None:
+    for time in times:
+        logger.add_scalar(tag, 1.0, time=time)
+
+
+def in_a_series(logger: Logger, tag: str, times: list[float]) -> None:
+    logger.add_series(tag, [1.0] * len(times), times=times)
+
+
+def in_a_log(logger: Logger, tag: str, times: list[float]) -> None:
+    for time in times:
+        logger.log({tag: 1.0, "other": 2.0}, time=time)
+
+
+@pytest.mark.parametrize("log", [at_times, in_a_series, in_a_log])
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([200.0, 200.2], "step 200 .*again.*: times closer than dt share a step"),
+        ([200.0, 100.0], "step 100 .*comes after step 200.*: after a reset"),
+    ],
+)
+def test_a_step_counted_from_time_is_said_to_be(
+    logdir: Path, log: Any, times: list[float], said: str
+) -> None:
+    """Nobody is told to leave out a step that was left out."""
+    with (
+        Logger(logdir, "run", dt=1.0) as logger,
+        pytest.warns(UserWarning, match=said) as caught,
+    ):
+        log(logger, "a", times)
+    message = str(caught[0].message)
+    assert "(counted from time by dt=1)" in message
+    assert "leave step out" not in message
+
+
+def test_steps_given_before_are_not_mixed_with_counted_ones(logdir: Path) -> None:
+    """A counted step behind a given one is explained, also in a later session."""
+    with Logger(logdir, "run", dt=1.0) as logger:
+        logger.add_scalar("a", 1.0, 1000)
+        with pytest.warns(UserWarning, match="step= in all calls .*or in none"):
+            logger.add_scalar("a", 1.0, time=5.0)
+    with (
+        Logger(logdir, "run", mode="a") as logger,
+        pytest.warns(UserWarning, match="Let time continue from the end"),
+    ):
+        logger.add_scalar("a", 1.0, time=2.0)
+
+
 def test_descriptions_come_before_the_values(logger: Logger, logdir: Path) -> None:
     """A text that would not be shown is refused; repeating a text is allowed."""
     logger.describe("V", "in mV")

@@ -955,7 +955,7 @@ def test_recordings_that_are_deleted_are_told(logdir: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match="was deleted"):
         logger.flush()
-    with pytest.warns(UserWarning, match=f"was deleted: {path}"):
+    with pytest.warns(UserWarning, match=f"was deleted.*: {path}"):
         logger.close()
 
 

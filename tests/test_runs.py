@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import load, open_descriptors, points, scalars, without_rights
 
-from annarchy_tb import Logger
-from annarchy_tb.run import names
+from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb.run import directory, names, paths
+from annarchy_tb.run.paths import ignores_case
 from annarchy_tb.tfevents.event_file import event_files
 
 
@@ -175,11 +178,29 @@ def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
     assert str(readonly / "run") in said
 
 
-def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
-    """If logdir is a file, an OSError gives its path."""
-    (tmp_path / "runs").touch()
-    with pytest.raises(OSError, match="runs"):
-        Logger(tmp_path / "runs")
+@pytest.mark.parametrize(
+    ("logdir", "experiment", "named"),
+    [
+        ("file", None, "logdir must be a directory, but {}/file is not one"),
+        ("file", "run", "logdir must be a directory, but {}/file is not one"),
+        ("file/below", "run", "logdir must be a directory, but {}/file is not one"),
+        ("nowhere", None, "logdir must be a directory, but {}/nowhere is not one"),
+        (".", "file", "experiment must be a directory, but {}/file is not one"),
+        (".", "file/run", "experiment must be a directory, but {}/file is not one"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["x", "a", "w"])
+def test_a_file_in_the_way_is_named(
+    tmp_path: Path, logdir: str, experiment: str | None, named: str, mode: Any
+) -> None:
+    """If logdir or the run is a file, or a link to nothing, the error says so."""
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to("missing")
+    how = {} if experiment is None else {"mode": mode}
+    with pytest.raises(NotADirectoryError) as refused:
+        Logger(tmp_path / logdir, experiment, **how)
+    assert str(refused.value) == f"Logger: {named.format(tmp_path)}"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "nowhere"}
 
 
 @pytest.mark.parametrize(
@@ -240,6 +261,61 @@ def test_curve_keys_stay_distinct() -> None:
     """Keys that differ only in replaced characters have different directories."""
     keys = ["a/b", "a_b", "a\\b", "a:b", "a?b", "x" * 300, "x" * 301]
     assert len({names.curve(key) for key in keys}) == len(keys)
+
+
+def test_curve_keys_differ_in_more_than_case_where_that_is_ignored() -> None:
+    """The first has its own name, and the others a hash, also in a later Logger."""
+    assert names.curve("e", ["E", "other"]) == "e-3f79bb7b"
+    assert names.curve("E", ["E", "e-3f79bb7b"]) == "E"
+    assert names.curve("Straße", ["STRASSE"]).startswith("Straße-")
+    assert names.curve("e", ["E-3f79bb7b"]) == "e"
+
+
+def test_curves_do_not_share_a_directory_where_case_is_ignored(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in one call nor in a later Logger; this system does not ignore it."""
+    assert not ignores_case(Path(__file__).parent)
+    monkeypatch.setattr(directory, "ignores_case", lambda _: True)
+    for mode, keys in (("x", ("E", "e")), ("a", ("e", "E"))):
+        with Logger(logdir, "run", mode=mode) as logger:  # type: ignore[arg-type]
+            logger.add_scalars("plot", {key: float(key == "E") for key in keys})
+    curves = Run(logdir / "run").curves("plot")
+    assert curves.keys() == {"E", "e-3f79bb7b"}
+    assert curves["E"].values.tolist() == [1.0, 1.0]
+    assert curves["e-3f79bb7b"].values.tolist() == [0.0, 0.0]
+
+
+def test_a_directory_that_ignores_case_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If another spelling of a name leads to it, and is no name of its own."""
+    assert not ignores_case(tmp_path)
+    (tmp_path / "1").touch()
+    (tmp_path / "run.json").touch()
+    assert not ignores_case(tmp_path)
+    (tmp_path / "RUN.JSON").touch()
+    assert not ignores_case(tmp_path)
+    (tmp_path / "RUN.JSON").unlink()
+    monkeypatch.setattr(paths.os.path, "lexists", lambda _: True)
+    assert ignores_case(tmp_path)
+
+
+@pytest.mark.parametrize("logdir", ["~/runs", "~nobody-of-this-name/runs", "~"])
+def test_a_home_that_is_unknown_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logdir: str
+) -> None:
+    """In a container, a user may have none: no directory ``~`` is made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(ValueError, match=r"^Logger: logdir must not begin with '~"):
+        Logger(logdir)
+    with pytest.raises(ValueError, match="must not begin with '~"):
+        find_runs(logdir)
+    assert not list(tmp_path.iterdir())
+    Logger("./~", "run").close()
+    assert (tmp_path / "~" / "run").is_dir()
 
 
 @pytest.mark.parametrize("key", ["train", "E", "tau = 10 ms", "膜電位", "a.b"])

@@ -6,16 +6,19 @@ slow one is Python's, the default elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import math
 import os
 import signal
 import struct
+import warnings
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import numpy as np
 import pytest
@@ -154,6 +157,28 @@ def test_images_are_shown_pixel_for_pixel(logger: Logger, server: Server) -> Non
     assert mosaic.shape == (7, 11)
     assert (mosaic[:, :5] == wanted[0, ..., 0]).all()
     assert (mosaic[:, 6:] == wanted[1, ..., 0]).all()
+
+
+@pytest.mark.parametrize(
+    "odd", ['"', "\\", "\n", "\x1f", "\x7f", "\x85", "\u202e", "'"]
+)
+def test_images_are_hidden_by_the_names_that_are_warned_of(
+    served: Path, server: Server, odd: str
+) -> None:
+    """The default loader refuses those, and no others; numbers are always shown."""
+    name = f"odd{next(_number)}{odd}"
+    for run, tag in ((name, "tag"), ("odd tags", name)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with Logger(served, run, mode="a") as logger:
+                logger.add_scalar(f"number {tag}", 1.0)
+                logger.add_image(tag, np.eye(2))
+        numbers(server, run, f"number {tag}", 1)
+        listed = server.until(bool, "plugin/images/images", run=run, tag=tag, sample=0)
+        path = f"plugin/images/individualImage?{listed[0]['query']}&x="
+        hides = bool(caught) and server.fast
+        with pytest.raises(HTTPError) if hides else contextlib.nullcontext():
+            server.get(path)
 
 
 def test_histograms_count_every_value(logger: Logger, server: Server) -> None:

@@ -144,3 +144,41 @@ def test_a_warning_points_at_the_users_line(method: str, tmp_path: Path) -> None
         assert warning.filename == __file__
         lines, start = inspect.getsourcelines(call)
         assert start <= warning.lineno < start + len(lines)
+
+
+def image(logger: Logger, tag: str) -> None:
+    logger.add_image(tag, np.eye(2))
+
+
+def sound(logger: Logger, tag: str) -> None:
+    logger.add_audio(tag, np.zeros(9))
+
+
+def raster(logger: Logger, tag: str) -> None:
+    logger.add_raster(tag, {0: [1.0]})
+
+
+@pytest.mark.parametrize("log", [image, sound, raster])
+@pytest.mark.parametrize("odd", ['a "b"', "a\\b", "a\nb", "a\x1b]0;b"])
+def test_names_that_hide_images_are_warned_of(
+    logdir: Path, log: Callable[[Logger, str], None], odd: str
+) -> None:
+    """Once a tag, and once for the name of the run, also if it is in a directory."""
+    with Logger(logdir, "plain") as logger:
+        with pytest.warns(
+            UserWarning, match="the tag has a quote.*error 400"
+        ) as caught:
+            log(logger, odd)
+            log(logger, odd)
+        log(logger, "plain: \u202e, \x7f")  # these are shown
+        logger.add_scalar(f"number {odd}", 1.0)
+        assert [warning.filename for warning in caught] == [__file__]
+    for name in (odd, f"{odd}/run"):
+        with Logger(logdir / "below", name) as logger:
+            logger.add_scalar("number", 1.0)
+            with pytest.warns(
+                UserWarning, match="the run's name has a quote"
+            ) as caught:
+                log(logger, "a")
+                log(logger, "b")
+            assert len(caught) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from annarchy_tb.inputs.messages import describe, where
 
 RUN_TABLE = "run"  # the tag of the table that describes the run itself
@@ -10,6 +12,15 @@ RUN_TABLE = "run"  # the tag of the table that describes the run itself
 def is_own(tag: str) -> bool:
     """Return whether a tag belongs to the run itself: its table, or its parameters."""
     return tag == RUN_TABLE or tag.startswith("_hparams_/")
+
+
+def is_shown(name: str) -> bool:
+    """Return whether TensorBoard's default loader shows images under a name.
+
+    It is that of a tag or a run. The loader writes names into the addresses of images
+    and sounds as JSON, and does not read back those that JSON escapes.
+    """
+    return not re.search(r'["\\\x00-\x1f]', name)
 
 
 def check_tag(method: str, tag: object) -> None:

@@ -155,7 +155,7 @@ def add_scalars(
 def _add_scalars_checked(
     self: Logger,
     tag: str,
-    value: Mapping[str, object],
+    value: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
     time: Time | None,
 ) -> None:
@@ -165,13 +165,21 @@ def _add_scalars_checked(
     with naming(method, tag):
         keys = as_names(value)
         places = [(run.directory.curve(key), (tag,)) for key in keys]
+    if (
+        keys
+        and (tag, keys) not in self._plot_records
+        and all(curve.ledger.holds(tags, SCALAR.name) for curve, tags in places)
+    ):
+        records = ScalarRecords(tag)
+        curves = [
+            Curve(curve.file, curve.ledger.enter(tags, SCALAR.name).states[0], records)
+            for curve, tags in places
+        ]
+        run.plot_records.add((tag, keys), curves, len(keys))
+        add_scalars(self, tag, value, step, time=time)
+        return
     with Entry(run, method, tag, SCALAR, step, time, places=places) as entry:
         entry.write_numbers(entry.numbers(value))
-    if (tag, keys) not in self._plot_records:
-        self._plot_records[tag, keys] = [
-            Curve(curve.file, state, ScalarRecords(tag))
-            for (curve, _), state in zip(places, entry.states, strict=True)
-        ]
 
 
 def log(
@@ -252,7 +260,7 @@ def _log_checked(
     self: Logger,
     method: str,
     label: str | None,
-    metrics: Mapping[str, object],
+    metrics: Mapping[str, SupportsFloat],
     step: SupportsFloat | None,
     time: Time | None,
 ) -> None:
@@ -261,12 +269,15 @@ def _log_checked(
     with naming(method, None):
         tags = as_names(metrics)
     places = [(run.directory, tags)] if tags else []
+    group, ledger = self._groups.get(tags), run.directory.ledger
+    known = group is not None and group.make is not None
+    if tags and not known and ledger.holds(tags, SCALAR.name):
+        ledger.enter(tags, SCALAR.name).make = EventRecords(tags).make
+        log(self, metrics, step, time=time)
+        return
     with Entry(run, method, label, SCALAR, step, time, places=places) as entry:
         numbers = [entry.number(value, tag) for tag, value in metrics.items()]
         entry.write_numbers(numbers)
-    group = self._groups.get(tags)
-    if group is not None and group.make is None:
-        group.make = EventRecords(tags).make
 
 
 # -- reading back ----------------------------------------------------------------------

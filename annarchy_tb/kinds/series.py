@@ -96,10 +96,12 @@ def add_series(
         if not table.size:
             return
         first_time, last_time = _drawn_span(run, given)
-        at = entry.begin(None if whole is None else int(whole[0]), first_time)
+        counted = steps is None and whole is not None
+        dt = run.clock.dt if counted else None
+        at = entry.begin(None if whole is None else int(whole[0]), first_time, dt)
         if whole is None and at > MAX_STEP + 1 - len(table):
             raise ValueError("steps must fit into 64 bits")
-        _check_order(entry, whole, given)
+        _check_order(entry, whole, given, dt)
         series = _Series(tags, table, whole, at, given, now())
         chosen = choose(table, most)
         odd = _check_values(entry, run, series, chosen)
@@ -324,14 +326,18 @@ def _drawn_span(
 
 
 def _check_order(
-    entry: Entry, steps: NDArray[np.int64] | None, times: NDArray[np.float64] | None
+    entry: Entry,
+    steps: NDArray[np.int64] | None,
+    times: NDArray[np.float64] | None,
+    dt: float | None,
 ) -> None:
     """Add a warning about steps or times that go back within the series."""
     back = np.empty(0, np.bool_) if steps is None else steps[1:] <= steps[:-1]
     if steps is not None and back.any():
         at = int(back.argmax())
         last, step = steps[at : at + 2].tolist()
-        entry.warn(*goes_back(step, last))
+        reset = times is not None and bool(times[at + 1] < times[at])
+        entry.warn(*goes_back(step, last, reset, dt))
     elif times is not None and (times[1:] < times[:-1]).any():
         entry.warn(*time_goes_back())
 

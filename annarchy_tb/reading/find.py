@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
 from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import names
-from annarchy_tb.run.info import STATUSES, RunInfo, as_json
+from annarchy_tb.run.info import STATUSES, RunInfo, as_json, parse
 from annarchy_tb.run.paths import absolute, is_another_run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+NAMED = 5  # of what can't be read
 
 
 class Runs(list[Run]):
@@ -57,7 +63,7 @@ class Runs(list[Run]):
             try:
                 info = RunInfo.read(run.path)
                 duration = lasted(run.path, info)
-            except FileNotFoundError:  # deleted meanwhile
+            except OSError:  # deleted meanwhile
                 continue
             row: dict[str, Any] = {
                 "run": str(run.path.relative_to(self.logdir)),
@@ -87,7 +93,8 @@ def find_runs(
     """Return all runs below a directory, newest first.
 
     No event file is read, so this takes milliseconds for hundreds of runs. Runs of
-    other writers (directories with event files but no ``run.json``) are included.
+    other writers (directories with event files but no ``run.json``) are included. One
+    warning names what can't be read, such as directories of other users.
 
     Parameters
     ----------
@@ -128,23 +135,52 @@ def find_runs(
             raise ValueError(f"status must be one of {allowed}, got {one!r}")
     flatten(params or {})  # refuses what is not a dict
     found = []
-    for path in _directories(root):
-        info = RunInfo.read(path)
+    unreadable: dict[str, str] = {}
+    for path in directories(root, unreadable):
+        info = _record(path, unreadable)
         its = info.params or {}
         values = as_json(flatten(params or {}, its))
         if (wanted is None or info.state() in wanted) and all(
             name in its and its[name] == value for name, value in values.items()
         ):
-            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            with contextlib.suppress(OSError):  # deleted meanwhile
                 begun, run = began(path, info), Run(path)
                 found.append((begun.timestamp() if begun else 0.0, str(path), run))
+    if unreadable:
+        warn(f"find_runs: these can't be read: {_listed(unreadable)}")
     return Runs(root, [run for *_, run in sorted(found, reverse=True)])
 
 
-def _directories(directory: Path) -> Iterator[Path]:
+def _record(run: Path, unreadable: dict[str, str]) -> RunInfo:
+    """Return the record of a run; if it can't be read, add it to those."""
+    try:
+        return RunInfo.of(parse(run))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        unreadable[str(run / names.RUN_JSON)] = _reason(error)
+    return RunInfo()
+
+
+def _reason(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error)
+
+
+def _listed(unreadable: dict[str, str]) -> str:
+    said = [f"{path} ({why})" for path, why in unreadable.items()]
+    shown = ", ".join(said[:NAMED])
+    more = len(unreadable) - NAMED
+    return f"{shown}, and {more} more" if more > 0 else shown
+
+
+def directories(
+    directory: Path, unreadable: dict[str, str] | None = None
+) -> Iterator[Path]:
     """Yield the directories of all runs, without those of their curves.
 
-    Links are followed last, so that runs are found by their real path if possible.
+    Links are followed last, so that runs are found by their real path if possible. What
+    can't be read is passed over, and added to `unreadable` with the reason.
     """
     waiting: list[tuple[str, bool]] = [(os.fspath(directory), False)]
     links: list[tuple[str, bool]] = []
@@ -153,9 +189,15 @@ def _directories(directory: Path) -> Iterator[Path]:
         path, inside = waiting.pop() if waiting else links.pop()
         try:
             found = os.stat(path)
+            if not stat.S_ISDIR(found.st_mode):
+                continue
             with os.scandir(path) as entries:
                 there = list(entries)
-        except OSError:  # not readable, or gone, or a link to itself
+            os.stat(os.path.join(path, os.curdir))  # the names may be all we may read
+        except OSError as error:
+            nothing = error.errno in (errno.ENOENT, errno.ELOOP)  # or a link to nothing
+            if not nothing and unreadable is not None:
+                unreadable[path] = _reason(error)
             continue
         if (found.st_dev, found.st_ino) in seen:
             continue

@@ -25,13 +25,14 @@ class Last(Mapping[str, Any]):
     """
 
     _directory: RunDirectory
-    _earlier: list[Path]  # directories of curves that existed before
+    _earlier: list[str]  # directories of curves that existed before
     _seen: dict[Path, tuple[Scan, dict[str, float]]]
     _sizes: dict[Path, int]
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
-        self._earlier = list(directories(directory.path))[1:]
+        run, *curves = directories(directory.path)
+        self._earlier = [path.relative_to(run).as_posix() for path in curves]
         self._seen = {}
         self._sizes = {}
 
@@ -53,7 +54,7 @@ class Last(Mapping[str, Any]):
     def read(self) -> dict[str, Any]:
         """Return all last values at once."""
         run = self._directory.path
-        curves = {path: path.relative_to(run).as_posix() for path in self._earlier}
+        curves = {run / name: name for name in self._earlier}
         curves |= {made.path: key for key, made in self._directory.curves.items()}
         own = {made.file.path for made in self._directory.all()}
         found: dict[str, Any] = {}

@@ -46,7 +46,7 @@ from annarchy_tb.tfevents.schema import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MAX_SECOND = 253402300800  # the year 10000
+MAX_SECOND = 253_000_000_000  # the year 9987
 
 
 class Run:
@@ -76,7 +76,7 @@ class Run:
         self.path = absolute(path)
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path}")
-        if not (self.path / RUN_JSON).exists() and not event_files(self.path):
+        if not os.path.lexists(self.path / RUN_JSON) and not event_files(self.path):
             raise FileNotFoundError(
                 f"{self.path} has neither run.json nor event files; to find the runs "
                 f"below it, use annarchy_tb.find_runs({str(path)!r})"
@@ -469,8 +469,8 @@ def began(run: Path, info: RunInfo) -> datetime | None:
     """Return the start of a run from its record, or from the name of its first file."""
     begun = info.begun()
     if begun is None:
-        for path in event_files(run):
-            number = second(path.name)
+        for name in sorted(os.listdir(run)):
+            number = second(name)
             if number is not None and number < MAX_SECOND:
                 return datetime.fromtimestamp(number, timezone.utc)
     return begun
@@ -485,10 +485,11 @@ def lasted(run: Path, info: RunInfo) -> timedelta | None:
         ended = datetime.now(timezone.utc)
     if ended is None:
         last = 0.0
-        for path in _files(run):
-            with contextlib.suppress(FileNotFoundError):
-                last = max(last, path.stat().st_mtime)
-        ended = datetime.fromtimestamp(last, timezone.utc)
+        with contextlib.suppress(OSError):
+            for path in _files(run):
+                with contextlib.suppress(OSError):
+                    last = max(last, path.stat().st_mtime)
+        ended = datetime.fromtimestamp(min(last, MAX_SECOND), timezone.utc)
     return max(ended - begun, timedelta(0))
 
 

@@ -25,7 +25,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.tags import is_own
@@ -69,8 +69,10 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     OSError
         If it can't be written, also because the directory is a link; the earlier ones
         are then still there.
+    TypeError
+        If the state can't be pickled.
     Exception
-        Any exception that pickle raises for a state that can't be pickled.
+        Any other exception that pickling it raises.
     """
     folder = run / CHECKPOINTS
     check_no_link(folder)
@@ -81,10 +83,22 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
     with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(RUN_JSON, json.dumps(checkpoint._asdict()))
         with archive.open(STATE, "w", force_zip64=True) as member:
-            pickle.dump(state, member, pickle.HIGHEST_PROTOCOL)
+            _dump(state, member)
     sync_directory(folder)
     for old in [*earlier, path][:-keep]:
         old.unlink(missing_ok=True)
+
+
+def _dump(state: object, stream: IO[bytes]) -> None:
+    try:
+        pickle.dump(state, stream, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+        raise TypeError(
+            f"save_checkpoint: state can't be pickled: {error}. Pass what the "
+            f"simulation needs to go on, as numbers, texts, arrays, lists and dicts of "
+            f"them; functions made by def or lambda inside others, open files, locks "
+            f"and generators can't be stored"
+        ) from error
 
 
 def load(run: Path) -> tuple[Any, int] | None:

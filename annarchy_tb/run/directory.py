@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import names
+from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.ledger import History, Ledger
+from annarchy_tb.run.paths import ignores_case
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.backlog import Backlog
 from annarchy_tb.tfevents.event_file import EventFile, event_files
@@ -19,6 +22,7 @@ from annarchy_tb.tfevents.recorder import RecordingFile
 if TYPE_CHECKING:
     from annarchy_tb.run.opening import Opening
 
+DELETED = "the event file was deleted, or moved to where it can't be found"
 STAY_OPEN = 31  # curves; the files of any more are opened for each record
 
 
@@ -40,7 +44,7 @@ class Closed(NamedTuple):
     def warn(self) -> None:
         """Warn of deleted files: a warning may be an error, so this comes last."""
         for path in self.deleted:
-            warn(f"the event file was deleted: {path}")
+            warn(f"{DELETED}: {path}")
 
 
 class RunDirectory:
@@ -52,16 +56,15 @@ class RunDirectory:
     Parameters
     ----------
     path
-        An absolute path; the directory of a curve is created for its first record.
+        An absolute path.
     opening
         How the run was opened, if it has a Logger.
-    backlog, may_stay
-        See `EventFile`.
-    descriptions
-        The descriptions of tags, shared with the curves.
+    above, name
+        Of a curve: the run, and the name of its own directory, which is created for its
+        first record.
     """
 
-    path: Path
+    folder: Folder  # of the run
     opening: Opening | None
     descriptions: dict[str, str]
     backlog: Backlog
@@ -70,7 +73,8 @@ class RunDirectory:
     ledger: Ledger
     curves: dict[str, RunDirectory]
     _name: str  # within the run
-    _earlier: list[Path]  # event files and recordings that existed before
+    _ignores_case: bool | None  # the file system; None if unknown
+    _earlier: list[str]  # event files and recordings that existed before
     _staying: list[EventFile]  # of curves, which stay open
 
     def __init__(
@@ -78,27 +82,40 @@ class RunDirectory:
         path: Path,
         opening: Opening | None = None,
         *,
+        above: RunDirectory | None = None,
         name: str = "",
-        backlog: Backlog | None = None,
-        may_stay: Callable[[EventFile], bool] | None = None,
-        descriptions: dict[str, str] | None = None,
     ) -> None:
-        self.path = path
         self.opening = opening
         self._name = name
-        self.descriptions = {} if descriptions is None else descriptions
-        self.backlog = Backlog() if backlog is None else backlog
+        first = may_stay = None
+        if above is not None:
+            self.folder = above.folder
+            self.descriptions, self.backlog = above.descriptions, above.backlog
+            may_stay = above.has_room
+            first = None if opening is None else opening.first_of_curve
+        else:
+            self.folder = Folder(path) if opening is None else opening.folder
+            self.descriptions, self.backlog = {}, Backlog()
+            first = None if opening is None else opening.first
         self._earlier = []
         if path.exists():
-            self._earlier = event_files(path) + recordings.files(path)
-        first = None
-        if opening is not None:
-            first = opening.first_of_curve if name else opening.first
-        self.file = EventFile(path, self.backlog, may_stay, first)
+            there = event_files(path) + recordings.files(path)
+            self._earlier = [file.name for file in there]
+        self.file = EventFile(path, self.backlog, may_stay, first, self.find)
         self.recordings = RecordingFile(self.file)
         self.ledger = Ledger(self._history)
         self.curves = {}
         self._staying = []
+        self._ignores_case = None
+
+    def find(self) -> Path:
+        """Return where the directory is now, if the run was moved."""
+        return self.folder.find() / self._name
+
+    @property
+    def path(self) -> Path:
+        """Its absolute path."""
+        return self.find()
 
     def curve(self, key: str) -> RunDirectory:
         """Return the directory of the curve `key`.
@@ -110,24 +127,29 @@ class RunDirectory:
         """
         curve = self.curves.get(key)
         if curve is None:
-            name = names.curve(key)
-            if (self.path / name).is_symlink():
+            name = self.name_of(key)
+            path = self.find() / name
+            if path.is_symlink():
                 raise ValueError(
                     f"the curve {key!r} must be in a directory of the run, but "
-                    f"{self.path / name} is a link; replace it by a directory"
+                    f"{path} is a link; replace it by a directory"
                 )
-            curve = RunDirectory(
-                self.path / name,
-                self.opening,
-                name=name,
-                backlog=self.backlog,
-                may_stay=self._has_room,
-                descriptions=self.descriptions,
-            )
+            curve = RunDirectory(path, self.opening, above=self, name=name)
             curve = self.curves.setdefault(key, curve)
         return curve
 
-    def _has_room(self, file: EventFile) -> bool:
+    def name_of(self, key: str) -> str:
+        """Return the name of a directory for the curve `key`, and for no other."""
+        path = self.find()
+        if self._ignores_case is None and path.exists():
+            self._ignores_case = ignores_case(path)
+        others: list[str] = []
+        if self._ignores_case:
+            there = [curve.path.name for curve in list(self.curves.values())]
+            others = [*os.listdir(path), *there]
+        return names.curve(key, others)
+
+    def has_room(self, file: EventFile) -> bool:
         """Return whether the file of a curve that was just opened may stay open."""
         others = [one for one in self._staying if one is not file and one.is_open]
         has_room = len(others) < STAY_OPEN
@@ -145,14 +167,15 @@ class RunDirectory:
 
     def _history(self) -> History:
         limits: Mapping[Path, int] = {}
-        earlier = self._earlier
+        path = self.find()
+        earlier = [path / name for name in self._earlier]
         if self.opening is not None:
             limits = self.opening.limits
-            if self.opening.kind == "append" and self.path.exists():
+            if self.opening.kind == "append" and path.exists():
                 # Others may have written to the run since.
-                own = (self.file.path, self.recordings.path)
-                there = event_files(self.path) + recordings.files(self.path)
-                earlier = [path for path in there if path not in own]
+                own = (self.file.path.name, self.recordings.path.name)
+                there = event_files(path) + recordings.files(path)
+                earlier = [file for file in there if file.name not in own]
             for tag, step in self.opening.steps.get(self._name, {}).items():
                 yield tag, "", step
         yield from history(earlier, limits)
@@ -172,9 +195,7 @@ class RunDirectory:
         for directory in self.all():
             for file in (directory.file, directory.recordings):
                 if file.is_lost():
-                    raise FileNotFoundError(
-                        errno.ENOENT, "the event file was deleted", str(file.path)
-                    )
+                    raise FileNotFoundError(errno.ENOENT, DELETED, str(file.path))
                 file.flush()
         if self.backlog:
             raise OSError(
@@ -194,4 +215,5 @@ class RunDirectory:
                     if not file.closed and file.is_lost():
                         deleted.append(file.path)
                     file.close()
+            self.folder.close()
         return Closed(*self.backlog.lost(), deleted)

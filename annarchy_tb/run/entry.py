@@ -10,17 +10,23 @@ from typing import Any, SupportsFloat
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
-from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.inputs.tags import check_tag, is_shown
 from annarchy_tb.inputs.units import said, separate, shown
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow, goes_back_in_history
 from annarchy_tb.run.state import RunState, Times
-from annarchy_tb.run.warned import Remark
+from annarchy_tb.run.warned import RUN_NAME, Remark
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.records import Parts
-from annarchy_tb.tfevents.schema import Kind
+from annarchy_tb.tfevents.schema import BLOBS, Kind
 from annarchy_tb.tfevents.templates import scalar_value
+
+NOT_SHOWN = (
+    "a quote, a backslash or a control character: TensorBoard's default loader can't "
+    "show its images and sounds (HTTP error 400). Take another name, or start "
+    "TensorBoard with --load_fast=false"
+)
 
 # A directory, and tags that share an event.
 Place = tuple[RunDirectory, tuple[str, ...]]
@@ -71,7 +77,7 @@ class Entry:
     """
 
     __slots__ = (
-        *("_apart", "_drawn", "_kind", "_method", "_places", "_remarks", "_run"),
+        *("_apart", "_drawn", "_dt", "_kind", "_method", "_places", "_remarks", "_run"),
         *("_step", "_tag", "_times", "_units", "_wall_time", "states"),
     )
     states: list[TagState]
@@ -85,6 +91,7 @@ class Entry:
     _wall_time: float
     _times: Times
     _drawn: float | None
+    _dt: float | None  # what the step was counted by, if it was
     _remarks: list[Remark]
     _units: dict[str, str | None]  # of tags whose first values are in this call
 
@@ -115,6 +122,7 @@ class Entry:
         except Exception as error:
             raise_named(method, tag, error)
             raise
+        self._dt = None if step is not None or self._step is None else run.clock.dt
         self._run = run
         self._method = method
         self._tag = tag
@@ -125,6 +133,8 @@ class Entry:
         self._remarks = []
         self._units = {}
         self.states = []
+        if kind.data_class == BLOBS:
+            self._check_shown()
 
     def __enter__(self) -> Entry:
         return self
@@ -140,9 +150,17 @@ class Entry:
 
     def warn(self, subject: str, message: str, tag: str | None = None) -> None:
         """Add a warning for `write` to give, once per tag and subject."""
-        if tag is None and self._tag is None:
-            tag = ", ".join(tag for _, tags in self._places for tag in tags)
-        self._remarks.append(Remark(self._method, tag or self._tag, subject, message))
+        tags = [tag] if tag else [tag for _, tags in self._places for tag in tags]
+        about = tuple(dict.fromkeys(tags))
+        self._remarks.append(Remark(self._method, about, subject, message))
+
+    def _check_shown(self) -> None:
+        """Add a warning if TensorBoard's default loader can't show blobs here."""
+        odd = [tag for _, tags in self._places for tag in tags if not is_shown(tag)]
+        if not is_shown(self._run.name):
+            self.warn(RUN_NAME, f"the run's name has {NOT_SHOWN}")
+        if odd:
+            self.warn("name", f"the tag has {NOT_SHOWN}", odd[0])
 
     def plain(self, given: Any, *tags: str, name: str = "value") -> Any:
         """Return what is to be logged without its unit.
@@ -339,7 +357,9 @@ class Entry:
         """Give the warnings, without writing."""
         self._run.warned.give(self._remarks)
 
-    def begin(self, step: int | None, drawn: float | None) -> int:
+    def begin(
+        self, step: int | None, drawn: float | None, dt: float | None = None
+    ) -> int:
         """Return the first of several steps; add a warning if it goes back.
 
         Parameters
@@ -348,8 +368,10 @@ class Entry:
             The first step; None for an automatic one.
         drawn
             The wall time at which the first simulated time is drawn, if there is one.
+        dt
+            What the steps were counted by from simulated time, if they were.
         """
-        self._step, self._drawn = step, drawn
+        self._step, self._drawn, self._dt = step, drawn, dt
         return self._steps()[0]
 
     def enter_units(self) -> None:
@@ -387,14 +409,14 @@ class Entry:
 
     def _follow(self, place: Place, last: int, last_time: float) -> int:
         try:
-            step, problem = follow(last, last_time, self._step, self._drawn)
+            step, problem = follow(last, last_time, self._step, self._drawn, self._dt)
         except ValueError as error:
             raise_named(self._method, self._tag, error)
             raise
         directory, tags = place
         if problem is not None and not directory.ledger.is_new(tags):
             if problem[0] == "order" and directory.ledger.is_history(tags):
-                problem = goes_back_in_history(step, last)
+                problem = goes_back_in_history(step, last, self._dt)
             self.warn(*problem)
         return step
 

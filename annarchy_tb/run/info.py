@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,6 +21,9 @@ RUNNING, FINISHED, FAILED, KILLED, UNKNOWN = STATUSES = (
     "killed",  # found by readers, never written
     "unknown",  # without a record
 )
+
+LARGEST = 32 << 20  # bytes of a file that is taken for one
+DEEPEST = 50  # levels of dicts and lists in it
 
 open_sessions: set[str] = set()  # of the Loggers that this process has not closed
 
@@ -151,14 +155,49 @@ _TYPES = {
 def load(run: Path) -> dict[str, Any]:
     """Return the contents of a run's ``run.json``; an empty dict if there is none.
 
-    Values of the wrong type are left out.
+    It is also empty if the file can't be read. Values of the wrong type are left out.
     """
     try:
-        text = (run / RUN_JSON).read_text(encoding="utf-8", errors="replace")
-        said = json.loads(text, parse_constant=lambda _: None)
-    except (OSError, ValueError, RecursionError):
+        return parse(run)
+    except (OSError, ValueError):
         return {}
-    return typed(said) if isinstance(said, dict) else {}
+
+
+def parse(run: Path) -> dict[str, Any]:
+    """Return the contents of a run's ``run.json``, as `load` does.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it can't be read, or is none that a Logger writes.
+    """
+    # A FIFO would be waited for, and a device may have an end or not.
+    descriptor = os.open(run / RUN_JSON, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, encoding="utf-8", errors="replace") as stream:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a file")
+        if found.st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST >> 20} MiB")
+        text = stream.read()
+    try:
+        said = json.loads(text, parse_constant=lambda _: None)
+    except RecursionError:
+        said = None
+    if not isinstance(said, dict) or not _is_flat(said):
+        raise ValueError("it is not the record of a run")
+    return typed(said)
+
+
+def _is_flat(given: dict[str, Any]) -> bool:
+    """Return whether no dict or list is nested deeper than `DEEPEST`."""
+    inside: list[Any] = [given]
+    for _ in range(DEEPEST):
+        items = (one.values() if isinstance(one, dict) else one for one in inside)
+        inside = [one for its in items for one in its if isinstance(one, (dict, list))]
+        if not inside:
+            return True
+    return False
 
 
 def typed(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,9 +226,11 @@ def iso(seconds: float) -> str:
 
 
 def date(text: object) -> datetime | None:
-    """Return the date in an ISO 8601 text, or None if it is invalid."""
+    """Return the date in an ISO 8601 text, None if it is invalid or at an extreme."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
+        return None
+    if not 1 < found.year < 9999:  # in another time zone, these may have no date
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

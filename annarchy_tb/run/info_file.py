@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive, replacing
+from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.info import (
     FAILED,
     FINISHED,
@@ -60,7 +61,7 @@ class InfoFile:
 
     Parameters
     ----------
-    run
+    folder
         The run's directory.
 
     Attributes
@@ -73,22 +74,26 @@ class InfoFile:
 
     info: RunInfo
     session: str
-    _run: Path
+    _folder: Folder
     _waiting: list[Change]  # not written yet
     _noted: float  # when tags that were not finite were written last
     _busy: tuple[int, int] | None  # the process and thread that is writing
     _failed: bool  # the last write failed, and a warning was given
     _end: dict[str, Any]  # the final fields, once they are known
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, folder: Folder) -> None:
         self.info = RunInfo()
         self.session = os.urandom(8).hex()
-        self._run = run
+        self._folder = folder
         self._waiting = []
         self._noted = 0.0
         self._busy = None
         self._failed = False
         self._end = {}
+
+    @property
+    def _run(self) -> Path:
+        return self._folder.find()
 
     def begin(self, info: RunInfo) -> None:
         """Write the record of a run that begins; the caller has locked the run.
@@ -223,7 +228,8 @@ class InfoFile:
         return True
 
     def _warn(self, why: str) -> None:
-        if not self._failed and self._run.exists():
+        # At the end, the event file that is gone is warned of.
+        if not self._failed and (not self._end or self._run.exists()):
             self._failed = True
             warn_anyway(f"{self._run / RUN_JSON} can't be written: {why}")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from annarchy_tb.inputs.clock import MIN_STEP
 from annarchy_tb.inputs.messages import where
+from annarchy_tb.run.kept import Kept
 
 NEVER = MIN_STEP - 1  # the last step of a tag without steps
 
@@ -85,11 +86,12 @@ class Ledger:
 
     Attributes
     ----------
-    groups : dict of tuple of str to Group
-        The results of `enter` by their tags; cleared when a group is split.
+    groups : Kept of Group
+        The results of `enter` by their tags; cleared when a group is split. States
+        outlive them.
     """
 
-    groups: dict[tuple[str, ...], Group]
+    groups: Kept[Group]
     _states: dict[str, TagState]
     _history: Callable[[], History] | None  # None once it has been read
     _earlier: frozenset[str]
@@ -97,7 +99,7 @@ class Ledger:
     _locks: dict[int, threading.RLock]  # of reading the history, by process
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
-        self.groups = {}
+        self.groups = Kept()
         self._states = {}
         self._history = history
         self._earlier = frozenset()
@@ -128,13 +130,13 @@ class Ledger:
 
         The tags must have been checked.
         """
-        group = self.groups.get(tags)
+        group = self.groups.found.get(tags)
         if group is None:
             group = Group(self._gather(tags))
             for state in group.states:
                 state.kind = state.kind or kind
             self._untouched.difference_update(tags)
-            self.groups[tags] = group
+            self.groups.add(tags, group, len(tags))
         return group
 
     def note(self, tag: str, kind: str, step: int) -> None:
@@ -146,6 +148,9 @@ class Ledger:
     def _gather(self, tags: tuple[str, ...]) -> list[TagState]:
         """Return the states of exactly these tags, splitting them from all others."""
         self._read_history()
+        known = [self._states[tag] for tag in tags if tag in self._states]
+        if len(known) == len(tags) and all(state.number == 1 for state in known):
+            return known
         new = TagState()
         members: dict[TagState, list[str]] = {}
         for tag in tags:
@@ -194,6 +199,15 @@ class Ledger:
         """Return whether one of these tags has earlier data, but none entered since."""
         return not self._untouched.isdisjoint(tags)
 
+    def holds(self, tags: tuple[str, ...], kind: str) -> bool:
+        """Return whether all these tags hold data of a kind that was entered here."""
+        known = [self._states[tag] for tag in tags if tag in self._states]
+        return (
+            len(known) == len(tags)
+            and all(state.kind == kind for state in known)
+            and not self.is_history(tags)
+        )
+
     def is_new(self, tags: Iterable[str]) -> bool:
         """Return whether none of these tags has data in this run."""
         return not any(tag in self._states and self._states[tag].kind for tag in tags)
@@ -204,7 +218,7 @@ class Ledger:
 
     def __getstate__(self) -> dict[str, Any]:
         # Templates and locks can't be pickled.
-        return {**self.__dict__, "groups": {}, "_locks": {}}
+        return {**self.__dict__, "groups": Kept(), "_locks": {}}
 
 
 def furthest(states: Sequence[TagState]) -> tuple[int, float]:

@@ -187,7 +187,7 @@ def check_start_over(path: Path, before: RunInfo, by_others: bool = False) -> No
         )
     if before == RunInfo() and path.exists() and has_data(path):
         for parent in path.parents:
-            if (parent / RUN_JSON).exists():
+            if os.path.lexists(parent / RUN_JSON):
                 raise FileExistsError(
                     f"Logger: {path} can't be started over: it is a curve of the run "
                     f"{parent}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable, Sequence
 
 from annarchy_tb.inputs.importing import importing
-from annarchy_tb.tfevents.names import harmless, host
+from annarchy_tb.tfevents.names import harmless, host, is_recording
 
 RUN_JSON, CHECKPOINTS = "run.json", "checkpoints"
 PARENT, PARENT_STEPS = "parent.zip", "parent.json"  # among the checkpoints
@@ -19,11 +20,30 @@ def default_run() -> str:
     return f"{time.strftime('%b%d_%H-%M-%S')}_{host()}"
 
 
-def curve(key: str) -> str:
+def is_reserved(parts: Sequence[str]) -> bool:
+    """Return whether a path within a run is one of the run's own, on any system."""
+    folded = [part.casefold() for part in parts]
+    return (
+        folded[0] == CHECKPOINTS
+        or RUN_JSON in folded
+        or is_recording(folded[-1])
+        or any(harmless(part) != part for part in folded)
+    )
+
+
+def curve(key: str, others: Iterable[str] = ()) -> str:
     """Return the directory name of a curve: its key, if that is a safe name.
 
     Letters, digits, spaces and ``_ - + = , . @ ( )`` are kept. If the key had to be
     changed, a hash of it is appended, so that different keys never share a directory.
+
+    Parameters
+    ----------
+    key
+        The key.
+    others
+        Names that it must differ from in more than case, if it is not one of them:
+        those in the same directory, if its file system ignores case.
     """
     name = re.sub(r"[^\w \-+=,.@()]", "_", key)
     name = harmless(name).encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
@@ -31,6 +51,9 @@ def curve(key: str) -> str:
         name == key
         and name.strip(" .") == name != ""
         and name.casefold() not in RESERVED
+        and not any(
+            other != name and other.casefold() == name.casefold() for other in others
+        )
     ):
         return name
     with importing:

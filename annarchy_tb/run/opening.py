@@ -22,6 +22,7 @@ from annarchy_tb.inputs.messages import warn
 from annarchy_tb.run import provenance, sessions
 from annarchy_tb.run.atomic import exclusive
 from annarchy_tb.run.clearing import clear, has_values, is_bare
+from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.info import RUNNING, RunInfo, date, iso, open_sessions
 from annarchy_tb.run.info_file import InfoFile
 from annarchy_tb.run.modes import (
@@ -55,14 +56,14 @@ class Opening:
 
     Attributes
     ----------
+    folder : Folder
+        The directory of the run.
     info : InfoFile
         The record of the run.
     kind : {"new", "append", "resume", "branch"}
         The kind of the session.
     started : float
         The first start of the run in seconds since 1970.
-    limits : dict of Path to int
-        Sizes up to which event files belong to the run, if they are to be cut.
     steps : dict
         The last steps of the run from which this one began: see `checkpoints.branch`.
     begun : bool
@@ -76,21 +77,21 @@ class Opening:
         As `modes.judge`; and ValueError if the run has other settings.
     """
 
+    folder: Folder
     info: InfoFile
     kind: sessions.Kind
     started: float
-    limits: dict[Path, int]
     steps: dict[str, dict[str, int]]
     begun: bool
     joins: bool
-    _path: Path
+    _limits: dict[str, int]
     _wanted: Wanted
     _table: Callable[[RunInfo], bytes]
     _table_written: bool
     _origin: dict[str, Any]  # of the process that made the Logger
     _before: RunInfo
     _rewinds: bool  # to the checkpoint, if there is one
-    _checkpoint: Path | None
+    _last: str | None  # the name of that checkpoint
     _there: dict[str, int]  # the sizes of the event files to be rewound
     _recorded: bool  # this object has written run.json
     _busy: set[tuple[int, int]]  # the processes and threads that are beginning
@@ -99,16 +100,17 @@ class Opening:
     def __init__(
         self, path: Path, wanted: Wanted, table: Callable[[RunInfo], bytes]
     ) -> None:
-        self.info = InfoFile(path)
-        self.limits, self.steps = {}, {}
+        self.steps = {}
         self.begun = self.joins = False
-        self._path, self._wanted, self._table = path, wanted, table
+        self._wanted, self._table = wanted, table
         self._table_written = self._recorded = False
-        self._checkpoint, self._there = None, {}
+        self._last, self._there, self._limits = None, {}, {}
         self._busy, self._checked = set(), None
         if not path.exists():
             check_parent(wanted)  # before anything is created
         path.mkdir(parents=True, exist_ok=True)
+        self.folder = Folder(path)
+        self.info = InfoFile(self.folder)
         self._origin = provenance.origin()
         open_sessions.add(self.info.session)
         try:
@@ -128,6 +130,20 @@ class Opening:
                     f"or changing it, and does not finish; try again, or end it"
                 )
             yield
+
+    @property
+    def _path(self) -> Path:
+        return self.folder.find()
+
+    @property
+    def _checkpoint(self) -> Path | None:
+        return None if self._last is None else self._path / CHECKPOINTS / self._last
+
+    @property
+    def limits(self) -> dict[Path, int]:
+        """Sizes up to which event files belong to the run, if they are to be cut."""
+        path = self._path
+        return {path / name: size for name, size in self._limits.items()}
 
     def _open(self, before: RunInfo) -> None:
         path = self._path
@@ -208,11 +224,12 @@ class Opening:
 
         self.steps = checkpoints.parent_steps(self._path)
         if self._rewinds:
-            self._checkpoint = checkpoints.last(self._path)
+            last = checkpoints.last(self._path)
+            self._last = None if last is None else last.name
             there = self._there = sizes(self._path)
             kept: dict[str, int] = {}
-            if self._checkpoint is not None:
-                found = checkpoints.read(self._checkpoint)
+            if last is not None:
+                found = checkpoints.read(last)
                 checkpoints.warn_if_shorter(self._path, found, there)
                 kept = found.files
             elif has_values(self._path):
@@ -222,7 +239,7 @@ class Opening:
                     f"there is no checkpoint in {self._path}: the run starts over"
                     f"{again}, and its earlier data are kept in {away}"
                 )
-            self.limits = {self._path / name: kept.get(name, 0) for name in there}
+            self._limits = {name: kept.get(name, 0) for name in there}
         self.info.info = self._continued(before)
 
     def _continued(self, before: RunInfo) -> RunInfo:

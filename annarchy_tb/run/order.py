@@ -13,7 +13,11 @@ APPENDED = "appended"
 
 
 def follow(
-    last: int, last_time: float, step: int | None, drawn: float | None
+    last: int,
+    last_time: float,
+    step: int | None,
+    drawn: float | None,
+    dt: float | None = None,
 ) -> tuple[int, Problem | None]:
     """Return the step of the next point, and the problem with its order, if any.
 
@@ -25,6 +29,8 @@ def follow(
         The next step; None for an automatic one.
     drawn
         The wall time at which the next simulated time is drawn, if it has one.
+    dt
+        What the step was counted by from simulated time, if it was.
 
     Raises
     ------
@@ -37,33 +43,58 @@ def follow(
             raise ValueError(f"step can't be left out after {MAX_STEP}")
         step = 0 if last == NEVER else last + 1
     elif step <= last:
-        return step, goes_back(step, last, back)
+        return step, goes_back(step, last, back, dt)
     return step, time_goes_back() if back else None
 
 
-def goes_back(step: int, last: int, reset: bool = False) -> Problem:
-    """Describe the problem that `step` does not exceed `last`, maybe after a reset."""
-    advice = f"after a reset of the network, {AFTER_RESET}" if reset else COUNT_ON
+def goes_back(
+    step: int, last: int, reset: bool = False, dt: float | None = None
+) -> Problem:
+    """Describe the problem that `step` does not exceed `last`.
+
+    Parameters
+    ----------
+    step, last
+        The two.
+    reset
+        Whether simulated time goes back, too.
+    dt
+        What the step was counted by from simulated time, if it was.
+    """
+    if reset:
+        advice = f"after a reset of the network, {AFTER_RESET}"
+    elif dt is None:
+        advice = COUNT_ON
+    elif step == last:
+        advice = "times closer than dt share a step. Pass step=, or a smaller dt"
+    else:
+        advice = "pass step= in all calls with this tag, or in none"
     came = f"comes after step {last}" if step < last else "comes again"
     return (
         "order",
-        f"step {step} {came}; TensorBoard hides the points of this "
+        f"step {step}{_counted(dt)} {came}; TensorBoard hides the points of this "
         f"tag from step {step} on. Steps should increase: {advice}",
     )
 
 
-def goes_back_in_history(step: int, last: int) -> Problem:
+def goes_back_in_history(step: int, last: int, dt: float | None = None) -> Problem:
     """Describe the problem that `step` does not exceed the last one before an append.
 
-    The subject is that of the whole run.
+    The subject is that of the whole run; `dt` is as in `goes_back`.
     """
+    advice = COUNT_ON if dt is None else "let time continue from the end of the run"
     return (
         APPENDED,
-        f"the run already has data up to step {last} of this tag, and step {step} "
-        f"follows; TensorBoard hides earlier points from there on, also those of other "
-        f"tags whose steps go back. {COUNT_ON[0].upper()}{COUNT_ON[1:]}, or start the "
-        f"run over: mode='w'",
+        f"the run already has data up to step {last} of this tag, and step {step}"
+        f"{_counted(dt)} follows; TensorBoard hides earlier points from there on, also "
+        f"those of other tags whose steps go back. {advice[0].upper()}{advice[1:]}, or "
+        f"start the run over: mode='w'",
     )
+
+
+def _counted(dt: float | None) -> str:
+    """Say where a step comes from that was left out."""
+    return "" if dt is None else f" (counted from time by dt={dt:g})"
 
 
 def time_goes_back() -> Problem:

@@ -28,7 +28,14 @@ def absolute(path: object, name: str = "logdir") -> Path:
     text = as_path(name, path)
     if "://" in text:
         raise ValueError(f"{name} must be a local directory, got {text!r}")
-    return Path(os.path.abspath(os.path.expanduser(text)))
+    known = os.path.expanduser(text)
+    if known.startswith("~"):
+        raise ValueError(
+            f"{name} must not begin with {known.split(os.sep)[0]!r} here: there is no "
+            f"such home directory; write the whole path, or set the variable HOME; got "
+            f"{text!r}"
+        )
+    return Path(os.path.abspath(known))
 
 
 def as_path(name: str, given: object) -> str:
@@ -77,6 +84,30 @@ def inside(parent: Path, name: object) -> Path:
     return parent / path
 
 
+def ignores_case(directory: Path) -> bool:
+    """Return whether names in a directory that differ in case only are the same.
+
+    It is tried with a name that is there; nothing is written.
+    """
+    there = os.listdir(directory)
+    for name in there:
+        other = name.swapcase()
+        if other != name:
+            return other not in there and os.path.lexists(directory / other)
+    return False
+
+
+def check_directory(name: str, path: Path) -> None:
+    """Raise NotADirectoryError if a path is, or leads through, something else."""
+    for place in (path, *path.parents):
+        if os.path.lexists(place):
+            if place.is_dir():
+                return
+            raise NotADirectoryError(
+                f"Logger: {name} must be a directory, but {place} is not one"
+            )
+
+
 def claim(parent: Path, name: str) -> Path:
     """Make a directory for this caller alone: `name`, or ``name_1``, ``name_2``...
 
@@ -105,14 +136,14 @@ def directories(run: Path, ours: bool | None = None) -> Iterator[Path]:
     of another writer, does not belong to the run. `ours` tells whether it is one, or
     will be; by default, if it has a ``run.json``.
     """
-    own = (run / names.RUN_JSON).exists() if ours is None else ours
+    own = os.path.lexists(run / names.RUN_JSON) if ours is None else ours
     waiting = [run]
     while waiting:
         directory = waiting.pop()
         try:
             with os.scandir(directory) as entries:
                 there = sorted(entries, key=lambda entry: entry.name, reverse=True)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except OSError:
             if directory == run:
                 raise
             continue  # scratch files of the user's may come and go

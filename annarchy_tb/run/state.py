@@ -18,6 +18,7 @@ from annarchy_tb.inputs.clock import (
 )
 from annarchy_tb.inputs.messages import where
 from annarchy_tb.run.directory import Closed, RunDirectory
+from annarchy_tb.run.kept import Kept
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
 from annarchy_tb.run.warned import Warned
@@ -64,9 +65,15 @@ class RunState:
         Its simulated time.
     started
         The first start of the run in seconds since 1970: simulated time 0.
+    ask, on_nan
+        The attributes.
+    name
+        Its name in TensorBoard; by default, that of its directory.
 
     Attributes
     ----------
+    name : str
+        The name of the run in TensorBoard.
     zero : float
         The wall time at which time 0 is drawn.
     warned : Warned
@@ -85,12 +92,15 @@ class RunState:
         The tags that had one; nothing more is to be said about these.
     pending : dict
         The windows that hold values, in the order of their first values.
-    scalar_records, plot_records : dict
-        The templates of tags, and of plots by tag and keys. They are added when the
-        first record is written, and removed when the run is closed.
+    scalar_records : dict
+        The templates of tags. They are added when the first record is written, and
+        removed when the run is closed.
+    plot_records : Kept of list of Curve
+        Those of plots, by tag and keys.
     """
 
     directory: RunDirectory
+    name: str
     clock: Clock
     started: float
     zero: float
@@ -104,7 +114,7 @@ class RunState:
     note: Callable[[dict[str, int]], None] | None
     share_units: Callable[[Mapping[str, str]], dict[str, str]] | None
     scalar_records: dict[str, tuple[TagState, ScalarRecords]]
-    plot_records: dict[tuple[str, tuple[str, ...]], list[Curve]]
+    plot_records: Kept[list[Curve]]
 
     def __init__(
         self,
@@ -113,8 +123,10 @@ class RunState:
         started: float,
         ask: Ask | None = None,
         on_nan: OnNan = "warn",
+        name: str | None = None,
     ) -> None:
         self.directory = directory
+        self.name = directory.path.name if name is None else name
         self.clock = clock
         self.started = started
         self.zero = started if clock.zero is None else clock.zero
@@ -199,7 +211,7 @@ class RunState:
         self.pending = {}
         self.ask = None
         self.note = self.share_units = None
-        self.scalar_records, self.plot_records = {}, {}
+        self.scalar_records, self.plot_records = {}, Kept()
 
     def check_open(self) -> None:
         """Raise ValueError if the run is closed."""

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from annarchy_tb.inputs.messages import warn, where
 from annarchy_tb.run.order import APPENDED
 
+RUN_NAME = "run name"
+ONCE = frozenset({APPENDED, RUN_NAME})  # subjects of the whole run
+
 
 class Remark(NamedTuple):
     """A warning about a call.
@@ -16,16 +19,16 @@ class Remark(NamedTuple):
     ----------
     method : str
         The method that was called.
-    tag : str or None
-        The tag concerned.
+    tags : tuple of str
+        The tags concerned.
     subject : str
-        The subject: later remarks with the same subject and tag are not given.
+        The subject: later remarks with the same subject and tags are not given.
     message : str
         The text.
     """
 
     method: str
-    tag: str | None
+    tags: tuple[str, ...]
     subject: str
     message: str
 
@@ -44,16 +47,19 @@ class Warned:
         If warnings are errors, the first one is raised, and none of these remarks
         counts as given.
         """
-        new = []
+        new: list[tuple[str | None, str]] = []
         try:
             for remark in remarks:
                 subject = remark.subject
-                # Of a run that was appended to, one warning is enough for all tags.
-                key = (None if subject == APPENDED else remark.tag, subject)
-                if key not in self._given:
-                    self._given.add(key)
-                    new.append(key)
-                    warn(f"{where(remark.method, remark.tag)}: {remark.message}")
+                about = [None] if subject in ONCE else remark.tags
+                keys = [(tag, subject) for tag in about]
+                keys = [key for key in keys if key not in self._given]
+                if keys:
+                    self._given.update(keys)
+                    new += keys
+                    tags = [tag or ", ".join(remark.tags) for tag, _ in keys]
+                    place = where(remark.method, ", ".join(tags))
+                    warn(f"{place}: {remark.message}")
         except BaseException:
             self._given.difference_update(new)
             raise

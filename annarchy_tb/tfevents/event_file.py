@@ -17,6 +17,7 @@ from annarchy_tb.tfevents.backlog import Backlog
 
 APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _NONE = -1  # no descriptor
+STREAMS = 2  # the last descriptor of a standard stream
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SPOILT = frozenset({errno.EIO, errno.EFBIG, errno.ESTALE})
 
@@ -27,8 +28,15 @@ _files: weakref.WeakSet[EventFile] = weakref.WeakSet()
 def event_files(directory: Path) -> list[Path]:
     """Return the event files of a directory in the order they were written."""
     with os.scandir(directory) as entries:
-        found = [e.path for e in entries if "tfevents" in e.name and e.is_file()]
+        found = [e.path for e in entries if "tfevents" in e.name and _is_file(e)]
     return [Path(path) for path in sorted(found)]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself, or to where we may not look
+        return False
 
 
 def _whole(data: bytes, end: int) -> int:
@@ -41,6 +49,24 @@ def _whole(data: bytes, end: int) -> int:
             break
         at = behind
     return at
+
+
+def opened(path: Path, flags: int = 0) -> int:
+    """Open a file to append to, and return its descriptor.
+
+    It is none of the standard streams: where those are closed, C code that writes to
+    one of them would write into the file.
+    """
+    low = []
+    try:
+        descriptor = os.open(path, APPEND | flags, 0o666)
+        while descriptor <= STREAMS:
+            low.append(descriptor)
+            descriptor = os.dup(descriptor)
+    finally:
+        for one in low:
+            os.close(one)
+    return descriptor
 
 
 def counted() -> int:
@@ -60,7 +86,7 @@ def create(directory: Path) -> tuple[Path, int]:
     while True:
         path = directory / names.event_file(second, counted())
         try:
-            return path, os.open(path, APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            return path, opened(path, os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             second += 1
 
@@ -85,6 +111,8 @@ class EventFile:
     first
         Called before a file is created, in every process: returns records for it to
         start with.
+    find
+        Returns where the directory is now. By default, it is not moved.
 
     Attributes
     ----------
@@ -106,6 +134,7 @@ class EventFile:
     closed: bool
     directory: Path
     backlog: Backlog
+    find: Callable[[], Path] | None
     _may_stay: Callable[[EventFile], bool] | None
     _first: Callable[[], bytes] | None
     _stays: bool | None  # None until the file is first open
@@ -119,8 +148,10 @@ class EventFile:
         backlog: Backlog,
         may_stay: Callable[[EventFile], bool] | None = None,
         first: Callable[[], bytes] | None = None,
+        find: Callable[[], Path] | None = None,
     ) -> None:
         self.directory = directory
+        self.find = find
         self.backlog = backlog
         self._may_stay = may_stay
         self._first = first
@@ -188,7 +219,7 @@ class EventFile:
         """Write the waiting records, and wait until the file is on the disk."""
         self.backlog.drain()
         if self.path != self.directory:
-            descriptor = os.open(self.path, APPEND)
+            descriptor = self._open_again()
             try:
                 os.fsync(descriptor)
             finally:
@@ -201,7 +232,10 @@ class EventFile:
 
     def is_lost(self) -> bool:
         """Return whether the file was deleted."""
-        return self.path != self.directory and not self.path.exists()
+        if self.path == self.directory or self.path.exists():
+            return False
+        self._locate()
+        return not self.path.exists()
 
     def close(self) -> None:
         """Close the file; records still waiting for room are lost."""
@@ -255,12 +289,28 @@ class EventFile:
             first = self._first()
         if self._descriptor == _NONE:
             if self.path == self.directory:  # a signal handler may have created it
+                self._locate()
                 self._take(*self._create(), first)
             else:
-                self._descriptor = os.open(self.path, APPEND)
+                self._descriptor = self._open_again()
         while self._start:
             written = os.write(self._descriptor, self._start)
             self._start = self._start[written:]
+
+    def _open_again(self) -> int:
+        """Open the file that exists, and return its descriptor."""
+        try:
+            return opened(self.path)
+        except FileNotFoundError:
+            self._locate()
+            return opened(self.path)
+
+    def _locate(self) -> None:
+        """Follow the directory, if it was moved."""
+        directory = self.directory if self.find is None else self.find()
+        if directory != self.directory:
+            name = self.path.relative_to(self.directory)
+            self.directory, self.path = directory, directory / name
 
     def _take(self, path: Path, descriptor: int, first: bytes) -> None:
         """Continue in a file that was just created.
@@ -309,7 +359,7 @@ class EventFile:
     # -- other processes ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("directory", "backlog", "_may_stay", "_first", "closed")
+        kept = ("directory", "backlog", "_may_stay", "_first", "find", "closed")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, object]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from annarchy_tb.tfevents import names, recordings
-from annarchy_tb.tfevents.event_file import APPEND, EventFile, counted
+from annarchy_tb.tfevents.event_file import EventFile, counted, opened
 
 # Of blocks, in all files of this process. A later process may have the same number (in
 # containers it often does), so they begin anywhere.
@@ -36,7 +36,7 @@ class RecordingFile(EventFile):
     def __init__(self, events: EventFile) -> None:
         self._events = events
         self._beside = events.path
-        super().__init__(events.directory, events.backlog)
+        super().__init__(events.directory, events.backlog, find=events.find)
 
     def append_parts(self, parts: Sequence[Any]) -> None:
         """Write a record given in parts, bytes and arrays, without copying them.
@@ -46,7 +46,7 @@ class RecordingFile(EventFile):
         ValueError, OSError
             As `append`.
         """
-        if self.is_open and self._beside != self._events.path:
+        if self.is_open and self._beside.name != self._events.path.name:
             self.give_up()  # the event file was given up, too
         fd = self._fd
         if fd < 0 or not hasattr(os, "writev"):
@@ -69,7 +69,7 @@ class RecordingFile(EventFile):
         while True:
             path = self.directory / name
             try:
-                return path, os.open(path, APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+                return path, opened(path, os.O_CREAT | os.O_EXCL)
             except FileExistsError:  # given up, with half a record at its end
                 name = names.recording(self._beside.name, counted())
 

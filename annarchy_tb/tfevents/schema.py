@@ -18,6 +18,8 @@ TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kin
 DOUBLES, TIME, REAL_TIME, BLOCK = 1000, 1001, 1002, 1003
 
 
+SCALARS, TENSORS, BLOBS = 1, 2, 3  # classes of data
+
 HPARAMS = "hparams"  # a plugin that has no row below
 
 
@@ -31,7 +33,7 @@ class Kind(NamedTuple):
     plugin : str
         The plugin of TensorBoard that shows it.
     data_class : int
-        The class of its data: 1 scalar, 2 tensor, 3 blob sequence.
+        The class of its data: `SCALARS`, `TENSORS` or `BLOBS`.
     field : int
         The field of ``Summary.Value`` that holds it.
     shown_as : {"png", "numbers", "text", "html"}
@@ -46,11 +48,11 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    SCALAR := Kind("scalar", "scalars", 1, 2, "numbers"),
-    IMAGE := Kind("image", "images", 3, 4, "png"),
-    HISTOGRAM := Kind("histogram", "histograms", 2, 5, "numbers"),
-    AUDIO := Kind("audio", "audio", 3, 6, "html"),
-    TEXT := Kind("text", "text", 2, TENSOR, "text"),
+    SCALAR := Kind("scalar", "scalars", SCALARS, 2, "numbers"),
+    IMAGE := Kind("image", "images", BLOBS, 4, "png"),
+    HISTOGRAM := Kind("histogram", "histograms", TENSORS, 5, "numbers"),
+    AUDIO := Kind("audio", "audio", BLOBS, 6, "html"),
+    TEXT := Kind("text", "text", TENSORS, TENSOR, "text"),
 )
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -70,4 +72,4 @@ def kind_of_plugin(plugin: str) -> str:
 
 def kind_named(name: str) -> Kind:
     """Return the kind of that name, or that of a plugin that has no row here."""
-    return BY_NAME.get(name) or Kind(name, name, 2, TENSOR, "html")
+    return BY_NAME.get(name) or Kind(name, name, TENSORS, TENSOR, "html")

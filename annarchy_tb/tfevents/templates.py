@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from google_crc32c import extend as crc32c_extend
@@ -30,12 +31,12 @@ from google_crc32c import value as crc32c
 
 from annarchy_tb.inputs.numbers import LARGEST
 from annarchy_tb.tfevents.records import (
+    BYTES,
     FIXED32,
     FIXED64,
     FLOAT,
     UINT32,
     Parts,
-    bytes_field,
     doubles_key,
     header,
     value,
@@ -52,6 +53,7 @@ pack_uint32 = UINT32.pack
 
 # The first and the last of 128 steps, what to subtract from a step, and the rest below.
 Layout = tuple[int, int, int, bytes, Callable[..., bytes], bytes, int]
+NO_LAYOUT: Layout = (1, 0, 0, b"", struct.pack, b"", 0)  # for no step
 
 
 def scalar_value(tag: str, number: float) -> Parts:
@@ -60,12 +62,18 @@ def scalar_value(tag: str, number: float) -> Parts:
     return value(tag, KEY, FLOAT.pack(number if math.isnan(number) else single))
 
 
+@lru_cache(4096)
+def _piece(tag: str) -> bytes:
+    """Return the bytes that precede a value in the summary of an event."""
+    return b"".join(scalar_value(tag, 0.0))[: -FLOAT.size]
+
+
 def pieces(tags: Sequence[str]) -> list[bytes]:
     """Return the bytes that precede each value of an event."""
-    values = [b"".join(scalar_value(tag, 0.0)) for tag in tags]
-    body = b"".join(values)
-    key = bytes_field(5, body)[: -len(body)]
-    return [key + values[0][:-4], *(value[:-4] for value in values[1:])]
+    found = [_piece(tag) for tag in tags]
+    size = sum(map(len, found)) + FLOAT.size * len(found)
+    found[0] = varint(5 << 3 | BYTES) + varint(size) + found[0]
+    return found
 
 
 def _lay_out(parts: Sequence[bytes], step: int, timed: bool) -> Layout:
@@ -100,8 +108,7 @@ class ScalarRecords:
 
     def __init__(self, tag: str) -> None:
         self._pieces = pieces([tag])
-        self._layout = _lay_out(self._pieces, 0, False)
-        self._timed = _lay_out(self._pieces, 0, True)
+        self._layout = self._timed = NO_LAYOUT
 
     def make(
         self,
@@ -143,8 +150,7 @@ class EventRecords:
 
     def __init__(self, tags: Sequence[str]) -> None:
         self._pieces = pieces(tags)
-        self._layout = _lay_out(self._pieces, 0, False)
-        self._timed = _lay_out(self._pieces, 0, True)
+        self._layout = self._timed = NO_LAYOUT
         # What is packed first: the values with the pieces between them, and the key of
         # their doubles.
         self._singles = slice(0, 2 * len(tags) - 1, 2)
