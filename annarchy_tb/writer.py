@@ -9,6 +9,7 @@ package: no queue, no thread, no buffer. Two methods bypass it, ``add_scalars`` 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -70,7 +71,9 @@ class _EventWriter:
 
     def close(self) -> None:
         if self._logged is None:
-            self._directory.close().warn()
+            closed = self._directory.close()
+            closed.warn()
+            closed.report(self._directory.path)
 
 
 class _FileWriter(tbx.FileWriter):  # type: ignore[misc]
@@ -243,7 +246,29 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         try:
             parameters.write_row(run, method, params, metrics, step)
         finally:
-            run.close().warn()
+            closed = run.close()
+            closed.warn()
+        closed.report(path)
+
+    def close(self) -> None:
+        """Close the files. A second call does nothing.
+
+        Raises
+        ------
+        OSError
+            If records could not be written; the error gives their number.
+        """
+        if self.all_writers is None:
+            return
+        writers, self.all_writers = list(self.all_writers.values()), {}
+        try:
+            for writer in writers:
+                with contextlib.suppress(OSError):  # `close` says what is lost
+                    writer.flush()
+            for writer in writers:
+                writer.close()
+        finally:
+            super().close()
 
     def export_scalars_to_json(self, path: str) -> None:
         """Write the curves of `add_scalars` as JSON, as the event files hold them.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from annarchy_tb.tfevents.descriptors import opened
 from annarchy_tb.tfevents.names import harmless
 
 
@@ -24,7 +25,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     unique = f"{os.getpid()}-{os.urandom(4).hex()}"
     temporary = path.with_name(f".{harmless(path.name)}.{unique}.tmp")
     try:
-        with temporary.open("xb") as stream:
+        with open(temporary, "xb", opener=opened) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -55,7 +56,7 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
     try:
         import fcntl
 
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = opened(directory, os.O_RDONLY)
     except (ImportError, OSError):
         yield True
         return
@@ -66,7 +67,8 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
             # Closing alone would not unlock: a process forked meanwhile has the
             # descriptor too.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # other code may have closed it
+            os.close(descriptor)
 
 
 def _lock(fcntl: Any, descriptor: int, deadline: float) -> bool:
@@ -104,7 +106,7 @@ def is_open_nowhere_else(descriptor: int) -> bool:
 def sync_directory(path: Path) -> None:
     """Wait until the file names in a directory are on the disk."""
     with contextlib.suppress(OSError):  # not every file system supports this
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = opened(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.run.atomic import (
     is_open_nowhere_else,
@@ -36,6 +36,7 @@ from annarchy_tb.run.atomic import (
 )
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
 from annarchy_tb.run.paths import archives, directories
+from annarchy_tb.tfevents.descriptors import opened
 from annarchy_tb.tfevents.history import history
 from annarchy_tb.tfevents.names import harmless
 
@@ -113,7 +114,9 @@ def last(run: Path) -> Path | None:
             bad = f"{type(error).__name__}: {error}"
         if bad is None:
             return path
-        warn(f"the checkpoint {path} is damaged ({bad}); using the one before it")
+        warn_anyway(
+            f"the checkpoint {path} is damaged ({bad}); using the one before it"
+        )
     return None
 
 
@@ -200,7 +203,7 @@ def warn_if_shorter(run: Path, found: Checkpoint, there: Mapping[str, int]) -> N
     """Warn of event files that are shorter than at a checkpoint."""
     for name, size in found.files.items():
         if there.get(name, -1) < size:
-            warn(f"{run / name} is shorter than at the checkpoint, or missing")
+            warn_anyway(f"{run / name} is shorter than at the checkpoint, or missing")
 
 
 def rewind(run: Path, number: int, path: Path | None, there: Mapping[str, int]) -> None:
@@ -269,7 +272,7 @@ def _cut(path: Path, size: int, away: Path) -> None:
     its parent may still write to the old file.
     """
     away.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b", buffering=0) as source:
+    with open(path, "r+b", buffering=0, opener=opened) as source:
         source.seek(size)
         with replacing(away.with_name(f"{away.name}.from-{size}")) as rest:
             shutil.copyfileobj(source, rest, 1 << 20)

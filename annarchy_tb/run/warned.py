@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from annarchy_tb.inputs.messages import warn, where
+from annarchy_tb.inputs.messages import warn, warn_anyway, where
 from annarchy_tb.run.order import APPENDED
 
 
@@ -34,9 +35,20 @@ class Warned:
     """The tags and subjects that warnings of one run were given about."""
 
     _given: set[tuple[str | None, str]]
+    _anyway: bool  # a warning is never an error
 
     def __init__(self) -> None:
         self._given = set()
+        self._anyway = False
+
+    @contextlib.contextmanager
+    def anyway(self) -> Iterator[None]:
+        """Log warnings that are errors: who is cleaning up must come to an end."""
+        before, self._anyway = self._anyway, True
+        try:
+            yield
+        finally:
+            self._anyway = before
 
     def give(self, remarks: Iterable[Remark]) -> None:
         """Give new ones among these remarks as warnings, at the user's line.
@@ -53,7 +65,8 @@ class Warned:
                 if key not in self._given:
                     self._given.add(key)
                     new.append(key)
-                    warn(f"{where(remark.method, remark.tag)}: {remark.message}")
+                    say = warn_anyway if self._anyway else warn
+                    say(f"{where(remark.method, remark.tag)}: {remark.message}")
         except BaseException:
             self._given.difference_update(new)
             raise
