@@ -155,7 +155,9 @@ def load(run: Path) -> dict[str, Any]:
     """
     try:
         text = (run / RUN_JSON).read_text(encoding="utf-8", errors="replace")
-        said = json.loads(text, parse_constant=lambda _: None)
+        # There may be whitespace, or the beginning of an end that was not completed.
+        decoder = json.JSONDecoder(parse_constant=lambda _: None)
+        said, _ = decoder.raw_decode(text.lstrip())
     except (OSError, ValueError, RecursionError):
         return {}
     return typed(said) if isinstance(said, dict) else {}
