@@ -352,7 +352,10 @@ def _not_finite(info: RunInfo) -> str:
 
 def _status(info: RunInfo) -> Text:
     status = info.state()
-    return Text(status, style=COLOURS.get(status, ""))
+    numbers = {"records": info.lost_records, "blocks": info.lost_blocks}
+    lost = [f"{number} {what} lost" for what, number in numbers.items() if number]
+    said = f"{status} ({', '.join(lost)})" if lost else status
+    return Text(said, style=COLOURS.get(status, ""))
 
 
 def _duration(duration: timedelta | None) -> str:

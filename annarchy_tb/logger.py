@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import errno
 import logging
 import os
 import warnings
@@ -414,7 +413,7 @@ class Logger:
         NotADirectoryError
             If ``checkpoints`` is a link, which may lead to files of others.
         OSError
-            If it can't be written, or records still wait for room on a full disk.
+            If it can't be written, or records still wait, as for room on a full disk.
         RuntimeError
             In a forked process, or if this Logger is a copy.
         TypeError
@@ -497,7 +496,7 @@ class Logger:
         Raises
         ------
         OSError
-            If records wait for room on a full disk, or the files were deleted.
+            If records wait, as for room on a full disk, or the files were deleted.
         """
         self._run.check_open()
         self._run.directory.flush()
@@ -508,8 +507,8 @@ class Logger:
         Raises
         ------
         OSError
-            If records could not be written because the disk is full; the error gives
-            their number.
+            If records could not be written, for example because the disk is full; the
+            error gives their number.
         """
         self._close(None)
 
@@ -543,7 +542,7 @@ class Logger:
     def __del__(self) -> None:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
-            closed = self._run.close()
+            self._run.close().warn()
             if os.getpid() == self._process:
                 self._info.release()
                 warnings.warn(
@@ -553,7 +552,6 @@ class Logger:
                     source=self,
                     stacklevel=1,
                 )
-            closed.warn()
 
     def _close(self, error: BaseException | None) -> None:
         if self._file.closed:
@@ -562,12 +560,13 @@ class Logger:
         # that has written nothing.
         own = os.getpid() == self._process
         failed: Exception | None = None
-        for window in list(self._run.pending):
-            try:
-                window.flush()
-            except Exception as problem:  # still log the others
-                failed = failed or problem
-        self._close_files(own, error or failed)
+        with self._run.warned.anyway():
+            for window in list(self._run.pending):
+                try:
+                    window.flush()
+                except Exception as problem:  # still log the others
+                    failed = failed or problem
+            self._close_files(own, error or failed)
         if failed is not None and error is None:
             raise failed
 
@@ -596,11 +595,7 @@ class Logger:
             elif own:
                 self._info.release()
             closed.warn()
-        if closed.lost:
-            message = f"{closed.lost} records of {self.run_dir} could not be written"
-            if error is None:
-                raise OSError(errno.ENOSPC, f"{message}: the disk is full")
-            warn(f"{message}: the disk is full")  # `error` propagates instead
+        closed.report(self.run_dir, error)
 
     def _write_end(self, error: BaseException | None) -> None:
         """Write the final status and table of the run to its event file."""
@@ -631,12 +626,12 @@ def _close_own(path: Path) -> None:
     if not mine:
         return
     check_start_over(path, RunInfo.read(path), by_others=True)
-    for logger in mine:
-        logger.close()
     warn(
         f"Logger: another Logger was still open on {path}, and is closed: the run "
         f"starts over. Write 'with Logger(...) as logger:' or call logger.close()"
     )
+    for logger in mine:
+        logger.close()
 
 
 # Methods from other modules belong to the Logger, also for pickle and introspection.

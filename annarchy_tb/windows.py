@@ -271,4 +271,5 @@ class Window:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.flush()
+        with self._run.warned.anyway():
+            self.flush()

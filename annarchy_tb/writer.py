@@ -87,7 +87,9 @@ class _EventWriter:
         self._directory.file.flush()
 
     def close(self) -> None:
-        self._directory.close().warn()
+        closed = self._directory.close()
+        closed.warn()
+        closed.report(self._directory.path)
 
 
 class _LoggedEventWriter(_EventWriter):
@@ -550,7 +552,29 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
                 path.rmdir()
             raise
         finally:
-            run.close().warn()
+            closed = run.close()
+            closed.warn()
+        closed.report(path)
+
+    def close(self) -> None:
+        """Close the files. A second call does nothing.
+
+        Raises
+        ------
+        OSError
+            If records could not be written; the error gives their number.
+        """
+        if self.all_writers is None:
+            return
+        writers, self.all_writers = list(self.all_writers.values()), {}
+        try:
+            for writer in writers:
+                with contextlib.suppress(OSError):  # `close` says what is lost
+                    writer.flush()
+            for writer in writers:
+                writer.close()
+        finally:
+            super().close()
 
     def export_scalars_to_json(self, path: str) -> None:
         """Write the curves of `add_scalars` as JSON, as the event files hold them.

@@ -156,6 +156,34 @@ def logger(logdir: Path) -> Iterator[Logger]:
         yield logger
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a real file system of one megabyte."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(where)],
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a file system needs root; CI is")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Use up all free space, to the last byte."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as stream:
+        for size in (1 << 16, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while stream.write(b"x" * size) == size:
+                    pass
+    return path
+
+
 def without_rights(directory: Path, work: Callable[[], object]) -> str:
     """Run a function in a process subject to file rights; return its result or error.
 

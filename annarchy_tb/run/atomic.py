@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from annarchy_tb.inputs.importing import importing
+from annarchy_tb.tfevents.descriptors import opened
 from annarchy_tb.tfevents.names import harmless
 
 
@@ -26,7 +27,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     unique = f"{os.getpid()}-{os.urandom(4).hex()}"
     temporary = path.with_name(f".{harmless(path.name)}.{unique}.tmp")
     try:
-        with temporary.open("xb") as stream:
+        with open(temporary, "xb", opener=opened) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -62,7 +63,7 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
         with importing:
             import fcntl
 
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = opened(directory, os.O_RDONLY)
     except (ImportError, OSError):
         yield True
         return
@@ -78,7 +79,8 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
                 # Closing alone would not unlock while another process has a copy, as
                 # one that other code than Python forked.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # other code may have closed it
+                os.close(descriptor)
 
 
 # The threads and directories of the locks that this process has, or waits for.
@@ -132,7 +134,7 @@ def is_open_nowhere_else(descriptor: int) -> bool:
 def sync_directory(path: Path) -> None:
     """Wait until the file names in a directory are on the disk."""
     with contextlib.suppress(OSError):  # not every file system supports this
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = opened(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.run.atomic import (
     is_open_nowhere_else,
@@ -38,6 +38,7 @@ from annarchy_tb.run.atomic import (
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
 from annarchy_tb.run.paths import archives, directories
 from annarchy_tb.run.strangers import check_no_link, open_own
+from annarchy_tb.tfevents.descriptors import opened
 from annarchy_tb.tfevents.history import history
 from annarchy_tb.tfevents.names import harmless
 
@@ -143,7 +144,9 @@ def last(run: Path) -> Path | None:
             bad = f"{type(error).__name__}: {error}"
         if bad is None:
             return path
-        warn(f"the checkpoint {path} is damaged ({bad}); using the one before it")
+        warn_anyway(
+            f"the checkpoint {path} is damaged ({bad}); using the one before it"
+        )
     return None
 
 
@@ -251,7 +254,7 @@ def warn_if_shorter(run: Path, found: Checkpoint, there: Mapping[str, int]) -> N
     """Warn of event files that are shorter than at a checkpoint."""
     for name, size in found.files.items():
         if there.get(name, -1) < size:
-            warn(f"{run / name} is shorter than at the checkpoint, or missing")
+            warn_anyway(f"{run / name} is shorter than at the checkpoint, or missing")
 
 
 def rewind(run: Path, number: int, path: Path | None, there: Mapping[str, int]) -> None:
@@ -323,7 +326,7 @@ def _cut(path: Path, size: int, away: Path) -> None:
     """
     away.parent.mkdir(parents=True, exist_ok=True)
     mode = "r+b" if os.access(path, os.W_OK) else "rb"
-    with path.open(mode, buffering=0) as source:
+    with open(path, mode, buffering=0, opener=opened) as source:
         source.seek(size)
         with replacing(away.with_name(f"{away.name}.from-{size}")) as rest:
             shutil.copyfileobj(source, rest, 1 << 20)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.run import names
 from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.ledger import History, Ledger
@@ -33,18 +33,37 @@ class Closed(NamedTuple):
     ----------
     lost, lost_blocks : int
         The number of records, and of blocks of recordings, that could not be written.
-    deleted : list of Path
-        The event files that somebody deleted.
+    why : OSError
+        The reason, as far as it is known.
+    remarks : list of str
+        Warnings about the files.
     """
 
     lost: int
     lost_blocks: int
-    deleted: list[Path]
+    why: OSError
+    remarks: list[str]
 
     def warn(self) -> None:
-        """Warn of deleted files: a warning may be an error, so this comes last."""
-        for path in self.deleted:
-            warn(f"{DELETED}: {path}")
+        """Give the warnings; they never stop the caller, who is cleaning up."""
+        for message in self.remarks:
+            warn_anyway(message)
+
+    def report(self, path: Path, error: BaseException | None = None) -> None:
+        """Tell of lost records, by a warning if there is an `error` to propagate.
+
+        Raises
+        ------
+        OSError
+            If there is no error, and records were lost.
+        """
+        if not self.lost:
+            return
+        why = self.why.strerror
+        message = f"{self.lost} records of {path} could not be written: {why}"
+        if error is None:
+            raise OSError(self.why.errno, message)
+        warn_anyway(message)
 
 
 class RunDirectory:
@@ -197,23 +216,33 @@ class RunDirectory:
                 if file.is_lost():
                     raise FileNotFoundError(errno.ENOENT, DELETED, str(file.path))
                 file.flush()
+        self.backlog.speak()
         if self.backlog:
+            number, why = len(self.backlog), self.backlog.why
             raise OSError(
-                errno.ENOSPC,
-                f"{len(self.backlog)} records wait for room",
-                str(self.path),
+                why.errno, f"{number} records wait: {why.strerror}", str(self.path)
             )
 
     def close(self) -> Closed:
         """Close all files; return the damage, for the caller to warn of."""
-        deleted = []
+        said = []
+        files = [
+            file
+            for directory in self.all()
+            for file in (directory.file, directory.recordings)
+        ]
         try:
+            for file in files:
+                file.look_again()
             self.backlog.drain()
         finally:
-            for directory in self.all():
-                for file in (directory.file, directory.recordings):
-                    if not file.closed and file.is_lost():
-                        deleted.append(file.path)
+            for file in files:
+                if not file.closed and file.is_lost():
+                    said.append(f"{DELETED}: {file.path}")
+                try:
                     file.close()
+                except OSError as error:  # as of a network file system
+                    said.append(f"{file.path} was closed with an error: {error}")
             self.folder.close()
-        return Closed(*self.backlog.lost(), deleted)
+        said += self.backlog.remarks()
+        return Closed(*self.backlog.lost(), self.backlog.why, said)

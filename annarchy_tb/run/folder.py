@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from annarchy_tb.tfevents.descriptors import opened
+
 _NONE = -1  # no descriptor
 _ONLY_NAMED = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 
@@ -32,7 +34,7 @@ class Folder:
         self.path = path
         self._descriptor = _NONE
         with contextlib.suppress(OSError):
-            self._descriptor = os.open(path, _ONLY_NAMED)
+            self._descriptor = opened(path, _ONLY_NAMED)
 
     def find(self) -> Path:
         """Return where it is now, or where it was last if it can't be found."""
@@ -72,7 +74,8 @@ class Folder:
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, _NONE
         if descriptor != _NONE:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # other code may have closed it
+                os.close(descriptor)
 
     def __reduce__(self) -> tuple[type[Folder], tuple[Path]]:
         return Folder, (self.find(),)

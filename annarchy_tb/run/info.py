@@ -180,8 +180,10 @@ def parse(run: Path) -> dict[str, Any]:
         if found.st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST >> 20} MiB")
         text = stream.read()
+    # There may be whitespace, or the beginning of an end that was not completed.
+    decoder = json.JSONDecoder(parse_constant=lambda _: None)
     try:
-        said = json.loads(text, parse_constant=lambda _: None)
+        said, _ = decoder.raw_decode(text.lstrip())
     except RecursionError:
         said = None
     if not isinstance(said, dict) or not _is_flat(said):

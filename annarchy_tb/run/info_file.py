@@ -17,18 +17,22 @@ from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.info import (
     FAILED,
     FINISHED,
+    RUNNING,
     RunInfo,
     as_json,
     iso,
     open_sessions,
 )
 from annarchy_tb.run.names import RUN_JSON
+from annarchy_tb.tfevents.descriptors import opened
 
 # Seconds to wait for others, each of which may wait for a slow disk. The file is never
 # written without the lock: that would undo the changes of others.
 PATIENCE = 300.0
 SHORT_PATIENCE = 1.0  # while the simulation logs; a later update writes the change
 LONGEST = 2000  # characters of an error's message
+LONG = ("error", "versions")  # the long ones of the final fields
+ROOM = 3 * LONGEST + 4096  # bytes for the end of a run, besides its sessions
 
 
 class Change(NamedTuple):
@@ -222,6 +226,8 @@ class InfoFile:
         try:
             _write(self._run, self.info)
         except OSError as error:  # a full disk, for example, must not stop a simulation
+            if self._end and _amend(self._run, self.info, self._end):
+                return True
             self._warn(str(error))
             return False
         self._failed = False
@@ -238,10 +244,70 @@ class InfoFile:
 
 
 def _write(run: Path, info: RunInfo) -> None:
-    text = json.dumps(as_json(info.as_dict()), indent=2, ensure_ascii=False)
+    text = _as_text(info.as_dict())
+    if info.status == RUNNING:
+        # Whitespace, so that the end of the run has room on a full disk: see `_amend`.
+        text += b" " * (len(_as_text({"": info.sessions})) + ROOM) + b"\n"
     with replacing(run / RUN_JSON) as stream:
-        # Lone surrogates are escaped in JSON's form.
-        stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
+        stream.write(text)
+
+
+def _as_text(fields: Mapping[str, Any]) -> bytes:
+    text = json.dumps(as_json(fields), indent=2, ensure_ascii=False)
+    # Lone surrogates are escaped in JSON's form.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _amend(run: Path, info: RunInfo, end: Mapping[str, Any]) -> bool:
+    """Enter the end of a run into the room that its record has; return whether it fits.
+
+    Nothing is overwritten but whitespace and one byte, so a reader finds the earlier
+    record or the new one, whenever this is interrupted: the fields that changed are
+    written behind the object, and join it when its last brace becomes a comma. Of two
+    fields with the same name, the later one counts.
+
+    Parameters
+    ----------
+    run
+        The run's directory.
+    info
+        The whole record.
+    end
+        The fields to be written if there is no room for all that changed.
+    """
+    try:
+        with open(run / RUN_JSON, "r+b", buffering=0, opener=opened) as stream:
+            data = stream.read()
+            there, close = _parse(data)
+            new = as_json(info.as_dict())
+            old = {**dict.fromkeys(there), **new}
+            changed = {k: v for k, v in old.items() if there.get(k, ...) != v}
+            essential = {name: changed[name] for name in end if name in changed}
+            brief = {k: v for k, v in essential.items() if k not in LONG}
+            for fields in (changed, essential, brief):
+                text = _as_text(fields).removeprefix(b"{")
+                if len(text) <= len(data) - close:
+                    text = text.ljust(len(data) - close)
+                    break
+            else:
+                return False
+            stream.seek(close)
+            if stream.write(text) < len(text):
+                return False
+            os.fsync(stream.fileno())
+            stream.seek(close - 1)
+            stream.write(b",")
+            os.fsync(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _parse(data: bytes) -> tuple[dict[str, Any], int]:
+    """Return the object in a record, and its end in bytes."""
+    text = data.decode("utf-8", "surrogateescape")
+    found, close = json.JSONDecoder().raw_decode(text)
+    return found, len(text[:close].encode("utf-8", "surrogateescape"))
 
 
 def add_note(run: Path, text: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from annarchy_tb.inputs.messages import warn, where
+from annarchy_tb.inputs.messages import warn, warn_anyway, where
 from annarchy_tb.run.order import APPENDED
 
 RUN_NAME = "run name"
@@ -37,9 +38,20 @@ class Warned:
     """The tags and subjects that warnings of one run were given about."""
 
     _given: set[tuple[str | None, str]]
+    _anyway: bool  # a warning is never an error
 
     def __init__(self) -> None:
         self._given = set()
+        self._anyway = False
+
+    @contextlib.contextmanager
+    def anyway(self) -> Iterator[None]:
+        """Log warnings that are errors: who is cleaning up must come to an end."""
+        before, self._anyway = self._anyway, True
+        try:
+            yield
+        finally:
+            self._anyway = before
 
     def give(self, remarks: Iterable[Remark]) -> None:
         """Give new ones among these remarks as warnings, at the user's line.
@@ -59,7 +71,8 @@ class Warned:
                     new += keys
                     tags = [tag or ", ".join(remark.tags) for tag, _ in keys]
                     place = where(remark.method, ", ".join(tags))
-                    warn(f"{place}: {remark.message}")
+                    say = warn_anyway if self._anyway else warn
+                    say(f"{place}: {remark.message}")
         except BaseException:
             self._given.difference_update(new)
             raise

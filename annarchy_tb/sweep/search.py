@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from annarchy_tb.inputs.clock import Ask
-from annarchy_tb.inputs.messages import warn
+from annarchy_tb.inputs.messages import warn, warn_anyway
 from annarchy_tb.kinds.parameters import flatten
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.run import Run
@@ -179,7 +179,8 @@ def sweep(
     params, loss = suggestions.best() or (None, math.inf)
     errors = [error for run in runs if (error := RunInfo.read(run.path).error)]
     if params is None and errors:
-        warn(f"every trial failed, the last one with {errors[0].get('message')!r}")
+        said = errors[0].get("message")
+        warn_anyway(f"every trial failed, the last one with {said!r}")
     return Result(params, loss, runs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -12,14 +13,34 @@ from pathlib import Path
 from time import sleep
 from time import time as now
 
-from annarchy_tb.tfevents import names, records
-from annarchy_tb.tfevents.backlog import Backlog
+from annarchy_tb.tfevents import names, records, tears
+from annarchy_tb.tfevents.backlog import Backlog, Rest
+from annarchy_tb.tfevents.descriptors import copied, opened
 
 APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _NONE = -1  # no descriptor
-STREAMS = 2  # the last descriptor of a standard stream
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_SPOILT = frozenset({errno.EIO, errno.EFBIG, errno.ESTALE})
+
+# Nothing was written, and the file is as it was: it is written again later.
+_UNTOUCHED = frozenset(
+    number
+    for name in (
+        *("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS"),
+        *("EKEYEXPIRED", "EKEYREVOKED", "EKEYREJECTED", "ENOKEY"),
+    )
+    if (number := getattr(errno, name, None)) is not None
+)
+# No waiting helps. After all other errors, the file ends where it is.
+_HOPELESS = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+        *(errno.EINVAL, errno.EFAULT, errno.EFBIG),
+        None,  # not of the system
+    }
+)
+# What waits even in a run in which nothing was written yet.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE})
+# Some file systems only let a new file be appended to.
+_NO_REOPENING = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 
 _count = itertools.count()  # of event files made by this process
 _files: weakref.WeakSet[EventFile] = weakref.WeakSet()
@@ -39,36 +60,6 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _whole(data: bytes, end: int) -> int:
-    """Return the end of the last whole record among the first `end` bytes."""
-    at = 0
-    while at + records.HEAD <= end:
-        size = records.UINT64.unpack_from(data, at)[0]
-        behind = at + int(size) + records.HEAD + records.TAIL
-        if behind > end:
-            break
-        at = behind
-    return at
-
-
-def opened(path: Path, flags: int = 0) -> int:
-    """Open a file to append to, and return its descriptor.
-
-    It is none of the standard streams: where those are closed, C code that writes to
-    one of them would write into the file.
-    """
-    low = []
-    try:
-        descriptor = os.open(path, APPEND | flags, 0o666)
-        while descriptor <= STREAMS:
-            low.append(descriptor)
-            descriptor = os.dup(descriptor)
-    finally:
-        for one in low:
-            os.close(one)
-    return descriptor
-
-
 def counted() -> int:
     """Return the number of the next event file of this process."""
     return next(_count)
@@ -86,7 +77,7 @@ def create(directory: Path) -> tuple[Path, int]:
     while True:
         path = directory / names.event_file(second, counted())
         try:
-            return path, opened(path, os.O_CREAT | os.O_EXCL)
+            return path, opened(path, APPEND | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             second += 1
 
@@ -123,9 +114,15 @@ class EventFile:
     -----
     Once `append` has returned, the record is with the kernel and survives the process,
     however that dies. It is *not* guaranteed to survive a power failure before `flush`.
-    If the disk is full, the record stays in this process until there is room.
+    If the system refuses it for now, the record stays in this process until it does
+    not.
 
-    Threads may append concurrently: records do not interleave.
+    Threads may append concurrently: records do not interleave. If one is written in
+    part, others may follow that part; they are then written again, to the next file.
+
+    Other code that closes descriptors may close this one, too. An error of the next
+    write shows that, unless the number belongs to another file by then: only `flush`
+    and `close` detect this, because looking costs as much as a write.
     """
 
     yields = False  # its records may push others out of the backlog
@@ -138,9 +135,15 @@ class EventFile:
     _may_stay: Callable[[EventFile], bool] | None
     _first: Callable[[], bytes] | None
     _stays: bool | None  # None until the file is first open
+    _begun: bool  # this session has written, so it waits for what is refused
+    _next: bytes  # what the next file starts with
     _start: bytes  # the unwritten rest of the first records
+    _first_size: int  # of the first records
     _descriptor: int  # of the file, while it is open
-    _fd: int  # the same, while `append` may write directly
+    _identity: tuple[int, int] | None  # its device and inode, if it stays open
+    _fd: int  # the descriptor, while `append` may write directly
+    _written: dict[int, Path]  # the files of all its values
+    _torn: dict[Path, tuple[bytes, int | None]]  # see `_rescue`
 
     def __init__(
         self,
@@ -156,12 +159,21 @@ class EventFile:
         self._may_stay = may_stay
         self._first = first
         self.closed = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Set the state of this process having written nothing yet."""
+        self._begun = self._first is None
+        self._next = b""
+        self._written, self._torn = {}, {}
         self._set_out()
 
     def _set_out(self) -> None:
         """Set the state of having no file yet."""
         self.path = self.directory
         self._start = b""
+        self._first_size = 0
+        self._identity = None
         self._descriptor = _NONE
         self._fd = _NONE
         self._stays = None if self._may_stay else True
@@ -175,55 +187,99 @@ class EventFile:
         ValueError
             If the file is closed.
         OSError
-            If the system refuses the record for a reason other than a full disk.
+            If the system refuses the record for good: its directory is gone, for
+            example, or no file may be as large as the record.
         """
         fd = self._fd
         try:
             written = write(fd, record)
-        except OSError as error:
-            self._refused(fd, error)
+        except OSError:
+            self._refused(fd)
             written = 0
         if written != len(record):
-            self._append_slowly(bytes(record), written)
+            self._append_slowly(fd, bytes(record), written)
 
-    def _refused(self, fd: int, error: OSError) -> None:
-        """Raise an error of a write, unless it is that of a full or broken disk."""
+    def _refused(self, fd: int) -> None:
+        """Send all threads to the checked path after a write was refused."""
         if fd == self._fd != _NONE:
-            if error.errno not in _FULL | _SPOILT:
-                raise error
             # Let a thread with a partly written record go first.
             self._fd = _NONE
             sleep(0.001)
 
     def open(self) -> None:
         """Create the file now; raise if that fails."""
-        self._begin()
-        self.resume(True)
+        with self.backlog.lock:
+            self._begin()
+            self.resume(True)
 
     def ensure(self) -> None:
-        """Create the file if there is none yet, unless the disk is full.
+        """Create the file if there is none yet, unless the system refuses it for now.
 
         Raises
         ------
         OSError
-            If that fails for another reason.
+            If it refuses it for good.
         """
         if self.path == self.directory:
             try:
-                self._begin()
+                self.create()
             except OSError as error:
-                if error.errno not in _FULL | _SPOILT:
+                if self._is_final(error):
                     raise
+
+    def create(self) -> None:
+        """Create the file if there is none yet; raise if that fails."""
+        with self.backlog.lock:
+            self._begin()
 
     def flush(self) -> None:
         """Write the waiting records, and wait until the file is on the disk."""
+        self.look_again()
         self.backlog.drain()
-        if self.path != self.directory:
-            descriptor = self._open_again()
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        with self.backlog.lock:
+            if self.path == self.directory:
+                return
+            self._check_descriptor()
+            if self._descriptor != _NONE:
+                descriptor = copied(self._descriptor)
+            else:
+                descriptor = self._reopen_to_sync()
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _reopen_to_sync(self) -> int:
+        try:
+            return self._reopen(APPEND)
+        except OSError as error:
+            if error.errno not in _NO_REOPENING:
+                raise
+        return self._reopen(os.O_RDONLY)
+
+    def _reopen(self, flags: int) -> int:
+        """Open the file that exists, wherever it is now; return its descriptor."""
+        try:
+            return opened(self.path, flags)
+        except FileNotFoundError:
+            self._locate()
+            return opened(self.path, flags)
+
+    def _locate(self) -> None:
+        """Follow the directory, if it was moved."""
+        before = self.directory
+        self.directory = before if self.find is None else self.find()
+        if self.directory != before:
+            self.path = self.directory / self.path.relative_to(before)
+            self._torn = {
+                self.directory / path.name: tear for path, tear in self._torn.items()
+            }
+
+    def look_again(self) -> None:
+        """Rescue what was written to torn files while they were given up."""
+        if self._torn:
+            with self.backlog.lock:
+                self._rescue()
 
     @property
     def is_open(self) -> bool:
@@ -244,11 +300,11 @@ class EventFile:
 
     # -- everything beyond one os.write ------------------------------------------------
 
-    def _append_slowly(self, record: bytes, done: int) -> None:
+    def _append_slowly(self, fd: int, record: bytes, done: int) -> None:
         if self.closed:
             raise ValueError(f"event file is closed: {self.path}")
         self._fd = _NONE  # send other threads here, until all is written
-        self.backlog.add(self, record, done)
+        self.backlog.add(Rest(self, record, done, self._written.get(fd, self.path)))
 
     def resume(self, nothing_waits: bool) -> None:
         """Let `append` write directly again, if no records are waiting."""
@@ -256,74 +312,142 @@ class EventFile:
             self._stays = self._may_stay(self)
         if not self._stays:
             self._release()
-        self._fd = self._descriptor if nothing_waits else _NONE
+        if nothing_waits and self._descriptor != _NONE:
+            self._written[self._descriptor] = self.path
+            self._fd = self._descriptor
+        else:
+            self._fd = _NONE
 
-    def write_on(self, record: bytes, done: int) -> int:
-        """Write a record from byte `done` on; return the number of bytes then written.
+    def write_on(self, rest: Rest) -> None:
+        """Write the rest of records, or less of it if the system refuses it for now.
 
-        It is less than the length of the record if the disk is full.
+        Raises
+        ------
+        OSError
+            If it refuses it for good.
         """
         try:
-            if done and not self._ends_with(record[_whole(record, done) : done]):
-                self.give_up()  # another thread's record came in between
-                done = _whole(record, done)
-            while done < len(record):
+            while rest:
                 self._begin()
-                try:
-                    done += os.write(self._descriptor, record[done:])
-                except OSError as error:
-                    if error.errno not in _SPOILT or self._is_new():
-                        raise
-                    self.give_up()
-                    done = _whole(record, done)
-        except BaseException as error:
-            if not isinstance(error, OSError) or error.errno not in _FULL | _SPOILT:
-                self.give_up()  # an unknown part of the record is in the file
+                if rest.path.name != self.path.name:  # it was begun in an earlier file
+                    rest.done, rest.path = rest.whole, self.path
+                if rest.done == rest.whole:
+                    written = self._write(rest, len(rest.record))
+                    rest.done += written
+                else:
+                    self._complete(rest)
+        except OSError as error:
+            self.backlog.why = error
+            if self._is_final(error):
+                self.leave(rest)
                 raise
-        return done
+        except BaseException:
+            self.leave(rest)  # an unknown part of the record is in the file
+            raise
+
+    def _complete(self, rest: Rest) -> None:
+        """Write on where a record was cut off, or leave the file if that is torn."""
+        whole, done = rest.whole, rest.done
+        at = self._end_of(rest.record[whole:done])
+        if at is not None:
+            written = self._write(rest, whole + tears.size(rest.record, whole))
+            if not written or self._holds(at, rest.record[done : done + written]):
+                rest.done += written
+                return
+        self.leave(rest)
+
+    def _write(self, rest: Rest, end: int) -> int:
+        """Write the rest up to a byte; return how many were written."""
+        try:
+            return os.write(self._descriptor, rest.record[rest.done : end])
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                return 0  # it is opened again
+            if error.errno in _UNTOUCHED:
+                raise
+            if self._is_new(rest.done - rest.whole):
+                if error.errno != errno.EFBIG:
+                    raise
+                number = tears.size(rest.record, rest.whole)
+                raise OSError(
+                    error.errno,
+                    f"{error.strerror}: no file takes a record of {number} bytes",
+                    str(self.path),
+                ) from error
+            self.leave(rest)
+        return 0
+
+    def _is_final(self, error: OSError) -> bool:
+        """Return whether no waiting helps."""
+        if not self._begun:
+            return error.errno not in _FULL
+        return error.errno in _HOPELESS
 
     def _begin(self) -> None:
         """Open the file, creating it if necessary, and complete its first records."""
-        first = b""
-        if self.path == self.directory and self._first is not None:
-            first = self._first()
-        if self._descriptor == _NONE:
+        self._check_descriptor()
+        if self._descriptor == _NONE and self.path != self.directory:
+            try:
+                self._hold(self._reopen(APPEND))
+            except OSError as error:
+                if error.errno not in _NO_REOPENING:
+                    raise
+                self._may_stay = None  # it could not be opened again either
+                self.give_up()
+        if self.path == self.directory:
+            if self._first is not None:
+                self._next += self._first()
+            self._begun = True
             if self.path == self.directory:  # a signal handler may have created it
                 self._locate()
-                self._take(*self._create(), first)
-            else:
-                self._descriptor = self._open_again()
+                self._take(*self._create())
         while self._start:
             written = os.write(self._descriptor, self._start)
             self._start = self._start[written:]
 
-    def _open_again(self) -> int:
-        """Open the file that exists, and return its descriptor."""
-        try:
-            return opened(self.path)
-        except FileNotFoundError:
-            self._locate()
-            return opened(self.path)
-
-    def _locate(self) -> None:
-        """Follow the directory, if it was moved."""
-        directory = self.directory if self.find is None else self.find()
-        if directory != self.directory:
-            name = self.path.relative_to(self.directory)
-            self.directory, self.path = directory, directory / name
-
-    def _take(self, path: Path, descriptor: int, first: bytes) -> None:
+    def _take(self, path: Path, descriptor: int) -> None:
         """Continue in a file that was just created.
 
         A signal handler may have created another one meanwhile: the later name counts.
         """
+        first, self._next = self._next, b""
         if self.path != self.directory and self.path > path:
             os.close(descriptor)
+            self._start += first
             return
-        if self._descriptor != _NONE:
-            os.close(self._descriptor)
-        self.path, self._descriptor = path, descriptor
+        self._release()
+        self.path = path
+        self._hold(descriptor)
         self._start = self._version() + first
+        self._first_size = len(self._start)
+
+    def _hold(self, descriptor: int) -> None:
+        self._descriptor, self._identity = descriptor, None
+        if self._stays is not False:  # else it is closed at once
+            with contextlib.suppress(OSError):
+                there = os.fstat(descriptor)
+                self._identity = (there.st_dev, there.st_ino)
+
+    def _check_descriptor(self) -> None:
+        """Forget the descriptor if other code has closed it."""
+        if self._descriptor == _NONE or self._identity is None:
+            return
+        try:
+            there = os.fstat(self._descriptor)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                return
+            now_of = "it is opened again"
+        else:
+            if (there.st_dev, there.st_ino) == self._identity:
+                return
+            now_of = "what was logged since may have gone to another file"
+            with contextlib.suppress(OSError):
+                now_of += f", {os.readlink(f'/proc/self/fd/{self._descriptor}')}"
+        self._descriptor = self._fd = _NONE
+        self.backlog.remark(
+            f"other code has closed the descriptor of {self.path}: {now_of}"
+        )
 
     def _create(self) -> tuple[Path, int]:
         """Create the file, and return it with its descriptor."""
@@ -333,15 +457,30 @@ class EventFile:
         """Return the record that the file begins with."""
         return records.file_version(now())
 
-    def _is_new(self) -> bool:
-        return os.fstat(self._descriptor).st_size <= len(self._version())
+    def _is_new(self, part: int) -> bool:
+        """Return whether the file holds no more than its first records and a part."""
+        try:
+            there = os.fstat(self._descriptor).st_size
+        except OSError:
+            return False
+        return there - part <= self._first_size
 
-    def _ends_with(self, part: bytes) -> bool:
+    def _end_of(self, part: bytes) -> int | None:
+        """Return the end of the file, None if it does not end with this part."""
         part = part[-4096:]
         try:
             with self.path.open("rb") as stream:
-                stream.seek(-len(part), os.SEEK_END)
-                return stream.read() == part
+                end = stream.seek(-len(part), os.SEEK_END) + len(part)
+                return end if stream.read() == part else None
+        except OSError:
+            return None
+
+    def _holds(self, at: int, part: bytes) -> bool:
+        """Return whether the file has these bytes there."""
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(at)
+                return stream.read(len(part)) == part
         except OSError:
             return False
 
@@ -350,11 +489,44 @@ class EventFile:
         self._release()
         self._set_out()
 
+    def leave(self, rest: Rest) -> None:
+        """Give up this file, which may hold a part of a record; rescue what follows."""
+        path, part = self.path, rest.record[rest.whole : rest.done]
+        self.give_up()
+        rest.done -= len(part)
+        if path != self.directory:
+            self._torn[path] = (part, None)
+            self._rescue()
+
+    def _rescue(self) -> None:
+        """Write whole records behind a tear again, also those that came meanwhile.
+
+        A thread may have been writing to the file while it was given up.
+        """
+        for path, (part, end) in list(self._torn.items()):
+            try:
+                if end is None:
+                    found = tears.behind(path, part)
+                else:
+                    found = tears.after(path, end)
+            except OSError:
+                continue  # it may be readable later
+            if found is None:
+                del self._torn[path]
+            else:
+                self._torn[path] = (part, found[1])
+                self.backlog.rescue(self, found[0])
+
     def _release(self) -> None:
+        self._check_descriptor()
         descriptor, self._descriptor = self._descriptor, _NONE
         self._fd = _NONE
         if descriptor != _NONE:
-            os.close(descriptor)
+            try:
+                os.close(descriptor)
+            except OSError as error:
+                if error.errno != errno.EBADF:  # other code has just closed it
+                    raise
 
     # -- other processes ---------------------------------------------------------------
 
@@ -364,12 +536,12 @@ class EventFile:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._set_out()
+        self._begin_anew()
 
     def after_fork(self) -> None:
         """Have no file yet, in a forked process."""
         self._release()
-        self._set_out()
+        self._begin_anew()
         self.backlog.forget()
 
     def __del__(self) -> None:

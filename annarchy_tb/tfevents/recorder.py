@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from annarchy_tb.tfevents import names, recordings
-from annarchy_tb.tfevents.event_file import EventFile, counted, opened
+from annarchy_tb.tfevents.descriptors import opened
+from annarchy_tb.tfevents.event_file import APPEND, EventFile, counted
 
 # Of blocks, in all files of this process. A later process may have the same number (in
 # containers it often does), so they begin anywhere.
@@ -47,29 +47,28 @@ class RecordingFile(EventFile):
             As `append`.
         """
         if self.is_open and self._beside.name != self._events.path.name:
-            self.give_up()  # the event file was given up, too
+            with self.backlog.lock:
+                self.give_up()  # the event file was given up, too
         fd = self._fd
         if fd < 0 or not hasattr(os, "writev"):
             self.append(b"".join(parts))
             return
         try:
             written = os.writev(fd, parts)
-        except OSError as error:
-            self._refused(fd, error)
+        except OSError:
+            self._refused(fd)
             written = 0
         if written != sum(memoryview(part).nbytes for part in parts):
-            self._append_slowly(b"".join(parts), written)
+            self._append_slowly(fd, b"".join(parts), written)
 
     def _create(self) -> tuple[Path, int]:
-        self._events.ensure()
-        if self._events.path == self._events.directory:
-            raise OSError(errno.ENOSPC, "there is no event file", str(self.directory))
+        self._events.create()
         self._beside = self._events.path
         name = names.recording(self._beside.name)
         while True:
             path = self.directory / name
             try:
-                return path, opened(path, os.O_CREAT | os.O_EXCL)
+                return path, opened(path, APPEND | os.O_CREAT | os.O_EXCL)
             except FileExistsError:  # given up, with half a record at its end
                 name = names.recording(self._beside.name, counted())
 

@@ -267,27 +267,49 @@ def _records(path: Path, damage: list[Damage], limit: int | None) -> Iterator[St
         end = os.fstat(stream.fileno()).st_size
         end = end if limit is None else min(end, limit)
         at = 0
+        last: Stored | None = None  # it is whole if a record follows it
         while at < end:
             stream.seek(at)
             head = stream.read(HEAD + START)
-            if len(head) < HEAD + START or at + HEAD > end:
-                damage.append(Damage(path, at, f"{TORN} a record"))
+            reason = _problem(head, end - at)
+            if reason:
+                damage.append(Damage(path, at, reason))
+                if last is not None and _is_whole(last):
+                    yield last
                 return
-            if UINT32.unpack(head[8:HEAD])[0] != mask(crc32c(head[:8])):
-                damage.append(Damage(path, at, "the length of a record is wrong"))
-                return
+            if last is not None:
+                yield last
+                last = None
             size, length = UINT64.unpack(head[:8])[0], UINT32.unpack(head[HEAD:-4])[0]
-            if at + HEAD + size + TAIL > end:
-                damage.append(Damage(path, at, f"{TORN} a record"))
-                return
             text = stream.read(min(length, size))
             try:
                 if head[-4:] != UINT32.pack(mask(crc32c(text))):
                     raise ValueError("the checksum of the head is wrong")
-                yield _parse(path, at, size, text)
+                last = _parse(path, at, size, text)
             except (ValueError, TypeError, KeyError):
                 damage.append(Damage(path, at, "the record holds no block"))
             at += HEAD + size + TAIL
+        if last is not None:
+            yield last
+
+
+def _problem(head: bytes, left: int) -> str:
+    """Say why no whole record of a file, of which so much is left, begins like this."""
+    if len(head) < HEAD + START or left < HEAD:
+        return f"{TORN} a record"
+    if UINT32.unpack(head[8:HEAD])[0] != mask(crc32c(head[:8])):
+        return "the length of a record is wrong"
+    size = UINT64.unpack(head[:8])[0]
+    return f"{TORN} a record" if HEAD + size + TAIL > left else ""
+
+
+def _is_whole(block: Stored) -> bool:
+    """Return whether a block is intact; another one may be behind a part of it."""
+    try:
+        block.arrays()
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _parse(path: Path, at: int, size: int, text: bytes) -> Stored:
