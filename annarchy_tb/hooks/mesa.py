@@ -65,8 +65,8 @@ def sample(
     close : bool, default False
         Close the Logger when the model ends: after the step in which it sets
         ``self.running = False`` or reaches the ``max_steps`` of ``mesa.batch_run``, as
-        failed if ``step()`` raises, and when nothing refers to the model any more. For
-        a Logger that the model makes itself.
+        failed if ``step()`` raises, and when nothing refers to the model any more or
+        Python exits. For a Logger that the model makes itself.
 
     Notes
     -----

@@ -82,10 +82,16 @@ def counter(here: None) -> Any:
     return made
 
 
-@pytest.fixture(scope="module", params=["counter", "global"])
-def compiled(request: pytest.FixtureRequest, here: None) -> Any:
+@pytest.fixture(scope="module")
+def top(here: None) -> Global:
+    """Return the global network, compiled."""
+    return Global()
+
+
+@pytest.fixture(scope="module", params=["counter", "top"])
+def compiled(request: pytest.FixtureRequest) -> Any:
     """Return a compiled network, the global one or not."""
-    return Global() if request.param == "global" else request.getfixturevalue("counter")
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -105,7 +111,7 @@ def test_several_simulations_go_on(network: Any, logger: Logger) -> None:
     sources = {"r": lambda: network.pop.r.mean()}
     hook.sample(logger, network.net, sources, every=0.5)
     network.simulate(1.3)
-    network.simulate(0.5)
+    network.simulate(0.8)
     steps = [0, 5, 10, 18]
     assert scalars(logger.run_dir, "r") == [(step, step) for step in steps]
     assert times(logger, "r") == pytest.approx(np.array(steps) * 1e-4)
@@ -169,7 +175,9 @@ def test_one_logger_after_the_other(network: Any, logdir: Path) -> None:
 
 def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
     """With one Logger per trial, its callback goes with it, and nothing else does."""
-    kept = ann.every(period=0.5, **({} if network.net is None else {"network": network}))
+    kept = ann.every(
+        period=0.5, **({} if network.net is None else {"network": network})
+    )
     kept(lambda _: None)
     loggers = []
     for _ in range(3):
@@ -189,7 +197,7 @@ def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
 DURATIONS = [1.2, 0.3, 0.7, 1.0, 1.25, 0.05, 2, 1.7]
 
 
-def noisy(
+def computed(
     network: Any, sampled: Path | None = None, times: int = 1
 ) -> tuple[list[int], bytes]:
     """Return the length of some simulations in steps, and what they computed."""
@@ -217,34 +225,33 @@ def test_simulations_are_those_without_samples(counter: Any, logdir: Path) -> No
     makes it do so with and without samples.
     """
     counter.clear_all_callbacks()
-    without = noisy(counter)
+    without = computed(counter)
     assert without[0] == [12, 3, 7, 10, 13, 1, 20, 17]
-    assert noisy(counter, logdir) == without
-    assert noisy(counter, logdir, times=3) == without
-    assert noisy(counter) == without
+    assert computed(counter, logdir) == without
+    assert computed(counter, logdir, times=3) == without
+    assert computed(counter) == without
     counter.disable_callbacks()
     logger = Logger(logdir, dt=0.1)
     hook.sample(logger, counter, {"r": lambda: 0})
-    assert noisy(counter) == without
+    assert computed(counter) == without
     counter.enable_callbacks()
     counter.simulate(duration=1.2, measure_time=False)  # by name
     logger.close()
     ann.every(network=counter, period=1.0)(lambda _: None)
-    with_their_own = noisy(counter)
+    with_their_own = computed(counter)
     assert with_their_own[0] == [11, 2, 6, 10, 12, 0, 20, 17]
     counter.reset()
-    assert noisy(counter, logdir) == with_their_own
+    assert computed(counter, logdir) == with_their_own
     counter.clear_all_callbacks()
 
 
-def test_the_global_network_is_rounded_down(here: None, logdir: Path) -> None:
+def test_the_global_network_is_rounded_down(top: Global, logdir: Path) -> None:
     """As the page says; but not once the Logger is closed."""
-    network = Global()
-    network.clear_all_callbacks()
-    before = noisy(network)
+    top.clear_all_callbacks()
+    before = computed(top)
     assert before[0] == [12, 3, 7, 10, 13, 1, 20, 17]
-    assert noisy(network, logdir)[0] == [11, 2, 6, 10, 12, 0, 20, 17]
-    assert noisy(network) == before
+    assert computed(top, logdir)[0] == [11, 2, 6, 10, 12, 0, 20, 17]
+    assert computed(top) == before
 
 
 def test_bad_arguments_are_refused_at_once(network: Any, logger: Logger) -> None:
