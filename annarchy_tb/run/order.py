@@ -100,10 +100,10 @@ def inherited() -> Problem:
     """
     return (
         INHERITED,
-        "this Logger was inherited by a forked process, or is a copy, and this tag was "
-        "begun before. Each process writes a file of its own; where the steps of files "
-        "overlap, TensorBoard shows a part of the points. Give each process a run, "
-        "or a key of add_scalars",
+        "this tag was begun by the process, or the Logger, that this one comes from. "
+        "Each writes a file of its own, and where their steps overlap, TensorBoard "
+        "shows some of the points only: give each process its own run, or its own key "
+        "of add_scalars",
     )
 
 
