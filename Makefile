@@ -62,7 +62,7 @@ examples: .venv/test .venv/examples
 	. $(BIN)/activate && python -m pytest tests/test_simulators.py
 
 # The hooks with their simulators, each in a process of its own, for ANNarchy has a global
-# network; and Brian2 in an environment of its own, for it needs an older NumPy.
+# network; and Brian2 in an environment of its own, for it may need an older NumPy.
 hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 	. $(BIN)/activate && ls tests/hooks/test_[!b]*.py | xargs -n 1 -P 2 python -m pytest -q
 	. $(BIN)/activate && python -m pytest tests/test_docs.py -k simulator

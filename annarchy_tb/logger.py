@@ -180,8 +180,9 @@ class Logger:
     above 64 MiB per run the oldest are dropped. Deleted files of the run are detected
     by `flush` and `close`.
 
-    Threads may share a Logger if each logs different tags. A forked process may keep
-    using the Logger it inherited: it writes to a separate event file, and only the
+    Threads may share a Logger if each logs different tags, and so may processes. A
+    forked process may keep using the Logger it inherited: it writes to a separate event
+    file, warns once if it logs a tag that was begun before the fork, and only the
     process that made the Logger sets the status of the run.
     """
 

@@ -120,7 +120,9 @@ class _LoggedEventWriter(_EventWriter):
         for value in values:
             place = (self._directory, (value.tag,))
             kind = kind_named(value.kind)
-            Entry(self._logged, METHOD, value.tag, kind, places=[place], clocked=False)
+            Entry(
+                self._logged, METHOD, value.tag, kind, places=[place], clocked=False
+            ).write_nothing()
         return True
 
     def close(self) -> None:

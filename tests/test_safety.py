@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Server, fill, load, points, scalars
+from conftest import Server, fill, in_child, load, points, scalars
 
 from annarchy_tb import Logger, Run, SummaryWriter
 from annarchy_tb.kinds import parameters as hparams
@@ -347,6 +347,74 @@ def test_a_logger_travels_to_another_process(logdir: Path, method: str) -> None:
             multiprocessing.forkserver._forkserver._stop()
 
 
+def warned(logger: Logger, calls: list[Callable[[Logger], object]]) -> list[str]:
+    """Return the warnings that a forked process gives for some calls."""
+    reader, writer = os.pipe()
+
+    def work() -> None:
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            for call in calls:
+                call(logger)
+        files = {warning.filename for warning in given}
+        assert files <= {__file__}, files
+        os.write(writer, "\n".join(str(w.message) for w in given).encode())
+
+    assert in_child(work) == 0
+    os.close(writer)
+    with open(reader) as stream:
+        return stream.read().splitlines()
+
+
+LOGGED: dict[str, Callable[[Logger], object]] = {
+    "add_scalar": lambda logger: logger.add_scalar("scalar", 1),
+    "log": lambda logger: logger.log({"a": 1, "b": 2}),
+    "add_scalars": lambda logger: logger.add_scalars("plot", {"x": 1}),
+    "add_histogram": lambda logger: logger.add_histogram("hist", [1, 2]),
+    "add_series": lambda logger: logger.add_series("series", [1.0, 2.0]),
+    "add_image": lambda logger: logger.add_image("image", [[0.5]]),
+    "add_text": lambda logger: logger.add_text("text", "x"),
+}
+
+
+@pytest.mark.parametrize("method", LOGGED)
+def test_a_child_is_told_that_a_tag_was_begun(logger: Logger, method: str) -> None:
+    """One warning a process, for any kind of data; none for tags of its own."""
+    begin = LOGGED[method]
+    begin(logger)
+    begin(logger)
+    assert warned(logger, [lambda its: its.add_scalar("new", 1)] * 2) == []
+    others = [call for name, call in LOGGED.items() if name != method]
+    assert warned(logger, others) == []
+    for call in others:
+        call(logger)
+    [said] = warned(logger, [begin, begin, *others])
+    assert said.startswith(f"{method}(")
+    assert "was begun by the process" in said
+    assert "its own key of add_scalars" in said
+    begin(logger)  # in the parent, nothing is said
+
+
+def test_a_grandchild_is_told_of_its_parents_tag(logger: Logger) -> None:
+    """A child has begun its own tags for those that it forks."""
+
+    def child(its: Logger) -> None:
+        its.add_scalar("child", 1)
+        assert len(warned(its, [lambda again: again.add_scalar("child", 2)])) == 1
+
+    assert warned(logger, [child]) == []
+
+
+def test_a_tag_of_an_earlier_session_is_not_begun(logdir: Path) -> None:
+    """Data that was there before the fork's parent opened the run is no overlap."""
+    with Logger(logdir, "run") as logger:
+        logger.add_scalar("old", 1)
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_scalar("new", 1)
+        assert warned(logger, [lambda its: its.add_scalar("old", 1)]) == []
+        assert len(warned(logger, [lambda its: its.add_scalar("new", 1)])) == 1
+
+
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_a_copy_of_a_logger_is_a_logger(logger: Logger, duplicate: object) -> None:
     """A copy (as of a configuration) writes to the run, in a separate file."""
@@ -384,7 +452,8 @@ def test_a_copy_of_a_subclass_has_its_attributes(
             assert type(twin) is Named
             assert twin.names == ["run"]
             assert twin.names is not logger.names
-            twin.add_scalar("a", 2)
+            with pytest.warns(UserWarning, match="was begun by the process, or"):
+                twin.add_scalar("a", 2)
             twin.writer.add_scalar("e", 1)
             assert twin.last["a"] == 2
         logger.add_scalar("f", 1)

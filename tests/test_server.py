@@ -346,6 +346,23 @@ def test_the_parent_goes_on_after_a_child_was_killed(
         assert numbers(server, name, "child", 1) == [[5, 1]]
 
 
+def test_processes_with_their_own_keys_are_shown(
+    logger: Logger, server: Server
+) -> None:
+    """Several forked processes log one plot, each its own curve: no point is hidden."""
+    logger.add_scalar("parent", 0, 0)
+
+    def work(name: str) -> None:
+        for step in range(25):
+            logger.add_scalars("Loss", {name: step}, step)
+
+    for name in ("worker0", "worker1"):
+        assert in_child(lambda name=name: work(name)) == 0
+    for name in ("worker0", "worker1"):
+        found = numbers(server, f"{logger.run_dir.name}/{name}", "Loss", 25)
+        assert found == [[step, step] for step in range(25)]
+
+
 def test_a_later_file_of_a_run_is_followed(served: Path, server: Server) -> None:
     """When data are appended to a run being watched, old and new points are shown."""
     name = f"appended{next(_number)}"

@@ -13,10 +13,14 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 import os
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any, SupportsFloat
 
+from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import (
     METHOD,
     Read,
@@ -25,6 +29,7 @@ from annarchy_tb.hooks.sampling import (
     checked,
     function,
     positive,
+    when_closed,
 )
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming
@@ -33,7 +38,7 @@ from annarchy_tb.logger import Logger
 from annarchy_tb.run import names
 from annarchy_tb.run.paths import absolute, claim
 
-NEVER = 1e15  # ms until the next call by ANNarchy
+_OWN: weakref.WeakSet[Any] = weakref.WeakSet()  # the callbacks of all samplings
 
 
 def sample(
@@ -68,6 +73,10 @@ def sample(
     0, 10, 25 and 30 ms. ``step()`` and ``simulate_until()`` take no samples, since
     ANNarchy makes no callbacks in them.
 
+    ``simulate()`` makes as many steps as without samples: ANNarchy rounds the duration
+    up to whole steps, but down if there are callbacks, so the hook passes on a duration
+    of whole steps. This is not possible for ANNarchy's global network.
+
     Exceptions raised by a source propagate out of ``simulate()``.
 
     Raises
@@ -93,7 +102,7 @@ def sample(
             f"{METHOD}: net must be a Network of ANNarchy 5, or None for the global "
             f"one, got {describe(net)}"
         )
-    sampler: Sampler | None = Sampler(logger, reads, "ms")
+    sampler = Sampler(logger, reads, "ms")
     dt = ann.dt() if net is None else net.dt
     steps = max(1, round(between / dt))
     # ANNarchy truncates period / dt to a whole number, which for 0.3 / 0.1 is 2.
@@ -104,11 +113,7 @@ def sample(
     def log(_: int) -> None:
         # Each simulate() starts with a call, which may be too early: only one call per
         # `steps` is a sample. (A step that is not larger than the last: a reset.)
-        nonlocal last, sampler
-        if sampler is None or sampler.ended:
-            sampler = None  # the network outlives the Logger and the sources
-            call.wait = NEVER
-            return
+        nonlocal last
         step = ann.get_current_step() if net is None else net.current_step
         if step > last >= 0 and step // steps == last // steps:
             return
@@ -116,6 +121,39 @@ def sample(
         sampler(step, step * dt)
 
     call(log)
+    _OWN.add(call)
+    callbacks = _callbacks(net)
+    # The network outlives the Logger and the sources.
+    when_closed(logger, lambda: callbacks.remove(call) if call in callbacks else None)
+    if net is None or net.id == 0:
+        return
+
+    def simulate(
+        original: Callable[..., None], duration: Any, *rest: Any, **named: Any
+    ) -> None:
+        own = [known for known in callbacks if known in _OWN]
+        # One of several samplings is enough, and a callback of the user rounds down.
+        if own[:1] == [call] and len(own) == len(callbacks) and net.callbacks_enabled():
+            duration = _whole_steps(duration, net.dt)
+        original(duration, *rest, **named)
+
+    Replaced(logger, net, "simulate", simulate)
+
+
+def _callbacks(net: Any) -> list[Any]:
+    """Return ANNarchy's list of callbacks: it can't remove a single one itself."""
+    if net is not None:
+        its: list[Any] = net._callbacks  # noqa: SLF001
+        return its
+    four: Any = importlib.import_module("ANNarchy.core.Simulate")
+    return four._callbacks[0]  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+def _whole_steps(duration: float, dt: float) -> float:
+    """Return a duration that has, rounded down, as many steps as this, rounded up."""
+    steps = math.ceil(float(duration) / dt)
+    whole = steps * dt
+    return whole if int(whole / dt) == steps else math.nextafter(whole, math.inf)
 
 
 def experiments(

@@ -60,13 +60,15 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
     -----
     Samples are taken at the start of a time step, like those of a ``StateMonitor``. The
     step of a sample is that of ``defaultclock``, and continues over several calls of
-    ``run()``. In C++ standalone mode, ``run()`` can't call Python and refuses the
-    operation.
+    ``run()``. The operation is called in each step of ``defaultclock``, and has no
+    clock of its own: ``store()`` and ``restore()`` do not know of it.
 
     Exceptions raised by a source propagate out of ``run()``.
 
     Raises
     ------
+    RuntimeError
+        In C++ standalone mode, where ``run()`` can't call Python.
     TypeError, ValueError
         If an argument is invalid; the error says which.
     """
@@ -87,13 +89,48 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
             f"got {describe(every)}"
         )
     positive(every, "a positive time, such as 10*ms", "s")
-    sampler = Sampler(logger, reads, "s")
+    _check_device(b2)
+    return _operation(b2, Sampler(logger, reads, "s"), float(every))
 
-    def log(t: Any) -> None:
-        seconds = float(t[:])  # t is a view of the clock's variable
-        sampler(round(seconds / float(b2.defaultclock.dt)), seconds)
 
-    return b2.NetworkOperation(log, dt=every, when="start", name="annarchy_tb_sample*")
+def _operation(b2: Any, sampler: Sampler, every: float) -> Any:
+    """Return an operation that takes a sample once every `every` seconds."""
+    interval = 1
+    # Arrays of the clock, which keeps them up to date.
+    step: Any = None
+    dt: Any = None
+
+    class Sampling(b2.NetworkOperation):  # type: ignore[misc]
+        # It may come and go between two calls of run().
+        invalidates_magic_network = False
+
+        def before_run(self, run_namespace: Any) -> None:
+            nonlocal interval, step, dt
+            _check_device(b2)
+            super().before_run(run_namespace)
+            its = self.clock.variables
+            step, dt = its["timestep"].get_value(), its["dt"].get_value()
+            interval = max(1, round(every / dt.item()))
+
+    def log() -> None:
+        number = step.item()
+        if number % interval == 0:
+            sampler(number, number * dt.item())
+
+    return Sampling(log, when="start", name="annarchy_tb_sample*")
+
+
+def _check_device(b2: Any) -> None:
+    """Raise RuntimeError if ``run()`` does not call Python."""
+    from brian2.devices.device import RuntimeDevice
+
+    device = b2.get_device()
+    if not isinstance(device, RuntimeDevice):
+        raise RuntimeError(
+            f"{METHOD}: with the device {type(device).__name__}, such as in C++ "
+            f"standalone mode, run() does not call Python, and nothing can be sampled; "
+            f"log the recordings of monitors after run(), with add_series"
+        )
 
 
 def _read(b2: Any, tag: str, source: Any) -> Read | None:

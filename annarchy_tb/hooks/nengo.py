@@ -15,7 +15,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,10 @@ def sample(
     and continues over several calls of ``run()``. A new Simulator of the same model
     starts at step 1 again: use a new Logger and a new model for it.
 
+    The model gets the same random numbers as without samples. To Nengo, what samples is
+    a ``nengo.Probe``: probes that are made later have other seeds, which matters for
+    solvers that draw random numbers.
+
     Exceptions raised by a source propagate out of ``run()``.
 
     Raises
@@ -120,10 +125,20 @@ def sample(
 
     size = sum(part.stop - part.start for part in parts.values())
     node = nengo.Node(
-        _process(nengo, log, between, size), size_in=size, size_out=0, label=METHOD
+        _process(nengo, log, between, size),
+        **{"size_in": size, "size_out": 0, "label": METHOD},
+        add_to_container=False,
     )
-    for tag, part in parts.items():
-        nengo.Connection(sources[tag], node[part], synapse=synapse)
+    synapse = _seeded(nengo, synapse)
+    connections = [
+        nengo.Connection(
+            sources[tag], node[part], synapse=synapse, add_to_container=False
+        )
+        for tag, part in parts.items()
+    ]
+    target = nengo.Node(0.0, add_to_container=False)  # a probe must have one
+    probe = _probe_class(nengo)(target, label=METHOD)
+    probe.sampled = [node, *connections]
     return node
 
 
@@ -202,4 +217,39 @@ def _process(
 
             return step
 
-    return Sampling(default_size_in=size, default_size_out=0)
+    return Sampling(default_size_in=size, default_size_out=0, seed=0)
+
+
+def _seeded(nengo: Any, synapse: Any) -> Any:
+    """Return a synapse that draws no seed from the model's random numbers."""
+    if synapse is None:
+        return None
+    if not isinstance(synapse, nengo.synapses.Synapse):
+        return nengo.Lowpass(synapse, seed=0)
+    if synapse.seed is not None:
+        return synapse
+    # A synapse can't be changed, but it can be unpickled.
+    seeded = object.__new__(type(synapse))
+    seeded.__setstate__({**synapse.__getstate__(), "seed": 0})
+    return seeded
+
+
+@functools.cache
+def _probe_class(nengo: Any) -> Any:
+    """Return a class of probes that build other objects, and collect nothing.
+
+    Nengo draws a seed for each object of a network, first those of connections, so one
+    more connection would change all ensembles. The seeds of probes are drawn last.
+    """
+
+    class Sampling(nengo.Probe):  # type: ignore[misc]
+        sampled: Sequence[Any] = ()
+
+    def build(model: Any, probe: Any) -> None:
+        for made in probe.sampled:
+            model.seeds[made] = 0
+            model.seeded[made] = True
+            model.build(made)
+
+    nengo.builder.Builder.register(Sampling)(build)
+    return Sampling

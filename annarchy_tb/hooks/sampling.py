@@ -9,16 +9,17 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from annarchy_tb.inputs.clock import FEMTOSECONDS, in_time_unit, in_unit
 from annarchy_tb.inputs.messages import describe, naming, warn, where
-from annarchy_tb.inputs.numbers import as_count
+from annarchy_tb.inputs.numbers import as_count, as_number
 from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.inputs.units import is_quantity, separate
 from annarchy_tb.kinds.scalar import log_for
 from annarchy_tb.logger import Logger
+from annarchy_tb.run.warned import Remark
 
 METHOD = "sample"
 
@@ -38,12 +39,20 @@ class Sampler:
         A function without arguments for each tag.
     time_unit
         The unit of the times passed; None if it is that of the Logger.
+    optional
+        The tags whose values were not meant for a Logger. Those that can't be drawn are
+        left out, with one warning per tag.
     """
 
     def __init__(
-        self, logger: Logger, reads: Mapping[str, Read], time_unit: str | None = None
+        self,
+        logger: Logger,
+        reads: Mapping[str, Read],
+        time_unit: str | None = None,
+        optional: Collection[str] = (),
     ) -> None:
         self._logger = logger
+        self._optional = frozenset(optional)
         self._new = dict(reads)
         self._numbers: dict[str, Read] = {}
         self._others: list[tuple[Callable[..., None], str, Read]] = []
@@ -58,30 +67,56 @@ class Sampler:
         """Read all sources, then log them. If one raises, nothing is logged."""
         if self._logger.closed:
             return
+        numbers: dict[str, Any]
+        numbers = {tag: read() for tag, read in self._numbers.items()}
+        others = [(add, tag, read()) for add, tag, read in self._others]
         if self._new:
-            numbers, others = self._first()
-        else:
-            numbers = {tag: read() for tag, read in self._numbers.items()}
-            others = [(add, tag, read()) for add, tag, read in self._others]
+            self._begin(numbers, others)
+        for tag in self._optional.intersection(numbers):
+            try:
+                as_number(numbers[tag], lambda *_: None)
+            except TypeError:
+                self._leave_out(tag, f"got {describe(numbers.pop(tag))}")
         if time is not None:
             time *= self._factor
         if numbers:
             log_for(self._logger, METHOD, None, numbers, step, time)
         for add, tag, value in others:
-            add(tag, value, step, time=time)
+            try:
+                add(tag, value, step, time=time)
+            except (TypeError, ValueError) as error:
+                if tag not in self._optional:
+                    raise
+                self._leave_out(tag, str(error))
 
-    def _first(self) -> tuple[dict[str, Any], list[tuple[Any, str, object]]]:
-        """Read all sources, and choose how each is logged by its first value."""
+    def _begin(
+        self,
+        numbers: dict[str, Any],
+        others: list[tuple[Callable[..., None], str, object]],
+    ) -> None:
+        """Read new sources, and choose how each is logged by its first value."""
         values = {tag: read() for tag, read in self._new.items()}
-        methods = {tag: self._method(tag, value) for tag, value in values.items()}
+        methods = {}
+        for tag, value in values.items():
+            try:
+                methods[tag] = self._method(tag, value)
+            except TypeError:
+                if tag not in self._optional:
+                    raise
+                self._leave_out(tag, f"got {describe(value)}")
         for tag, add in methods.items():
             if add is None:
-                self._numbers[tag] = self._new[tag]
+                self._numbers[tag] = self._new.pop(tag)
+                numbers[tag] = values[tag]
             else:
-                self._others.append((add, tag, self._new[tag]))
-        self._new = {}
-        numbers = {tag: values[tag] for tag in self._numbers}
-        return numbers, [(add, tag, values[tag]) for add, tag, _ in self._others]
+                self._others.append((add, tag, self._new.pop(tag)))
+                others.append((add, tag, values[tag]))
+
+    def _leave_out(self, tag: str, why: str) -> None:
+        """Warn once that values of a tag are left out."""
+        message = f"values that can't be drawn are left out: {why}"
+        remark = Remark(METHOD, (tag,), "left out", message)
+        self._logger._run.warned.give([remark])  # noqa: SLF001
 
     def _method(self, tag: str, value: object) -> Callable[..., None] | None:
         """Return the Logger's method for this type of value; None for one number."""
@@ -104,6 +139,11 @@ class Sampler:
         if figure is not None and isinstance(value, figure):
             return self._logger.add_figure
         return self._logger.add_histogram
+
+
+def when_closed(logger: Logger, call: Callable[[], None]) -> None:
+    """Call a function once the Logger is closed."""
+    logger._run.ending.append(call)  # noqa: SLF001
 
 
 def is_number(value: Any) -> bool:

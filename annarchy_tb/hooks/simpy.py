@@ -1,4 +1,4 @@
-"""SimPy: samples taken by a process of the environment.
+"""SimPy: samples taken between the events of an environment.
 
 ::
 
@@ -12,20 +12,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
-from weakref import WeakSet
 
+from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
-_OWN: WeakSet[Any] = WeakSet()  # the events of all sampling processes
-
 
 def sample(
     logger: Logger, env: Any, sources: Mapping[str, Any], every: float = 1.0
-) -> Any:
+) -> None:
     """Log sources while a SimPy environment runs.
 
     Parameters
@@ -43,17 +42,14 @@ def sample(
         The simulated time between two samples. The first is taken when the environment
         starts to run.
 
-    Returns
-    -------
-    simpy.Process
-        The process that takes the samples. It ends when nothing else is scheduled, so
-        that ``env.run()`` returns, at most `every` after the last event. Call `sample`
-        again for processes started after that.
-
     Notes
     -----
     The Logger counts the steps: they are solver steps if it has a ``dt``, and samples
-    otherwise. The time is ``env.now``.
+    otherwise. The time is ``env.now``. A sample is taken before all other events of its
+    time, except for those of high priority that were scheduled earlier.
+
+    Samples are taken as long as other events are scheduled, so that ``env.run()`` ends
+    where it ends without them. Each ``env.step()`` looks whether a sample is due.
 
     Exceptions raised by a source propagate out of ``env.run()``.
 
@@ -70,24 +66,35 @@ def sample(
     )
     what = "a positive number, in the environment's time"
     between = positive(every, what, logger.time_unit)
-    if not (hasattr(env, "process") and hasattr(env, "timeout")):
+    if not (hasattr(env, "schedule") and hasattr(env, "peek")):
         raise TypeError(
             f"{METHOD}: env must be an Environment of SimPy, got {describe(env)}"
         )
-    process = env.process(_sampling(Sampler(logger, reads), env, between))
-    _OWN.add(process)
-    return process
+    due, number, scheduled = env.now, 0, False
+    sampler = Sampler(logger, reads)
 
-
-def _sampling(sampler: Sampler, env: Any, every: float) -> Generator[Any, Any, None]:
-    start, number = env.now, 0
-    while not sampler.ended:
-        sampler(None, env.now)
-        # Two sampling processes must not keep each other alive.
-        scheduled = env._queue  # noqa: SLF001 -- SimPy has no public view of it
-        if all(event in _OWN for *_, event in scheduled):
-            return
+    def take(_: Any) -> None:
+        nonlocal due, number, scheduled
         number += 1
-        tick = env.timeout(start + number * every - env.now)  # errors do not add up
-        _OWN.add(tick)
-        yield tick
+        due, scheduled = start + number * between, False  # errors do not add up
+        sampler(None, env.now)
+
+    def step(original: Callable[[], None]) -> None:
+        nonlocal scheduled
+        if not scheduled and (due <= env.peek() < math.inf or not number):
+            scheduled = True
+            _schedule(env, take, max(0, due - env.now))
+        original()
+
+    start = due
+    Replaced(logger, env, "step", step)
+
+
+def _schedule(env: Any, call: Callable[[Any], None], delay: float) -> None:
+    """Call a function after a delay, as the first event of that time."""
+    from simpy.events import URGENT
+
+    event = env.event()
+    event._ok, event._value = True, None  # noqa: SLF001 -- as SimPy's run() does
+    event.callbacks.append(call)
+    env.schedule(event, URGENT, delay)

@@ -14,7 +14,7 @@ from annarchy_tb.inputs.tags import check_tag, is_shown
 from annarchy_tb.inputs.units import said, separate, shown
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
-from annarchy_tb.run.order import follow, goes_back_in_history
+from annarchy_tb.run.order import follow, goes_back_in_history, inherited
 from annarchy_tb.run.state import RunState, Times
 from annarchy_tb.run.warned import RUN_NAME, Remark
 from annarchy_tb.tfevents import records
@@ -135,6 +135,8 @@ class Entry:
         self.states = []
         if kind.data_class == BLOBS:
             self._check_shown()
+        if any(directory.ledger.is_inherited(tags) for directory, tags in places):
+            self.warn(*inherited())
 
     def __enter__(self) -> Entry:
         return self

@@ -96,6 +96,7 @@ class Ledger:
     _history: Callable[[], History] | None  # None once it has been read
     _earlier: frozenset[str]
     _untouched: set[str]  # those of them that were not entered since
+    _inherited: frozenset[str]  # begun by the process that this ledger came from
     _locks: dict[int, threading.RLock]  # of reading the history, by process
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
@@ -104,6 +105,7 @@ class Ledger:
         self._history = history
         self._earlier = frozenset()
         self._untouched = set()
+        self._inherited = frozenset()
         self._locks = {}
 
     def check(self, method: str, tag: str, kind: str) -> None:
@@ -211,6 +213,22 @@ class Ledger:
     def is_new(self, tags: Iterable[str]) -> bool:
         """Return whether none of these tags has data in this run."""
         return not any(tag in self._states and self._states[tag].kind for tag in tags)
+
+    def inherit(self) -> None:
+        """Take note that the ledger is now that of another process, or of a copy.
+
+        All tags are looked up again.
+        """
+        self.groups.clear()
+        self._inherited = frozenset(
+            tag
+            for tag, state in self._states.items()
+            if state.kind and tag not in self._untouched
+        )
+
+    def is_inherited(self, tags: Iterable[str]) -> bool:
+        """Return whether another process, or another Logger, had begun one of them."""
+        return not self._inherited.isdisjoint(tags)
 
     def __contains__(self, tag: str) -> bool:
         self._read_history()

@@ -10,6 +10,7 @@ Problem = tuple[str, str]  # the subject, such as "order", and a message
 COUNT_ON = "leave step out to count automatically"
 AFTER_RESET = "let time continue, or make a new Logger"
 APPENDED = "appended"
+INHERITED = "inherited"
 
 
 def follow(
@@ -89,6 +90,20 @@ def goes_back_in_history(step: int, last: int, dt: float | None = None) -> Probl
         f"{_counted(dt)} follows; TensorBoard hides earlier points from there on, also "
         f"those of other tags whose steps go back. {advice[0].upper()}{advice[1:]}, or "
         f"start the run over: mode='w'",
+    )
+
+
+def inherited() -> Problem:
+    """Describe the problem that another process had begun a tag.
+
+    The subject is that of the whole run.
+    """
+    return (
+        INHERITED,
+        "this tag was begun by the process, or the Logger, that this one comes from. "
+        "Each writes a file of its own, and where their steps overlap, TensorBoard "
+        "shows some of the points only: give each process its own run, or its own key "
+        "of add_scalars",
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import weakref
 from collections.abc import Callable, Mapping
 from time import time as now
 from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat, get_args
@@ -92,6 +94,8 @@ class RunState:
         The tags that had one; nothing more is to be said about these.
     pending : dict
         The windows that hold values, in the order of their first values.
+    ending : list of callable
+        What is called once the run is closed.
     scalar_records : dict
         The templates of tags. They are added when the first record is written, and
         removed when the run is closed.
@@ -107,6 +111,7 @@ class RunState:
     warned: Warned
     units: dict[str, str]
     pending: dict[Flushable, None]
+    ending: list[Callable[[], None]]
     ask: Ask | None
     on_nan: OnNan
     not_finite: set[str]
@@ -209,9 +214,11 @@ class RunState:
     def _begin(self) -> None:
         """Start without windows and templates."""
         self.pending = {}
+        self.ending = []
         self.ask = None
         self.note = self.share_units = None
         self.scalar_records, self.plot_records = {}, Kept()
+        _runs.add(self)
 
     def check_open(self) -> None:
         """Raise ValueError if the run is closed."""
@@ -278,10 +285,23 @@ class RunState:
             self.scalar_records.clear()
             self.directory.ledger.groups.clear()
             self.plot_records.clear()
+            while self.ending:
+                self.ending.pop()()
+
+    def inherit(self) -> None:
+        """Take note that this is now the state in another process, or of a copy.
+
+        The next call for each tag is checked: its records go to another file.
+        """
+        self.scalar_records.clear()
+        self.plot_records.clear()
+        for directory in self.directory.all():
+            directory.ledger.inherit()
 
     def __getstate__(self) -> dict[str, Any]:
         own = (
             "ask",
+            "ending",
             "note",
             "share_units",
             "pending",
@@ -293,3 +313,16 @@ class RunState:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._begin()
+        self.inherit()
+
+
+_runs: weakref.WeakSet[RunState] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for run in list(_runs):
+        run.inherit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

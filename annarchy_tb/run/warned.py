@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from annarchy_tb.inputs.messages import warn, warn_anyway, where
-from annarchy_tb.run.order import APPENDED
+from annarchy_tb.run.order import APPENDED, INHERITED
 
 RUN_NAME = "run name"
-ONCE = frozenset({APPENDED, RUN_NAME})  # subjects of the whole run
+ONCE = frozenset({APPENDED, INHERITED, RUN_NAME})  # subjects of the whole run
 
 
 class Remark(NamedTuple):

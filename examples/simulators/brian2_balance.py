@@ -6,7 +6,7 @@ and asynchronous, as in the cortex. In the third of four phases, half of the inh
 is removed. (N. Brunel, "Dynamics of sparsely connected networks of excitatory and
 inhibitory spiking neurons", Journal of Computational Neuroscience 8, 2000.)
 
-    pip install brian2
+    pip install brian2      # with Python 3.11: pip install brian2 'numpy<2.4'
     python brian2_balance.py
     tensorboard --logdir runs
 

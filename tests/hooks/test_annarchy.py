@@ -82,10 +82,16 @@ def counter(here: None) -> Any:
     return made
 
 
-@pytest.fixture(scope="module", params=["counter", "global"])
-def compiled(request: pytest.FixtureRequest, here: None) -> Any:
+@pytest.fixture(scope="module")
+def top(here: None) -> Global:
+    """Return the global network, compiled."""
+    return Global()
+
+
+@pytest.fixture(scope="module", params=["counter", "top"])
+def compiled(request: pytest.FixtureRequest) -> Any:
     """Return a compiled network, the global one or not."""
-    return Global() if request.param == "global" else request.getfixturevalue("counter")
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -100,13 +106,13 @@ def network(compiled: Any) -> Iterator[Any]:
 def test_several_simulations_go_on(network: Any, logger: Logger) -> None:
     """Steps, times and values are those of the network, with one sample in each 0.5 ms.
 
-    ANNarchy itself would also call back at step 12, where a simulate() starts.
+    ANNarchy itself would also call back at step 13, where a simulate() starts.
     """
     sources = {"r": lambda: network.pop.r.mean()}
     hook.sample(logger, network.net, sources, every=0.5)
-    network.simulate(1.2001)  # ANNarchy truncates 1.2 / 0.1 to 11 steps
-    network.simulate(0.6001)
-    steps = [0, 5, 10, 17]
+    network.simulate(1.3)
+    network.simulate(0.8)
+    steps = [0, 5, 10, 18]
     assert scalars(logger.run_dir, "r") == [(step, step) for step in steps]
     assert times(logger, "r") == pytest.approx(np.array(steps) * 1e-4)
 
@@ -116,7 +122,7 @@ def test_every_is_rounded_to_steps(network: Any, logger: Logger) -> None:
     hook.sample(logger, network.net, {"three": lambda: 0}, every=0.3)
     hook.sample(logger, network.net, {"one": lambda: 0}, every=0.01)
     hook.sample(logger, network.net, {"default": lambda: 0})
-    network.simulate(0.9001)
+    network.simulate(0.9)
     assert [step for step, _ in scalars(logger.run_dir, "three")] == [0, 3, 6]
     assert [step for step, _ in scalars(logger.run_dir, "one")] == list(range(9))
     network.simulate(25.0)
@@ -168,7 +174,11 @@ def test_one_logger_after_the_other(network: Any, logdir: Path) -> None:
 
 
 def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
-    """Using one Logger per trial does not slow down later trials."""
+    """With one Logger per trial, its callback goes with it, and nothing else does."""
+    kept = ann.every(
+        period=0.5, **({} if network.net is None else {"network": network})
+    )
+    kept(lambda _: None)
     loggers = []
     for _ in range(3):
         with Logger(logdir) as logger:
@@ -179,6 +189,69 @@ def test_a_network_lets_a_closed_logger_go(network: Any, logdir: Path) -> None:
     del logger
     gc.collect()
     assert [known() for known in loggers] == [None] * 3
+    net = ann.magic_network() if FIVE and network.net is None else network.net
+    assert hook._callbacks(net) == [kept]
+    assert "simulate" not in vars(network) or network.net is None
+
+
+DURATIONS = [1.2, 0.3, 0.7, 1.0, 1.25, 0.05, 2, 1.7]
+
+
+def computed(
+    network: Any, sampled: Path | None = None, times: int = 1
+) -> tuple[list[int], bytes]:
+    """Return the length of some simulations in steps, and what they computed."""
+    network.reset()
+    logger = None if sampled is None else Logger(sampled, dt=0.1)
+    for tag in "abc"[:times] if logger else "":
+        hook.sample(logger, network.net, {tag: (network.pop, "r")}, every=0.2)
+    steps, values = [], []
+    for duration in DURATIONS:
+        before = ann.get_current_step() if network.net is None else network.current_step
+        network.simulate(duration)
+        after = ann.get_current_step() if network.net is None else network.current_step
+        steps.append(after - before)
+        values.append(np.array(network.pop.r))
+    if logger is not None:
+        logger.close()
+        assert len(points(logger.run_dir, "a")) > 30
+    return steps, np.array(values).tobytes()
+
+
+def test_simulations_are_those_without_samples(counter: Any, logdir: Path) -> None:
+    """Each duration has the same number of steps and results, bit for bit.
+
+    With callbacks, ANNarchy rounds down: 1.2 / 0.1 to 11 steps. A callback of the user
+    makes it do so with and without samples.
+    """
+    counter.clear_all_callbacks()
+    without = computed(counter)
+    assert without[0] == [12, 3, 7, 10, 13, 1, 20, 17]
+    assert computed(counter, logdir) == without
+    assert computed(counter, logdir, times=3) == without
+    assert computed(counter) == without
+    counter.disable_callbacks()
+    logger = Logger(logdir, dt=0.1)
+    hook.sample(logger, counter, {"r": lambda: 0})
+    assert computed(counter) == without
+    counter.enable_callbacks()
+    counter.simulate(duration=1.2, measure_time=False)  # by name
+    logger.close()
+    ann.every(network=counter, period=1.0)(lambda _: None)
+    with_their_own = computed(counter)
+    assert with_their_own[0] == [11, 2, 6, 10, 12, 0, 20, 17]
+    counter.reset()
+    assert computed(counter, logdir) == with_their_own
+    counter.clear_all_callbacks()
+
+
+def test_the_global_network_is_rounded_down(top: Global, logdir: Path) -> None:
+    """As the page says; but not once the Logger is closed."""
+    top.clear_all_callbacks()
+    before = computed(top)
+    assert before[0] == [12, 3, 7, 10, 13, 1, 20, 17]
+    assert computed(top, logdir)[0] == [11, 2, 6, 10, 12, 0, 20, 17]
+    assert computed(top) == before
 
 
 def test_bad_arguments_are_refused_at_once(network: Any, logger: Logger) -> None:

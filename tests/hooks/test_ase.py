@@ -18,6 +18,7 @@ ase = pytest.importorskip("ase", reason="needs ase; make hooks runs it")
 from ase import units  # noqa: E402
 from ase.build import bulk  # noqa: E402
 from ase.calculators.emt import EMT  # noqa: E402
+from ase.md.langevin import Langevin  # noqa: E402
 from ase.md.verlet import VelocityVerlet  # noqa: E402
 from ase.optimize import BFGS  # noqa: E402
 
@@ -105,6 +106,32 @@ def test_an_optimizer_has_steps_only(atoms: Any, logger: Logger) -> None:
     assert [step for step, _ in found] == list(range(optimizer.nsteps + 1))
     assert found[0][1] > 0.5 > 0.05 > found[-1][1]
     assert all(0 <= time < 60 for time in times(logger, "fmax"))
+
+
+@pytest.mark.parametrize("thermostat", [True, False])
+def test_an_optimization_or_dynamics_is_that_without_samples(
+    logdir: Path, thermostat: bool
+) -> None:
+    """Positions are the same, bit for bit."""
+
+    def computed(logger: Logger | None = None) -> bytes:
+        atoms = bulk("Cu", cubic=True) * (2, 1, 1)
+        atoms.rattle(0.1, seed=1)
+        atoms.calc = EMT()
+        dyn = BFGS(atoms, logfile=None)
+        if thermostat:
+            random = np.random.default_rng(2)
+            settings = {"temperature_K": 300, "friction": 0.01 / units.fs}
+            dyn = Langevin(atoms, 5 * units.fs, **settings, rng=random, fixcm=False)
+        if logger is not None:
+            sources = {"E": atoms.get_total_energy, "F": atoms.get_forces}
+            hook.sample(logger, dyn, sources, every=3)
+        dyn.run(steps=20)
+        return bytes(atoms.get_positions().tobytes() + atoms.get_momenta().tobytes())
+
+    with Logger(logdir, time_unit="fs") as logger:
+        assert computed(logger) == computed()
+    assert len(scalars(logger.run_dir, "E")) > 3
 
 
 def test_a_source_that_raises_reaches_the_user(atoms: Any, logdir: Path) -> None:

@@ -95,6 +95,86 @@ def test_the_unit_is_that_of_the_first_value(logger: Logger) -> None:
     assert scalars(run, "plain") == [(0, 5), (10, 5), (20, 5)]
 
 
+def noisy(logger: Logger | None = None, ms_each: tuple[float, ...] = (5, 3)) -> bytes:
+    """Return what a network with noise and spikes computes."""
+    b2.seed(4)
+    neurons = b2.NeuronGroup(
+        20,
+        "dv/dt = (1.2 - v)/(5*ms) + 0.3*xi/(5*ms)**0.5 : 1",
+        **{"threshold": "v > 1", "reset": "v = 0", "method": "euler"},
+    )
+    neurons.v = "rand()"
+    synapses = b2.Synapses(neurons, neurons, on_pre="v_post += 0.05")
+    synapses.connect(p=0.3)
+    states = b2.StateMonitor(neurons, "v", True, dt=0.5 * ms)
+    spikes = b2.SpikeMonitor(neurons)
+    network = b2.Network(neurons, synapses, states, spikes)
+    if logger is not None:
+        sources = {"v": neurons.v, "mean": lambda: neurons.v[:].mean()}
+        network.add(hook.sample(logger, sources, every=0.7 * ms))
+    for duration in ms_each:
+        network.run(duration * ms)
+    arrays = (states.v[:], spikes.t[:], spikes.i[:], neurons.v[:], network.t)
+    return b"".join(np.asarray(array).tobytes() for array in arrays)
+
+
+def test_a_network_is_that_without_samples(logger: Logger) -> None:
+    """Noise, spikes and times are the same, bit for bit."""
+    assert noisy(logger) == noisy()
+    found = [step for step, _ in scalars(logger.run_dir, "mean")]
+    assert found == list(range(0, 80, 7))
+
+
+def test_a_restored_network_may_be_sampled(logdir: Path) -> None:
+    """Each trial restores the network, and has its own Logger; also the first one."""
+    neurons = group()
+    monitor = b2.StateMonitor(neurons, "v", True)
+    network = b2.Network(neurons, monitor)
+    network.run(1 * ms)
+    network.store()
+    recorded = []
+    for trial in range(3):
+        network.restore()
+        with Logger(logdir, str(trial)) as logger:
+            if trial:
+                source = {"v": lambda: np.mean(neurons.v)}
+                network.add(hook.sample(logger, source, every=1 * ms))
+            network.run(2 * ms)
+        network.store("later")
+        network.restore("later")
+        recorded.append(np.asarray(monitor.v).tobytes())
+        if trial:
+            assert [step for step, _ in scalars(logger.run_dir, "v")] == [10, 20]
+    assert recorded == [recorded[0]] * 3
+
+
+def test_sampling_may_begin_after_a_run(logger: Logger) -> None:
+    """Brian2's own network takes a new operation for a continuation."""
+    neurons = group()
+    b2.run(1 * ms)
+    sampling = hook.sample(logger, {"v": lambda: neurons.v[0]}, every=1 * ms)
+    b2.run(2 * ms)
+    del sampling
+    b2.run(1 * ms)
+    assert [step for step, _ in scalars(logger.run_dir, "v")] == [10, 20]
+    assert float(b2.magic_network.t / ms) == pytest.approx(4)
+
+
+def test_standalone_mode_is_refused(logger: Logger, tmp_path: Path) -> None:
+    """Nothing would be logged: run() calls no Python there."""
+    neurons = group()
+    sampling = hook.sample(logger, {"v": lambda: neurons.v[0]}, every=1 * ms)
+    b2.set_device("cpp_standalone", directory=str(tmp_path / "code"))
+    try:
+        with pytest.raises(RuntimeError, match="sample: with the device CPPStandalone"):
+            hook.sample(logger, {"v": lambda: 1.0})
+        with pytest.raises(Exception, match="preparing an object") as raised:
+            b2.Network(sampling).run(1 * ms)
+    finally:
+        b2.set_device("runtime")
+    assert "run() does not call Python" in str(raised.value.__cause__)
+
+
 def test_a_given_unit_must_fit(logger: Logger) -> None:
     """A potential is no rate."""
     neurons = group()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from conftest import load, points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.hooks import mesa as hook
 
 mesa = pytest.importorskip("mesa", reason="needs mesa; make hooks runs it")
@@ -116,11 +118,12 @@ def test_a_model_outlives_its_logger(logdir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"model": mesa.Model()}, TypeError, "must have a DataCollector"),
+        ({"model": 1}, TypeError, "model must be a mesa.Model, got 1"),
+        ({"model": mesa.Model(), "sources": None}, ValueError, "has no DataCollector"),
         (
             {"sources": {"a": "size"}},
             ValueError,
-            "no model reporter 'size'; it has 'nu",
+            "no reporter 'size'; it has 'nu",
         ),
         ({"sources": {"a": lambda: 1}}, TypeError, "a callable that takes the model"),
         ({"every": 0.5}, ValueError, "every must be a whole number"),
@@ -133,6 +136,157 @@ def test_bad_arguments_are_refused_at_once(
     good = {"logger": logger, "model": Growth(), "sources": {"a": "number"}}
     with pytest.raises(error, match=message):
         hook.sample(**{**good, **arguments})
+
+
+class Animal(mesa.Agent):
+    """An agent that ages; a Wolf has an energy, too."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.age = self.random.random()
+        self.name = f"animal {self.unique_id}"
+
+
+class Wolf(Animal):
+    """An agent with an energy."""
+
+    energy = 2.0
+
+
+class Zoo(mesa.Model):
+    """A model with all kinds of reporters; some give values that can't be drawn."""
+
+    def __init__(
+        self, number: int = 3, last: int = 10**6, logdir: str = "", fails: bool = False
+    ) -> None:
+        super().__init__(seed=number)
+        self.last, self.fails = last, fails
+        Animal.create_agents(self, number)
+        Wolf.create_agents(self, 2)
+        reporters = {
+            "steps": "steps",
+            "age": lambda m: m.agents.agg("age", max),
+            "winner": lambda m: None,
+            "late": lambda m: m.steps if m.steps > 1 else None,
+            "phase": lambda m: "night",
+            "sometimes": lambda m: m.steps if m.steps != 2 else "none",
+            "names": lambda m: m.agents.get("name"),
+        }
+        of_agents = {"age": "age", "energy": "energy", "name": "name"}
+        self.datacollector = mesa.DataCollector(
+            reporters, of_agents, {Wolf: {"energy": "energy"}}
+        )
+        if logdir:
+            self.logger = Logger(logdir)
+            hook.sample(self.logger, self, {"steps": "steps"}, close=True)
+
+    def step(self) -> None:
+        """Let all agents age, and end at the last step."""
+        for agent in self.agents.shuffle():
+            agent.age += self.random.random() + self.rng.random()
+        self.datacollector.collect(self)
+        self.running = self.steps < self.last
+        if self.fails:
+            raise RuntimeError("the zoo is closed")
+
+
+def test_what_cannot_be_drawn_is_left_out(logger: Logger) -> None:
+    """None and texts cost one warning a tag, and no step of the model."""
+    model = Zoo()
+    with pytest.warns(UserWarning, match="can't be drawn are left out: ") as caught:
+        hook.sample(logger, model)
+        run(model, 3)
+    tags = {str(warning.message).split("'")[1] for warning in caught}
+    assert tags == {"winner", "late", "phase", "sometimes", "names", "name"}
+    assert len(caught) == len(tags)
+    assert {warning.filename for warning in caught} == {__file__}
+    assert scalars(logger.run_dir, "steps") == [(1, 1), (2, 2), (3, 3)]
+    assert scalars(logger.run_dir, "late") == [(2, 2), (3, 3)]
+    assert scalars(logger.run_dir, "sometimes") == [(1, 1), (3, 3)]
+    assert model.steps == 3
+
+
+def test_agent_reporters_are_histograms(logger: Logger) -> None:
+    """They count the agents that have a value, under a tag that is free."""
+    model = Zoo()
+    hook.sample(logger, model, {tag: tag for tag in ("energy", "Agents/age")})
+    hook.sample(logger, model, {"wolves": "Wolf/energy"}, every=2)
+    run(model, 3)
+    for tag, number, steps in (
+        ("energy", 2, [1, 2, 3]),
+        ("Agents/age", 5, [1, 2, 3]),
+        ("wolves", 2, [1, 3]),
+    ):
+        found = points(logger.run_dir, tag)
+        assert [point.step for point in found] == steps
+        assert [p.array[:, 2].sum() for p in found] == [number] * len(steps)
+    table = model.datacollector.get_agent_vars_dataframe()
+    assert len(table) == 15
+
+
+def test_a_model_without_a_data_collector(logger: Logger) -> None:
+    """Callables are sampled at once, and after each step."""
+    model = mesa.Model()
+    hook.sample(logger, model, {"steps": lambda m: m.steps})
+    hook.sample(logger, model, {"twice": lambda m: 2 * m.steps}, every=2)
+    run(model, 4)
+    assert scalars(logger.run_dir, "steps") == [(n, n) for n in range(5)]
+    assert scalars(logger.run_dir, "twice") == [(0, 0), (2, 4), (4, 8)]
+    copied = copy.deepcopy(model)
+    run(copied, 1)
+    pickle.loads(pickle.dumps(copied)).step()
+    assert scalars(logger.run_dir, "steps")[-1] == (4, 4)
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_a_model_is_that_without_samples(logger: Logger, logdir: Path) -> None:
+    """Its random numbers and its own table are the same, and so is a method's name."""
+    ours, theirs = Zoo(), Zoo()
+    hook.sample(logger, ours)
+    with Logger(logdir, "second") as second:
+        hook.sample(second, ours, {"agents": lambda m: len(m.agents)}, close=True)
+        run(ours, 3)
+    run(ours, 3)
+    run(theirs, 6)
+    for table in ("get_model_vars_dataframe", "get_agent_vars_dataframe"):
+        found, wanted = (getattr(m.datacollector, table)() for m in (ours, theirs))
+        assert found.equals(wanted)
+    assert ours.random.getstate() == theirs.random.getstate()
+    assert ours.rng.random() == theirs.rng.random()
+    logger.close()
+    assert "collect" not in vars(ours.datacollector)
+    assert ours.step == ours._wrapped_step
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("last", [3, 10**6])
+def test_batches_finish_their_runs(logdir: Path, processes: int, last: int) -> None:
+    """A model that stops, or is stopped by max_steps, closes its Logger."""
+    mesa.batch_run(
+        Zoo,
+        {"number": [2, 3, 4], "last": [last], "logdir": [str(logdir)]},
+        **{"number_processes": processes, "max_steps": 5, "display_progress": False},
+    )
+    runs = find_runs(logdir)
+    assert [found.status for found in runs] == ["finished"] * 3
+    wanted = list(range(1, min(last, 6) + 1))
+    assert [r.scalars("steps").steps.tolist() for r in runs] == [wanted] * 3
+
+
+def test_a_model_that_is_gone_or_fails_closes_its_logger(logdir: Path) -> None:
+    """A model that nobody needs is finished, and one that raises failed."""
+    # Mesa 3.3 keeps models with agents until Python exits.
+    model = mesa.Model()
+    hook.sample(Logger(logdir, "gone"), model, {"1": lambda m: 1}, close=True)
+    run(model, 2)
+    assert Run(logdir / "gone").status == "running"
+    del model
+    gc.collect()
+    assert Run(logdir / "gone").status == "finished"
+    model = Zoo(logdir=str(logdir / "failed"), fails=True)
+    with pytest.raises(RuntimeError, match="the zoo is closed"):
+        run(model, 2)
+    assert [found.status for found in find_runs(logdir / "failed")] == ["failed"]
 
 
 def test_the_script_runs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import load, points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
 from annarchy_tb.hooks import nengo as hook
 
 nengo = pytest.importorskip("nengo", reason="needs nengo; make hooks runs it")
@@ -66,6 +66,66 @@ def test_a_sample_is_what_a_probe_sees(model: Any, logger: Logger) -> None:
         values = np.array([value for _, value in found])
         assert values == pytest.approx(sim.data[model.probe][:, dimension], abs=1e-6)
     assert len(points(logger.run_dir / "2", "spikes")) == 20
+
+
+def seeded(logger: Logger | None, optimize: bool = False) -> dict[str, bytes]:
+    """Return all that a model with random numbers of all kinds computes."""
+    processes = nengo.processes
+    with nengo.Network(seed=3) as model:
+        noise = nengo.Node(processes.WhiteNoise(), size_out=2)
+        first = nengo.Ensemble(30, 2)
+        second = nengo.Ensemble(20, 2, noise=processes.WhiteNoise())
+        nengo.Connection(noise, second, synapse=0.02)
+        nengo.Connection(first, second, function=lambda x: x**2)
+        if logger is not None:
+            sources = {"x": first, "spikes": first.neurons, "1": lambda: 1.0}
+            hook.sample(logger, sources, 0.002, synapse=nengo.Alpha(0.03))
+            hook.sample(logger, {"y": second[0], "noise": noise}, synapse=0.01)
+        third = nengo.Ensemble(20, 1)
+        learnt = nengo.Connection(second[0], third, learning_rule_type=nengo.PES())
+        nengo.Connection(third, learnt.learning_rule)
+        with nengo.Network() as inner:
+            inner.noise = nengo.Node(processes.FilteredNoise(), size_out=1)
+            inner.ensemble = nengo.Ensemble(20, 1)
+            nengo.Connection(inner.noise, inner.ensemble)
+            if logger is not None:
+                hook.sample(logger, {"inner": inner.ensemble, "outer": first})
+        ensembles = [first, second, third, inner.ensemble]
+        probed = [*ensembles, noise, inner.noise, first.neurons, second.neurons]
+        probes = [nengo.Probe(one, synapse=0.01) for one in probed]
+    with nengo.Simulator(model, progress_bar=False, optimize=optimize) as sim:
+        sim.run(0.1)
+    found = {f"bias {n}": sim.data[ens].bias for n, ens in enumerate(ensembles)}
+    found |= {f"{n} {probe}": sim.data[probe] for n, probe in enumerate(probes)}
+    found["weights"] = sim.data[learnt].weights
+    return {name.partition(" at 0x")[0]: data.tobytes() for name, data in found.items()}
+
+
+def test_a_seeded_model_is_that_without_samples(logger: Logger, logdir: Path) -> None:
+    """Biases, noise, spikes and learnt weights are the same, bit for bit."""
+    assert seeded(logger) == seeded(None)
+    found = Run(logger.run_dir).curves("x")
+    assert len(found["0"].steps) == 50
+    # The optimizer's sums depend on where arrays are in memory, with and without.
+    with Logger(logdir, "optimized") as second:
+        optimized, without = seeded(second, optimize=True), seeded(None, optimize=True)
+    biases = [name for name in without if name.startswith("bias")]
+    assert [optimized[name] for name in biases] == [without[name] for name in biases]
+
+
+def test_synapses_of_all_forms(model: Any, logger: Logger) -> None:
+    """A time constant, a Synapse, and one with a seed filter like those of a Probe."""
+    with model:
+        for tag, synapse in {
+            "number": 0.01,
+            "lowpass": nengo.Lowpass(0.01),
+            "seeded": nengo.Lowpass(0.01, seed=5),
+        }.items():
+            hook.sample(logger, {tag: model.ensemble[0]}, 0.001, synapse=synapse)
+    sim = simulate(model, 0.02)
+    for tag in ("number", "lowpass", "seeded"):
+        values = [value for _, value in scalars(logger.run_dir, tag)]
+        assert values == pytest.approx(sim.data[model.probe][:, 0], abs=1e-6)
 
 
 def test_callables_are_sampled_too(model: Any, logger: Logger) -> None:
@@ -140,10 +200,10 @@ def test_bad_arguments_are_refused_at_once(
 ) -> None:
     """The error points at the user's line, and the model is unchanged."""
     good = {"logger": logger, "sources": {"a": model.ensemble}}
-    number = len(model.all_nodes)
+    number = len(model.all_objects)
     with pytest.raises(error, match=message), model:
         hook.sample(**{**good, **arguments})
-    assert len(model.all_nodes) == number
+    assert len(model.all_objects) == number
 
 
 def test_what_has_no_output_is_no_source(model: Any, logger: Logger) -> None:

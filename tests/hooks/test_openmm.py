@@ -118,6 +118,38 @@ def verlet() -> Any:
     ids=["without computeSystemTemperature", "with"],
 )
 @pytest.mark.parametrize("mover", [True, False])
+def test_a_simulation_is_that_without_samples(
+    integrator: Any, mover: bool, logdir: Path
+) -> None:
+    """Positions and velocities are the same, bit for bit."""
+
+    def computed(logger: Logger | None = None) -> bytes:
+        made = integrator()
+        if hasattr(made, "setRandomNumberSeed"):
+            made.setRandomNumberSeed(3)
+        simulation = molecules(made, mover)
+        if logger is not None:
+            sources = {name: name for name in hook.UNITS}
+            simulation.reporters.append(hook.sample(logger, sources, every=7))
+            forces = {"forces": lambda state: state.getForces(asNumpy=True)._value}
+            simulation.reporters.append(hook.sample(logger, forces, every=5))
+        simulation.step(33)
+        simulation.step(8)
+        state = simulation.context.getState(getPositions=True, getVelocities=True)
+        arrays = state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True)
+        return b"".join(np.asarray(array._value).tobytes() for array in arrays)
+
+    with Logger(logdir, time_unit="ps") as logger:
+        assert computed(logger) == computed()
+    assert len(points(logger.run_dir, "forces")) == 8
+
+
+@pytest.mark.parametrize(
+    "integrator",
+    [verlet, lambda: openmm.LangevinMiddleIntegrator(100, 1, 0.002)],
+    ids=["without computeSystemTemperature", "with"],
+)
+@pytest.mark.parametrize("mover", [True, False])
 def test_the_quantities_are_those_of_statedatareporter(
     integrator: Any, mover: bool, logdir: Path
 ) -> None:

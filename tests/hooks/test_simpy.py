@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,17 +86,60 @@ def test_steps_are_the_solvers_with_dt(logdir: Path) -> None:
 
 
 def test_what_samples_keeps_nothing_alive(logger: Logger) -> None:
-    """env.run() without an end returns, however many sampling processes there are."""
+    """env.run() without an end returns at the last event, and may be called again."""
     env = simpy.Environment()
-    counter(env)
-    first = hook.sample(logger, env, {"a": lambda: env.now}, every=3)
-    second = hook.sample(logger, env, {"b": lambda: env.now}, every=7)
+    count = counter(env)
+    hook.sample(logger, env, {"a": lambda: env.now}, every=3)
+    hook.sample(logger, env, {"b": lambda: env.now}, every=7)
     env.run()
-    assert not first.is_alive
-    assert not second.is_alive
-    assert scalars(logger.run_dir, "a")[-1] == (7, 21)
-    assert scalars(logger.run_dir, "b")[-1] == (3, 21)
-    assert env.now == 21  # the last event was at 20
+    assert scalars(logger.run_dir, "a")[-1] == (6, 18)
+    assert scalars(logger.run_dir, "b")[-1] == (2, 14)
+    assert (count, env.now) == ([10], 20)
+    count = counter(env)
+    env.run()
+    assert scalars(logger.run_dir, "a")[-1] == (13, 39)
+    assert (count, env.now) == ([10], 40)
+
+
+def shop(*loggers: Logger, realtime: bool = False) -> tuple[list[Any], float]:
+    """Return the log of a shop with random customers, two clerks, and who gives up."""
+    env = simpy.Environment()
+    if realtime:
+        env = simpy.RealtimeEnvironment(factor=1e-5, strict=False)
+    random = np.random.default_rng(7)
+    clerks = simpy.Resource(env, 2)
+    log: list[Any] = []
+
+    def customer(number):
+        with clerks.request() as turn:
+            found = yield turn | env.timeout(random.exponential(4.0))
+            log.append((number, env.now, turn in found))
+            if turn in found:
+                yield env.timeout(random.exponential(3.0))
+                log.append((number, env.now, "served"))
+
+    def customers():
+        for number in range(40):
+            env.process(customer(number))
+            yield env.timeout(float(random.integers(3)))
+
+    env.process(customers())
+    for number, logger in enumerate(loggers):
+        sources = {f"queue {number}": lambda: len(clerks.queue)}
+        hook.sample(logger, env, sources, every=1 + number)
+    env.run(until=10)
+    env.run(until=env.process(customer(-1)))
+    env.run()
+    return log, env.now
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+def test_an_environment_is_that_without_samples(logdir: Path, realtime: bool) -> None:
+    """All events have the same times and order, and the end is the same."""
+    with Logger(logdir, "a") as first, Logger(logdir, "b") as second:
+        assert shop(first, second, realtime=realtime) == shop(realtime=realtime)
+    assert scalars(first.run_dir, "queue 0")[10][0] == 10
+    assert len(scalars(second.run_dir, "queue 1")) > 10
 
 
 def test_an_environment_with_nothing_to_do_is_sampled_once(logger: Logger) -> None:
@@ -168,12 +212,12 @@ def test_sampling_ends_with_the_logger(logdir: Path) -> None:
     env = simpy.Environment()
     count = counter(env)
     with Logger(logdir) as logger:
-        process = hook.sample(logger, env, {"a": lambda: env.now})
+        hook.sample(logger, env, {"a": lambda: env.now})
         env.run(until=3)
     env.run()
     assert count == [10]
-    assert not process.is_alive
     assert len(scalars(logger.run_dir, "a")) == 3
+    assert "step" not in vars(env)
 
 
 @pytest.mark.parametrize(
