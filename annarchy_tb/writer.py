@@ -377,7 +377,8 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             A tensor or an array of numbers. bfloat16 is stored in single precision;
             uint32 and uint64 are refused, for TensorBoard's reader does not know them.
         """
-        from tensorboard.util.tensor_util import make_tensor_proto
+        with importing:
+            from tensorboard.util.tensor_util import make_tensor_proto
 
         plain = _in_numpy(tensor)
         plain = plain.detach().cpu() if hasattr(plain, "detach") else plain
