@@ -69,10 +69,10 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 	.venv-brian2/bin/python -m pytest tests/hooks/test_brian2.py tests/test_docs.py \
 		-k brian2
 
-# Lightning and others on the SummaryWriter, in an environment of their own, for torch is
-# large.
+# Lightning and others on the SummaryWriter, and arrays of torch, JAX and xarray, in an
+# environment of their own, for torch is large.
 frameworks: .venv-torch/frameworks
-	.venv-torch/bin/python -m pytest tests/test_frameworks.py
+	.venv-torch/bin/python -m pytest tests/test_frameworks.py tests/test_arrays.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

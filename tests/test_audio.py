@@ -78,7 +78,7 @@ def test_the_ends_of_the_range_are_those_of_16_bits(logger: Logger) -> None:
     ("sound", "message", "stored"),
     [
         ([0.5, -2.0, 3.0], "clipped", [16384, -32767, 32767]),
-        ([np.nan, 1.0], "NaN is silent", [0, 32767]),
+        ([np.nan, 1.0], "masked values and NaN are silent", [0, 32767]),
         ([np.inf, -np.inf], "infinity", [32767, -32767]),
     ],
 )

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import decimal
+import sys
 import warnings
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +21,9 @@ finite = st.floats(-1.7e308, 1.7e308)
 
 def counted(values: np.ndarray) -> histograms.Buckets:
     """Return the buckets of finite values."""
-    buckets, dropped = histograms.count(values)
+    buckets, remarks = histograms.count([histograms.Values(values)])
     assert buckets is not None
-    assert not dropped
+    assert not remarks
     return buckets
 
 
@@ -174,3 +177,30 @@ def test_what_is_no_number_is_refused(logger: Logger, hist: object) -> None:
         TypeError, match=r"^add_histogram\('w'\): hist must hold numbers"
     ):
         logger.add_histogram("w", hist)
+
+
+def test_no_threads_of_other_packages_are_woken(logger: Logger) -> None:
+    """The sums are NumPy's own: BLAS would wait for its threads on a busy machine."""
+    called = set()
+
+    def profile(frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call":
+            called.add(function.__name__)
+
+    values = np.random.default_rng(0).normal(size=100_000)
+    sys.setprofile(profile)
+    try:
+        logger.add_histogram("h", values)
+    finally:
+        sys.setprofile(None)
+    assert "reduce" in called
+    assert not called & {"dot", "vdot", "inner", "matmul", "tensordot"}
+
+
+def test_a_large_array_of_a_list_is_counted_with_the_others(logger: Logger) -> None:
+    """Large arrays are counted in blocks, small ones are joined first."""
+    large = np.arange(50_000, dtype=np.int16)[::-1]
+    logger.add_histogram("h", [[1, 2], large, [[large[:3]], 5.5], large.astype("f4")])
+    logger.add_histogram("half", [np.full(20_000, 0.5, np.float16), np.float32(0.25)])
+    assert points(logger.run_dir, "h")[0].array[:, 2].sum() == 100_006
+    assert points(logger.run_dir, "half")[0].array[:, 2].tolist() == [1, 0, 20_000]

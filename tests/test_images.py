@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from conftest import points
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageCms
 
 from annarchy_tb import Logger
 from annarchy_tb.kinds import image as images
 from annarchy_tb.kinds import png
+from annarchy_tb.kinds.levels import Levels, Scope
 
 RNG = np.random.default_rng(0)
 
@@ -87,7 +89,9 @@ def test_what_lies_outside_is_clipped_with_one_warning(
 def test_nan_and_infinity_are_drawn_black(logger: Logger, equalize: bool) -> None:
     """They give a warning once per tag, and do not spoil the rest of the image."""
     img = np.array([[np.nan, 0.5], [np.inf, 1.0], [-np.inf, 0.75]])
-    with pytest.warns(UserWarning, match=r"add_image\('image'\): NaN or inf") as caught:
+    with pytest.warns(
+        UserWarning, match=r"add_image\('image'\): .*NaN or inf"
+    ) as caught:
         logger.add_image("image", img, equalize=equalize)
         logger.add_image("image", img, equalize=equalize)
     assert len(caught) == 1
@@ -236,13 +240,126 @@ def test_one_bad_image_of_several_does_not_spoil_the_others(logger: Logger) -> N
 @example(np.full((1, 1, 1), np.inf, np.float32), "")
 @example(np.full((1, 1, 1), -np.inf), "each")
 def test_any_numbers_become_pixels_without_a_warning_of_numpy(
-    array: np.ndarray, equalize: images.Scope
+    array: np.ndarray, equalize: Scope
 ) -> None:
     """No array makes NumPy warn, and each PNG decodes to the same pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels, _ = images.to_pixels(array, equalize)
+        picture = images.drawn(Levels(array[np.newaxis], equalize), (1, *array.shape))
+    pixels = np.concatenate(list(picture.bands))
     assert pixels.dtype == np.uint8
-    assert pixels.shape == array.shape
-    decoded = np.asarray(Image.open(io.BytesIO(png.encode(pixels))))
+    assert picture.shape == pixels.shape == array.shape
+    encoded = b"".join(png.encode(picture.shape, [pixels]))
+    decoded = np.asarray(Image.open(io.BytesIO(encoded)))
     assert (decoded.reshape(pixels.shape) == pixels).all()
+
+
+# -- pictures of Pillow ----------------------------------------------------------------
+
+COLOURS = [[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 255, 255)]]
+RGB = Image.fromarray(np.array(COLOURS, np.uint8))
+RGBA = Image.fromarray(np.dstack([COLOURS, [[0, 255], [255, 128]]]).astype(np.uint8))
+
+
+def palette_with_a_transparent_colour() -> Image.Image:
+    """Return a picture of mode P whose red is transparent."""
+    picture = RGB.quantize(4)
+    picture.info["transparency"] = picture.getpixel((0, 0))
+    return picture
+
+
+def rgb_with_a_transparent_colour() -> Image.Image:
+    """Return a picture of mode RGB whose red is transparent, as PNG has it."""
+    picture = RGB.copy()
+    picture.info["transparency"] = (255, 0, 0)
+    return picture
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "RGB", "YCbCr", "HSV", "LAB", "RGBX"])
+def test_pictures_are_stored_as_they_look(logger: Logger, mode: str) -> None:
+    """Whatever the mode, red is red; some modes round."""
+    if mode == "P":
+        picture = RGB.quantize(4)
+    elif mode == "LAB":
+        lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+        picture = ImageCms.profileToProfile(RGB, srgb, lab, outputMode="LAB")
+    else:
+        picture = RGB.convert(mode)
+    assert picture.mode == mode
+    logger.add_image("image", picture)
+    logger.add_images("images", [picture, RGB])
+    logger.add_histogram("histogram", picture)
+    error = 24 if mode == "LAB" else 8  # of its 8 bits a channel
+    assert abs(logged(logger).astype(int) - COLOURS).max() <= error
+    sheet = logged(logger, "images").astype(int)
+    assert abs(sheet[:, :2] - COLOURS).max() <= error
+    assert points(logger.run_dir, "histogram")[0].array[:, 2].sum() == 12
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I", "I;16", "F"])
+def test_grey_pictures_keep_their_numbers(logger: Logger, mode: str) -> None:
+    """Levels of black and white or grey, and numbers that may exceed them."""
+    numbers = {"F": [[0, 0.25], [0.75, 1]], "1": [[0, 255], [255, 0]]}
+    array = np.array(numbers.get(mode, [[0, 1], [100, 255]]))
+    dtypes = {"I": "i4", "I;16": "u2", "F": "f4"}
+    picture = Image.fromarray(array.astype(dtypes.get(mode, "u1")))
+    picture = picture.convert("1") if mode == "1" else picture
+    assert picture.mode == mode
+    logger.add_image("image", picture)
+    found = logged(logger).tolist()
+    assert found == ([[0, 64], [191, 255]] if mode == "F" else array.tolist())
+
+
+@pytest.mark.parametrize(
+    ("picture", "alpha"),
+    [
+        (RGBA, [[0, 255], [255, 128]]),
+        (RGBA.convert("RGBa"), [[0, 255], [255, 128]]),
+        (RGBA.convert("LA"), [[0, 255], [255, 128]]),
+        (RGBA.convert("LA").convert("La"), [[0, 255], [255, 128]]),
+        (RGB.quantize(4).convert("PA"), [[255, 255], [255, 255]]),
+        (palette_with_a_transparent_colour(), [[0, 255], [255, 255]]),
+        (rgb_with_a_transparent_colour(), [[0, 255], [255, 255]]),
+        (RGBA.quantize(4), [[0, 255], [255, 128]]),
+    ],
+    ids=lambda value: getattr(value, "mode", ""),
+)
+def test_transparency_is_kept(
+    logger: Logger, picture: Image.Image, alpha: list[list[int]]
+) -> None:
+    """As the fourth channel."""
+    logger.add_image("image", picture)
+    found = logged(logger)
+    assert found.shape == (2, 2, 4)
+    assert found[..., 3].tolist() == alpha
+
+
+def test_a_picture_that_cannot_be_read_is_a_type_error(
+    logger: Logger, tmp_path: Path
+) -> None:
+    """The error names the method and the tag, and gives Pillow's reason."""
+    Image.fromarray(RNG.integers(0, 256, (99, 99, 3), np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    encoded = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(encoded[: len(encoded) // 2])
+    with Image.open(tmp_path / "a.png") as picture:
+        for given in (picture, [picture]):
+            with pytest.raises(
+                TypeError, match=r"^add_image\('a'\): img must .*truncated"
+            ):
+                logger.add_image("a", given)
+
+
+def test_long_images_are_drawn_in_parts(logger: Logger) -> None:
+    """Parts of images, and of mosaics, meet without a seam."""
+    img = RNG.integers(0, 256, (2, 700, 900), np.uint8)
+    logger.add_image("image", img[0])
+    logger.add_images("images", img)
+    logger.add_image("levels", img[0] / 255.0)
+    assert (logged(logger) == img[0]).all()
+    assert (logged(logger, "levels") == img[0]).all()
+    sheet = logged(logger, "images")
+    assert (sheet[:, :900] == img[0]).all()
+    assert (sheet[:, 901:] == img[1]).all()
+    assert (sheet[:, 900] == images.GREY).all()

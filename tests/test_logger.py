@@ -646,9 +646,9 @@ def test_masked_values_are_nan(logger: Logger) -> None:
 def test_masked_values_do_not_count(logger: Logger) -> None:
     """They are left out of histograms and of the range of an image."""
     masked = np.ma.masked_array([[0.0, 1.0, -9999.0]], [[0, 0, 1]])
-    with pytest.warns(UserWarning, match="NaN"):
+    with pytest.warns(UserWarning, match="masked values are dropped"):
         logger.add_histogram("h", masked)
-    with pytest.warns(UserWarning, match="NaN"):
+    with pytest.warns(UserWarning, match="masked, NaN or infinite values are drawn"):
         logger.add_image("i", masked, equalize=True)
     assert points(logger.run_dir, "h")[0].array[:, 2].sum() == 2
     assert points(logger.run_dir, "i")[0].pixels.tolist() == [[0, 255, 0]]

@@ -104,9 +104,12 @@ def test_images_parse_to_what_protobuf_gives(
 ) -> None:
     """An image's record is the same message as protobuf makes."""
     pixels = np.frombuffer(levels, np.uint8).reshape(3, 2, 4)
-    value = image.encode(tag, pixels)
+    value = image.encode(tag, image.as_picture(pixels))
     message = Summary.Image(
-        height=3, width=2, colorspace=4, encoded_image_string=png.encode(pixels)
+        height=3,
+        width=2,
+        colorspace=4,
+        encoded_image_string=b"".join(png.encode(pixels.shape, [pixels])),
     )
     summary = Summary(value=[Summary.Value(tag=tag, image=message)])
     wanted = Event(wall_time=time, step=step, summary=summary)
@@ -138,7 +141,7 @@ def test_histograms_parse_to_what_protobuf_gives(
     directory: Path, tag: str, numbers: list[float]
 ) -> None:
     """A histogram's record is the message that protobuf makes."""
-    buckets, _ = histograms.count(np.array(numbers))
+    buckets, _ = histograms.count(histograms.as_values(np.array(numbers)))
     histogram = HistogramProto(
         min=buckets.min,
         max=buckets.max,
@@ -190,13 +193,20 @@ def test_tensorboards_python_loader_reads_records_back(
 
 def test_tensorboard_reads_whole_records_of_every_truncation(directory: Path) -> None:
     """Cut anywhere, an event file of every kind gives what is before the cut."""
-    buckets, _ = histograms.count(np.arange(5))
+    buckets, _ = histograms.count(histograms.as_values(np.arange(5)))
     parts = [
         records.file_version(1.0),
         scalars.ScalarRecords("scalar").make(1, 1.0, 300),
         scalars.EventRecords(["a", "b"]).make([1, 2], 1.0, 1),
         records.summary(
-            [image.encode("image", np.eye(2, dtype=np.uint8)[..., np.newaxis])], 1.0, 1
+            [
+                image.encode(
+                    "image",
+                    image.as_picture(np.eye(2, dtype=np.uint8)[..., np.newaxis]),
+                )
+            ],
+            1.0,
+            1,
         ),
         records.summary([histograms.encode("histogram", buckets)], 1.0, 1),
         records.summary([encode_text("text", "text")], 1.0, 1),

@@ -142,14 +142,18 @@ def test_records_larger_than_a_block_are_read(
 
 def small_file() -> list[bytes]:
     """Return the records of a file with every kind, and enough scalars for columns."""
-    buckets, _ = histograms.count(np.arange(5))
+    buckets, _ = histograms.count(histograms.as_values(np.arange(5)))
     assert buckets is not None
     one = scalars.ScalarRecords("scalar")
     return [
         records.file_version(1.0),
         *(one.make(step, 1.0, step) for step in range(20)),
         scalars.EventRecords(["a", "b"]).make([1, 2], 1.0, 1),
-        records.summary([image.encode("image", np.zeros((2, 2, 1), np.uint8))], 1.0, 1),
+        records.summary(
+            [image.encode("image", image.as_picture(np.zeros((2, 2, 1), np.uint8)))],
+            1.0,
+            1,
+        ),
         records.summary([histograms.encode("histogram", buckets)], 1.0, 1),
         records.summary([text.encode("text", "text")], 1.0, 1),
         *(one.make(step, 1.0, step) for step in range(20, 40)),

@@ -109,7 +109,8 @@ def test_a_value_whose_file_was_overwritten_is_an_error(logdir: Path) -> None:
 
 def test_values_of_a_tensor_are_read_one_by_one(logdir: Path) -> None:
     """Several images in one value are each found, in their order."""
-    encoded = [png.encode(np.full((2, 3, 1), k, np.uint8)) for k in (7, 8)]
+    images = [np.full((2, 3, 1), k, np.uint8) for k in (7, 8)]
+    encoded = [b"".join(png.encode((2, 3, 1), [image])) for image in images]
     event = Event(step=4)
     one = event.summary.value.add(tag="i")
     one.metadata.plugin_data.plugin_name = "images"

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.blocks import blocks
+from annarchy_tb.inputs.foreign import (
+    as_numpy,
+    because,
+    is_opaque,
+    unnested,
+)
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.units import is_quantity, plain
+
+_FLOATS = (np.float64, np.float32, np.float16)
+_TEXTS = {str, bytes, np.str_, np.bytes_}
+
+
+def number_type(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Return NumPy's own type that holds the numbers of a type; None if none does.
+
+    It is the type itself if that is bool, an integer, float16, float32 or float64;
+    otherwise int8 (of int4), float32 (of bfloat16 and floats of 8 bits) or float64.
+    """
+    if dtype.kind in "biu" or dtype.type in _FLOATS:
+        return dtype
+    for wider in (np.int8, np.float32, np.float64):
+        if np.can_cast(dtype, wider):
+            return np.dtype(wider)
+    return np.dtype(np.float64) if dtype.kind == "f" else None
+
+
+def wide_type(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Return the `number_type` for arithmetic: float64 in place of float16."""
+    return np.dtype(np.float64) if dtype.type is np.float16 else number_type(dtype)
 
 
 def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
     """Convert `given` to an array of type bool, integer, float32 or float64.
 
-    Masked values become NaN, other floats float64, and objects are converted to floats.
-    Floats of 16 bits are kept if `half` is true. In lists, quantities are not looked
-    for: see `plain`.
+    Masked values become NaN, objects are converted to floats, and other types to their
+    `number_type`. Floats of 16 bits are kept if `half` is true. In lists, quantities
+    are not looked for: see `plain`.
 
     Raises
     ------
@@ -36,23 +63,64 @@ def numbers(name: str, given: object, half: bool = False) -> NDArray[Any]:
     if is_quantity(given):
         given = plain(given, name)
     try:
-        array = np.asarray(unmasked(given))
-        if array.dtype.kind == "O" and array.ndim and not _has_text(array):
-            array = array.astype(np.float64)
-    except (TypeError, OverflowError):
-        raise _not_numbers(name, given) from None
+        array = np.asarray(unnested(given))
+        if array.dtype.kind == "O" and array.ndim:
+            array = as_floats(array)
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise _not_numbers(name, given, because(error)) from error
     except ValueError:
         hint = ", whose rows differ in length; add_matrix takes the rows of sparse"
         raise _not_numbers(name, given, f"{hint} projections") from None
-    if array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
+    dtype = number_type(array.dtype) if half else wide_type(array.dtype)
+    if dtype is None:
         raise _not_numbers(name, given)
-    return array if half and array.dtype.name == "float16" else widened(array)
+    if dtype == array.dtype:
+        return array
+    with np.errstate(over="ignore"):  # infinite, if too large for a double
+        return array.astype(dtype, copy=False)
 
 
 def _not_numbers(name: str, given: object, hint: str = "") -> TypeError:
     return TypeError(f"{name} must be an array of numbers, got {describe(given)}{hint}")
+
+
+def as_floats(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Convert an array of objects; None becomes NaN.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        If one of them is not a number.
+    """
+    kinds = set(map(type, array.flat))
+    if kinds & _TEXTS:
+        raise TypeError
+    if not kinds <= {float, int, bool, type(None)}:
+        plain = np.fromiter(map(one, array.flat), object, array.size)
+        array = plain.reshape(array.shape)
+    return array.astype(np.float64)
+
+
+def one(given: object) -> Any:
+    """Return one number as Python's, from an array or a tensor of one element too.
+
+    Other objects are returned unchanged.
+
+    Raises
+    ------
+    TypeError
+        If it is not of a real type.
+    ValueError
+        If there are several elements, or none.
+    """
+    found = as_numpy(given)
+    if isinstance(found, (np.ndarray, np.generic)):
+        # item() of 5 ns is 5, and float() of 1+2j is 1.
+        if found.dtype.kind != "O" and number_type(found.dtype) is None:
+            raise TypeError
+        return found.item()
+    item = getattr(found, "item", None)
+    return item() if callable(item) else found
 
 
 def as_column(name: str, given: object, letter: str = "K") -> NDArray[Any]:
@@ -79,47 +147,13 @@ def as_ranks(name: str, given: object, end: int) -> NDArray[np.int64]:
     """
     array = as_column(name, given)
     low, high = array.min(initial=0), array.max(initial=0)
-    whole = array.dtype.kind != "f" or (array == np.floor(array)).all()
-    if not (low >= 0 and high < end and whole):
+    if not (low >= 0 and high < end and is_whole(array)):
         raise ValueError(f"{name} must be whole numbers from 0, got {low}..{high}")
     return array.astype(np.int64, copy=False)
 
 
-def widened(array: NDArray[Any]) -> NDArray[Any]:
-    """Convert floats of half or extended precision to float64, nothing else."""
-    if array.dtype.kind != "f" or array.dtype.name in ("float32", "float64"):
-        return array
-    with np.errstate(over="ignore"):  # infinite, if too large for a double
-        return array.astype(np.float64)
-
-
-def unmasked(given: object) -> object:
-    """Replace the masked values of a masked array by NaN; return the rest unchanged."""
-    # While another thread imports the module, its class is missing.
-    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
-    if masked is not None and isinstance(given, masked):
-        if not np.any(given.mask):
-            return given.data
-        return given.astype(np.float64).filled(np.nan)
-    return given
-
-
-def is_opaque(given: object) -> bool:
-    """Return whether an object has items, but is neither a list nor an array.
-
-    NumPy would never finish converting Brian2's Synapses, for example, since their
-    items are Synapses again.
-    """
-    if isinstance(given, Sequence) or not hasattr(given, "__getitem__"):
-        return False
-    if any(hasattr(given, name) for name in ("__array__", "__array_interface__")):
-        return False
-    try:
-        memoryview(given).release()  # type: ignore[arg-type]
-    except TypeError:
+def is_whole(array: NDArray[Any]) -> bool:
+    """Return whether all numbers are whole."""
+    if array.dtype.kind != "f":
         return True
-    return False
-
-
-def _has_text(array: NDArray[Any]) -> bool:
-    return any(isinstance(item, (str, bytes)) for item in array.flat)
+    return all(bool((block == np.floor(block)).all()) for block in blocks(array))

@@ -11,7 +11,8 @@ from typing import Any, SupportsFloat
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from annarchy_tb.inputs.arrays import as_column, unmasked
+from annarchy_tb.inputs.arrays import as_column, one
+from annarchy_tb.inputs.foreign import because
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import PLAIN
 from annarchy_tb.inputs.units import plain, separate, shown
@@ -105,19 +106,18 @@ def whole_step(step: object) -> int:
     if type(step) not in PLAIN:
         step = _without_unit("step", step)
     try:
-        number: Any = _plain(step)
-        number = number.item() if hasattr(number, "item") else number
+        number = one(step)
     except (ValueError, RuntimeError):  # several elements
         raise TypeError(f"step must be one number, got {describe(step)}") from None
-    except TypeError:
-        raise TypeError(f"step must be a whole number, got {describe(step)}") from None
+    except TypeError as error:
+        raise _no_step(step, because(error)) from None
     try:
         if isinstance(number, bool):
             raise TypeError
         whole = round(number)
         distance = abs(number - whole)
     except TypeError:
-        raise TypeError(f"step must be a whole number, got {describe(step)}") from None
+        raise _no_step(step) from None
     except (ValueError, OverflowError):  # NaN and infinity
         raise ValueError(f"step must be finite, got {describe(step)}") from None
     if distance > TOLERANCE:
@@ -135,6 +135,10 @@ def _without_unit(name: str, given: object) -> Any:
         return plain(given, name)
     except TypeError as error:
         raise TypeError(f"{error}; pass simulated time as time=") from None
+
+
+def _no_step(given: object, reason: str = "") -> TypeError:
+    return TypeError(f"step must be a whole number, got {describe(given)}{reason}")
 
 
 def whole_steps(steps: ArrayLike) -> NDArray[np.int64]:
@@ -165,32 +169,16 @@ def _column(name: str, given: object) -> NDArray[Any]:
     return array
 
 
-def _plain(given: object) -> Any:
-    """Return an array or a scalar of NumPy's as Python's, or of an extended precision.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If its type is not one of numbers or objects, or it has several elements.
-    """
-    if not isinstance(given, (np.ndarray, np.generic)):
-        return given
-    if given.dtype.kind not in "biufO":
-        raise TypeError  # item() of 5 ns is 5, and float() of 1+2j is 1
-    if isinstance(given, np.ndarray):  # maybe a masked one
-        given = np.asarray(unmasked(given))
-    return given.item()
-
-
 def finite_time(time: object, name: str = "time") -> float:
     """Return a time as a float; raise if it is not a finite number."""
     try:
-        given = _plain(time)
-        if isinstance(given, (str, bytes)):
+        number = one(time)
+        if isinstance(number, (str, bytes)):
             raise TypeError
-        number = float(given)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {describe(time)}") from None
+        number = float(number)
+    except (TypeError, ValueError, RuntimeError) as error:
+        came = describe(time) + because(error)
+        raise TypeError(f"{name} must be a number, got {came}") from None
     except OverflowError:
         raise ValueError(f"{name} must fit a double, got {describe(time)}") from None
     if not math.isfinite(number):
@@ -348,11 +336,11 @@ class Clock:
     def times(self, given: ArrayLike) -> NDArray[np.float64]:
         """Return many simulated times, or those of dates, of shape ``(N,)``."""
         given = in_time_unit(given, self.unit, "times")
-        array = np.asarray(given) if hasattr(given, "dtype") else given
-        dates = getattr(getattr(array, "dtype", None), "kind", "") in ("M", "O")
+        dates = getattr(getattr(given, "dtype", None), "kind", "") in ("M", "O")
+        array = np.asarray(given) if dates else given
         if dates or (isinstance(array, Sequence) and array and _is_date(array[0])):
             return np.array([self.time(date) for date in _each(array)])
-        return _column("times", given).astype(np.float64)
+        return _column("times", given).astype(np.float64, copy=False)
 
     def wall_time(self, time: object, start: float) -> float:
         """Return the wall time at which `time` is drawn in a run started at `start`."""

@@ -81,14 +81,24 @@ def short(value: object) -> str:
     return text if len(text) <= 80 else text[:60] + "..." + text[-17:]
 
 
+def shape_of(value: object) -> tuple[int, ...] | None:
+    """Return the shape of an array or a tensor; None if there is none."""
+    try:
+        shape = getattr(value, "shape", None)  # of a class, a descriptor
+        shape = getattr(shape, "as_list", lambda: shape)()  # TensorFlow's
+    except Exception:  # a tensor may not know it
+        return None
+    return tuple(shape) if isinstance(shape, (tuple, list)) else None
+
+
 def describe(value: object) -> str:
     """Describe a value in a few words, for the end of an error message."""
     if value is None:
         return "None"
-    shape = getattr(value, "shape", None)  # of a class, a descriptor
-    if isinstance(shape, tuple) and (shape or isinstance(value, np.ndarray)):
+    shape = shape_of(value)
+    if shape is not None and (shape or isinstance(value, np.ndarray)):
         dtype = getattr(value, "dtype", "")
-        return f"{type(value).__name__} of shape {tuple(shape)} and dtype {dtype}"
+        return f"{type(value).__name__} of shape {shape} and dtype {dtype}"
     if isinstance(value, list | tuple | dict | set):
         return f"{type(value).__name__} of length {len(value)}"
     return f"{short(value)} ({type(value).__name__})"

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from annarchy_tb.inputs.arrays import unmasked
-from annarchy_tb.inputs.messages import describe
+from annarchy_tb.inputs.arrays import one
+from annarchy_tb.inputs.foreign import because
+from annarchy_tb.inputs.messages import describe, shape_of
 from annarchy_tb.inputs.units import plain
 
 LARGEST = (2 - 2**-24) * 2.0**127  # from this on, single precision is infinite
@@ -37,18 +38,15 @@ def as_number(value: Any, warn: Warn) -> float:
     """
     value = plain(value)
     try:
-        given: Any = unmasked(value)
-        item = getattr(given, "item", None)
-        given = item() if callable(item) else given
+        given = one(value)
         if isinstance(given, (str, bytes, bytearray, memoryview)):
             raise TypeError
         found = float(given)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        shape = getattr(value, "shape", ())
-        many = isinstance(value, list | tuple) or (isinstance(shape, tuple) and shape)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        many = isinstance(value, list | tuple) or shape_of(value)
         raise TypeError(
             f"value must be one number, got {describe(value)}"
-            + ("; log its mean, or use add_histogram" if many else "")
+            + ("; log its mean, or use add_histogram" if many else because(error))
         ) from None
     if abs(found) >= LARGEST and math.isfinite(found):
         warn_range(warn, found)
@@ -118,11 +116,15 @@ def as_count(
     """
     bounds = f"from {least}" if most is None else f"from {least} to {most}"
     message = f"{name} must be a {what} {bounds}, got "
-    if not isinstance(given, Real):
-        raise TypeError(message + describe(given))
-    number: Any = given
+    try:
+        plain = one(given)
+        if not isinstance(plain, Real):
+            raise TypeError
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(message + describe(given) + because(error)) from None
+    number: Any = plain
     inside = least <= number < math.inf and (most is None or number <= most)
-    if isinstance(given, bool) or not inside or number != int(number):
+    if isinstance(number, bool) or not inside or number != int(number):
         raise ValueError(message + describe(given))
     return int(number)
 

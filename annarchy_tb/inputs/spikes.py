@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import as_column, as_ranks, numbers
 from annarchy_tb.inputs.clock import in_time_unit
+from annarchy_tb.inputs.foreign import because, unnested
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.units import plain, separate
 
 LIMIT = 2**62  # of ranks
+SIZE = 1 << 18  # numbers of an array at a time
 
 
 class Spikes(NamedTuple):
@@ -74,14 +76,16 @@ def _timed(key: object, given: Any, time_unit: str) -> Any:
 
 
 def _flat(key: object, given: object) -> NDArray[Any]:
+    reason = ""
     try:
-        steps = np.asarray(given)
+        steps = np.asarray(unnested(given))
         if steps.ndim == 1:
             return steps
-    except ValueError:  # ragged
-        pass
+    except (TypeError, ValueError) as error:  # ragged
+        reason = because(error)
     raise TypeError(
-        f"the steps of neuron {key} must be a list of numbers, got {describe(given)}"
+        f"the steps of neuron {key} must be a list of numbers, "
+        f"got {describe(given)}{reason}"
     )
 
 
@@ -104,20 +108,24 @@ def _from_array(spikes: object) -> Spikes:
         "(times, ranks), or a bool array of shape (T, N)"
     )
     try:
-        array = numbers("spikes", plain(spikes, "spikes"))
-    except TypeError:
-        array = np.empty(0)
-    if array.ndim != 2:
-        raise TypeError(f"{rule}, got {describe(spikes)}")
-    if array.dtype != np.bool_:
-        fired = array != 0
-        if not (array[fired] == 1).all():
+        array = numbers("spikes", plain(spikes, "spikes"), half=True)
+        if array.ndim != 2:
+            raise TypeError
+    except TypeError as error:
+        raise TypeError(f"{rule}, got {describe(spikes)}{because(error)}") from None
+    steps, neurons = array.shape
+    found = []
+    some = max(1, SIZE // max(neurons, 1))
+    for at in range(0, steps, some):
+        part = array[at : at + some]
+        fired = part != 0
+        if not (part[fired] == 1).all():
             raise ValueError(
                 f"{rule}, got {describe(spikes)} with numbers other than 0 and 1"
             )
-        array = fired
-    steps, neurons = array.shape
-    times, ranks = np.divmod(np.flatnonzero(array), max(neurons, 1))
+        found.append(np.flatnonzero(fired) + at * neurons)
+    places = np.concatenate([np.empty(0, np.intp), *found])
+    times, ranks = np.divmod(places, max(neurons, 1))
     return Spikes(times.astype(np.float64), ranks, neurons, steps, (times, ranks))
 
 

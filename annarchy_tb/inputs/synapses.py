@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import as_ranks, numbers
+from annarchy_tb.inputs.foreign import because, unnested
 from annarchy_tb.inputs.messages import describe
 
 LIMIT = 2**31  # of rows and columns
@@ -68,9 +69,9 @@ def collect(matrix: Any, plain: Plain = lambda given: given) -> NDArray[Any] | S
 
 def _from_array(matrix: object) -> NDArray[Any]:
     try:
-        array = numbers("matrix", matrix)
-    except TypeError:
-        hint = ""
+        array = numbers("matrix", matrix, half=True)
+    except TypeError as error:
+        hint = because(error)
         if _are_lists(matrix):
             hint = "; pass (proj.w, proj.pre_ranks), or proj"
         elif hasattr(matrix, "i") and hasattr(matrix, "j"):
@@ -158,4 +159,4 @@ def _are_lists(given: object) -> bool:
 
 
 def _joined(rows: Any) -> NDArray[Any]:
-    return np.concatenate([*(np.asarray(row) for row in rows), np.empty(0)])
+    return np.concatenate([*map(np.asarray, unnested(rows)), np.empty(0)])

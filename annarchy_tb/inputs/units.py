@@ -66,7 +66,11 @@ def separate(
     if _takes[type(given)] is not None:
         number, its = _taken(given, unit, name)
         return number, its or None
-    first = _first(given) if isinstance(given, _NESTED) else None
+    try:
+        first = _first(given) if isinstance(given, _NESTED) else None
+    except RecursionError:
+        came = describe(given)
+        raise TypeError(f"{name} must not contain itself, got {came}") from None
     if first is None:
         return given, None
     if unit is None:

@@ -73,7 +73,10 @@ def add_audio(
         if samples.dtype.kind == "f":
             finite = np.isfinite(samples)
             if not finite.all():
-                entry.warn("finite", "NaN is silent, and infinity has full volume")
+                entry.warn(
+                    "finite",
+                    "masked values and NaN are silent, and infinity has full volume",
+                )
             if np.abs(samples).max(initial=0, where=finite) > 1:
                 entry.warn("range", "samples outside -1..1 are clipped")
             samples = to_int16(samples)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.intp]
 
+SIZE = 1 << 18  # points at a time
+
 
 class Drawn(NamedTuple):
     """The points of one column that are drawn, and what is odd about the others.
@@ -68,8 +70,11 @@ def _choose(table: NDArray[Any], parts: int) -> list[Drawn]:
     low, high, nan, odd = (np.empty(shape, np.intp) for _ in range(4))
     if columns == 1:
         cut = table[: whole * size, 0].reshape(whole, size)
-        for found, part in zip((low, high, nan, odd), _extremes(cut), strict=True):
-            found[0, :whole] = part
+        some = max(1, SIZE // size)  # of some layouts, NumPy makes copies
+        for at in range(0, whole, some):
+            extremes = _extremes(cut[at : at + some])
+            for found, part in zip((low, high, nan, odd), extremes, strict=True):
+                found[0, at : min(at + some, whole)] = part
         begin = whole
     else:
         begin = 0

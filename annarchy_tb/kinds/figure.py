@@ -14,7 +14,7 @@ from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds import image
-from annarchy_tb.kinds.image import Pixels
+from annarchy_tb.kinds.levels import Pixels
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents.schema import IMAGE
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.inputs.arrays import is_opaque, unmasked, widened
+from annarchy_tb.inputs.arrays import number_type, wide_type
+from annarchy_tb.inputs.blocks import BLOCK, blocks
 from annarchy_tb.inputs.clock import Time
+from annarchy_tb.inputs.foreign import (
+    as_array,
+    because,
+    filled,
+    is_nest,
+    is_opaque,
+    mask_of,
+    plain_types,
+)
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import tensors
@@ -28,7 +38,6 @@ if TYPE_CHECKING:
 
 BUCKETS = 64
 PARTS = np.arange(1, BUCKETS + 1) / BUCKETS
-BLOCK = 10_000  # values at a time: they stay in the cache, and BLAS uses no threads
 MOMENTS = struct.Struct("<" + "Bd" * 5)  # fields 1 to 5, each after its key
 
 # -- logging ---------------------------------------------------------------------------
@@ -51,13 +60,13 @@ def add_histogram(
     hist : array-like
         Numbers in any shape and nesting: an array, ragged lists (such as the weights of
         a sparse projection), object arrays, a single number, or a dict, whose values
-        are used; or quantities. NaN and infinity are dropped with a warning. If no
-        values remain, nothing is written.
+        are used; or quantities. NaN, infinity and masked values are dropped with a
+        warning. If no values remain, nothing is written.
     """
     with Entry(self._run, "add_histogram", tag, HISTOGRAM, step, time) as entry:
-        buckets, dropped = count(as_values(entry.plain(hist, name="hist")))
-        if dropped:
-            entry.warn("finite", "NaN and infinity are dropped")
+        buckets, remarks = count(as_values(entry.plain(hist, name="hist")))
+        for subject, message in remarks:
+            entry.warn(subject, message)
         if buckets is None:
             entry.warn("empty", "there are no finite values, so nothing is written")
             entry.write_nothing()
@@ -99,8 +108,15 @@ class Buckets(NamedTuple):
     counts: NDArray[np.float64]
 
 
-def as_values(hist: object) -> NDArray[Any]:
-    """Return all numbers in any nesting as one array of shape ``(N,)``.
+class Values(NamedTuple):
+    """Numbers of any shape and real type, and which of them are masked, if any are."""
+
+    array: NDArray[Any]
+    mask: NDArray[np.bool_] | None = None
+
+
+def as_values(hist: object) -> list[Values]:
+    """Return all numbers in any nesting; small arrays are joined, large ones kept.
 
     Takes arrays, lists of any depth (ragged too), object arrays, iterables, a single
     number, and the values of a mapping.
@@ -110,42 +126,104 @@ def as_values(hist: object) -> NDArray[Any]:
     TypeError
         If it contains anything other than numbers.
     """
+    try:
+        return list(_joined(_values(hist)))
+    except RecursionError:
+        raise _not_numbers(hist) from None
+
+
+def _values(hist: Any) -> Iterator[Values]:
     if isinstance(hist, Mapping):
         hist = list(hist.values())
-    if hasattr(hist, "toarray"):
-        raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .data")
-    if hasattr(hist, "post_ranks"):
-        raise TypeError(f"hist must hold numbers, got {describe(hist)}; pass its .w")
-    if is_opaque(hist):
-        raise TypeError(f"hist must hold numbers, got {describe(hist)}")
+    nested = is_nest(hist)
+    if not nested:
+        _check(hist)
     items: Iterable[object]
     try:
-        array = np.asarray(unmasked(hist))
-    except ValueError:  # ragged
-        items = list(hist)  # type: ignore[call-overload]
-    else:
-        if array.dtype.kind in "biuf":
-            return widened(array).ravel()
-        if array.dtype.kind != "O":
-            raise TypeError(f"hist must hold numbers, got {describe(hist)}")
-        if array.ndim:
-            items = array.ravel()
-        elif isinstance(hist, Iterable):
-            items = list(hist)
+        if nested and not _is_array(hist):
+            items = hist
         else:
-            return np.array([_number(array.item())])
-    parts = [as_values(item) for item in items]
-    return np.concatenate(parts) if parts else np.empty(0)
+            found: Any = hist if nested else as_array(hist)
+            array, mask = np.asarray(found), mask_of(found)
+            if number_type(array.dtype) is not None:
+                yield Values(array, mask)
+                return
+            if array.dtype.kind != "O":
+                raise TypeError
+            if array.ndim:
+                items = filled(found).ravel()
+            elif isinstance(found, Iterable):
+                items = list(found)
+            else:
+                yield Values(np.array(float(array.item())))
+                return
+    except ValueError:  # ragged
+        items = hist
+    except (TypeError, OverflowError) as error:
+        raise _not_numbers(hist, because(error)) from None
+    for item in items:
+        yield from _values(item)
 
 
-def _number(item: Any) -> float:
-    try:
-        return float(item)
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"hist must hold numbers, got {describe(item)}") from None
+def _check(hist: object) -> None:
+    """Raise TypeError for an object whose numbers are elsewhere."""
+    if hasattr(hist, "toarray"):
+        raise _not_numbers(hist, "; pass its .data")
+    if hasattr(hist, "post_ranks"):
+        raise _not_numbers(hist, "; pass its .w")
+    if is_opaque(hist):
+        raise _not_numbers(hist)
 
 
-def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
+def _is_array(nest: Any) -> bool:
+    """Return whether NumPy makes an array of a list, without a copy of a large one."""
+    kinds = plain_types(nest)
+    return bool(kinds) and not (np.ndarray in kinds and any(map(_is_large, nest)))
+
+
+def _is_large(item: object) -> bool:
+    return type(item) is not np.ndarray or item.size > BLOCK
+
+
+def _joined(given: Iterable[Values]) -> Iterator[Values]:
+    """Join small arrays, so that not each of them takes the time of a call."""
+    small: list[Values] = []
+    size = 0
+    for values in given:
+        if values.array.size > BLOCK:
+            yield values
+            continue
+        small.append(values)
+        size += values.array.size
+        if size > BLOCK:
+            yield _join(small)
+            small, size = [], 0
+    if small:
+        yield _join(small)
+
+
+def _join(small: list[Values]) -> Values:
+    if len(small) == 1:
+        return small[0]
+    arrays = [
+        array.ravel().astype(number_type(array.dtype), copy=False) for array, _ in small
+    ]
+    masks = None
+    if any(mask is not None for _, mask in small):
+        masks = np.concatenate(
+            [
+                np.zeros(array.size, np.bool_) if mask is None else mask.ravel()
+                for array, mask in small
+            ]
+        )
+    return Values(np.concatenate(arrays), masks)
+
+
+def _not_numbers(hist: object, hint: str = "") -> TypeError:
+    return TypeError(f"hist must hold numbers, got {describe(hist)}{hint}")
+
+
+def count(values: Sequence[Values]) -> tuple[Buckets | None, list[tuple[str, str]]]:
     """Count values into at most 64 buckets of equal width.
 
     The buckets reach from the minimum to the maximum. Adjacent empty buckets are merged
@@ -153,65 +231,106 @@ def count(values: NDArray[Any]) -> tuple[Buckets | None, int]:
     above it. The counts are exact, except that a value within rounding error of an edge
     may be counted on either side.
 
-    Parameters
-    ----------
-    values
-        Shape ``(N,)``, any real type.
-
     Returns
     -------
     buckets
         None if there is no finite value.
-    dropped
-        The number of values that are NaN or infinite, and not counted.
+    remarks
+        Warnings of values that are not counted: the subject and the text of each.
     """
-    number = len(values)
-    if not number:
-        return None, 0
-    low, high = _limits(values)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return None, number
-        low, high = _limits(values)
-    dropped = number - len(values)
-    if low == high:
-        return _constant(low, len(values)), dropped
+    dtype = _common_type(values)
+    with _quiet(any(array.itemsize > dtype.itemsize for array, _ in values)):
+        its = _limits(values, dtype)
+    if its.low < its.high:
+        buckets: Buckets | None = _spread(values, dtype, its)
+    else:
+        buckets = _constant(its.low, its.number) if its.number else None
+    remarks: list[tuple[str, str]] = []
+    if its.masked:
+        remarks.append(("masked", "masked values are dropped"))
+    if its.odd:
+        remarks.append(("finite", "NaN and infinity are dropped"))
+    return buckets, remarks
 
+
+def _quiet(overflows: bool) -> AbstractContextManager[object]:
+    """Return a context without NumPy's warnings, which takes time, or nothing."""
+    ignored: Any = {"over": "ignore", "invalid": "ignore"}
+    return np.errstate(**ignored) if overflows else nullcontext()
+
+
+def _common_type(values: Sequence[Values]) -> np.dtype[Any]:
+    """Return the type to count in: float32 if all values have it, otherwise float64."""
+    types = {wide_type(array.dtype) for array, _ in values}
+    common = np.result_type(*types) if len(types) > 1 else next(iter(types), None)
+    return np.dtype(np.float32 if common == np.float32 else np.float64)
+
+
+class _Limits(NamedTuple):
+    """The least and the greatest finite value, and how many values there are."""
+
+    low: float
+    high: float
+    number: int  # of finite values
+    odd: int  # of values that are NaN or infinite
+    masked: int
+
+
+def _limits(values: Sequence[Values], dtype: np.dtype[Any]) -> _Limits:
+    low, high = math.inf, -math.inf
+    unmasked = number = 0
+    for array, mask in values:
+        for block in blocks(array, dtype, mask):
+            unmasked += len(block)
+            # Of few values, ndarray.min itself takes longer than its work.
+            least, most = _least(block), _most(block)
+            if not math.isfinite(most - least):
+                block = block[np.isfinite(block)]
+                least, most = _least(block), _most(block)
+            number += len(block)
+            low, high = min(low, least), max(high, most)
+    total = sum(array.size for array, _ in values)
+    return _Limits(low, high, number, unmasked - number, total - unmasked)
+
+
+def _least(block: NDArray[Any]) -> float:
+    return float(np.minimum.reduce(block, initial=math.inf))
+
+
+def _most(block: NDArray[Any]) -> float:
+    return float(np.maximum.reduce(block, initial=-math.inf))
+
+
+def _spread(values: Sequence[Values], dtype: np.dtype[Any], its: _Limits) -> Buckets:
+    low, high = its.low, its.high
     # Neither the span, nor its inverse, nor a square may overflow or underflow.
-    is_single = values.dtype == np.float32
-    if not (is_single and high - low > 1e-30 and max(-low, high) < 1e18):
-        values = values.astype(np.float64, copy=False)
+    if not (high - low > 1e-30 and max(-low, high) < 1e18):
+        dtype = np.dtype(np.float64)
     factor = 1.0
     if high / 4 - low / 4 > 1e307:
         factor = 0.25
     elif high - low < 1e-290:
         factor = 2.0**200
-    scaled = values if factor == 1.0 else values * factor
     left, scale = low * factor, BUCKETS / (high * factor - low * factor)
 
     counts = np.zeros(BUCKETS + 1, np.intp)
     total = squares = 0.0
-    # Only sums of huge numbers can overflow, and errstate takes time.
-    huge = max(-low, high) > 1e15
-    with np.errstate(over="ignore", invalid="ignore") if huge else nullcontext():
-        for start in range(0, len(values), BLOCK):
-            index = ((scaled[start : start + BLOCK] - left) * scale).astype(np.intp)
-            counts += np.bincount(index, minlength=BUCKETS + 1)
-            block = values[start : start + BLOCK]
-            total += float(np.add.reduce(block))
-            squares += float(block.dot(block))
+    with _quiet(max(-low, high) > 1e15):  # sums may overflow
+        for array, mask in values:
+            for block in blocks(array, dtype, mask):
+                if its.odd:
+                    block = block[np.isfinite(block)]
+                scaled = block if factor == 1.0 else block * factor
+                index = ((scaled - left) * scale).astype(np.intp)
+                counts += np.bincount(index, minlength=BUCKETS + 1)
+                total += float(np.add.reduce(block))
+                squares += float(np.einsum("i,i", block, block))  # without BLAS
     counts[-2] += counts[-1]  # the maximum belongs to the last bucket
     limits = low * (1 - PARTS) + high * PARTS
-    filled = counts[:-1] > 0
-    filled[:-1] |= filled[1:]  # keep the last of adjacent empty buckets
-    limits, kept = limits[filled], counts[:-1][filled].astype(np.float64)
-    return Buckets(low, high, len(values), total, squares, limits, kept), dropped
-
-
-def _limits(values: NDArray[Any]) -> tuple[float, float]:
-    # Of a few thousand values, ndarray.min itself takes longer than its work.
-    return float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
+    shown = counts[:-1] > 0
+    shown[:-1] |= shown[1:]  # keep the last of adjacent empty buckets
+    limits, kept = limits[shown], counts[:-1][shown].astype(np.float64)
+    return Buckets(low, high, its.number, total, squares, limits, kept)
 
 
 def _constant(value: float, number: int) -> Buckets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsFloat
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.kinds import png
+from annarchy_tb.kinds.levels import Levels, Pixels, Remark, Scope, parts
 from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import Value, last_field
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from annarchy_tb.logger import Logger
-
-Pixels = NDArray[np.uint8]
-Scope = Literal["", "all", "each"]
-Remark = tuple[str, str]  # the subject of a warning, and its text
 
 GAP = 1  # pixels between the images of a mosaic
 GREY = 192  # the gaps: light, because most images have a dark background
@@ -58,16 +55,17 @@ def add_image(
     img : array-like
         Shape ``(H, W)`` or ``(H, W, 1)``: grey; ``(H, W, 3)``: RGB; ``(H, W, 4)``:
         RGBA. Floats from 0 to 1, integers from 0 to 255, or bool. With a warning,
-        values outside this range are clipped, and NaN and infinity are drawn black. The
-        array is not changed.
+        values outside this range are clipped, and NaN, infinity and masked values are
+        drawn black. The array is not changed. Images of Pillow are stored as they look,
+        in grey or colour, with their transparency; those of the modes I, I;16 and F are
+        arrays of numbers.
     equalize : bool, default False
         Rescale the image so that its minimum is black and its maximum white. A constant
         image is black.
     """
     with Entry(self._run, "add_image", tag, IMAGE, step, time) as entry:
         array = as_image(entry.plain(img, name="img"))
-        pixels, remarks = to_pixels(array, "all" if equalize else "")
-        write(entry, tag, pixels, remarks)
+        _write_levels(entry, tag, array[np.newaxis], "all" if equalize else "")
 
 
 def add_images(
@@ -97,10 +95,16 @@ def add_images(
     """
     with Entry(self._run, "add_images", tag, IMAGE, step, time) as entry:
         array = as_images(entry.plain(img, name="img"))
-        pixels, remarks = to_pixels(
-            array, "each" if equalize_per_image else "all" if equalize else ""
-        )
-        write(entry, tag, mosaic(pixels), remarks)
+        each: Scope = "each" if equalize_per_image else "all" if equalize else ""
+        _write_levels(entry, tag, array, each)
+
+
+def _write_levels(entry: Entry, tag: str, array: NDArray[Any], equalize: Scope) -> None:
+    """Write images of shape ``(N, H, W, C)`` as one."""
+    levels = Levels(array, equalize)
+    for subject, message in levels.remarks:
+        entry.warn(subject, message)
+    entry.write(encode(tag, drawn(levels, array.shape)))
 
 
 def write(
@@ -113,19 +117,33 @@ def write(
     """Write pixels of shape ``(H, W, C)`` with C = 1, 3 or 4 as an image."""
     for subject, message in remarks:
         entry.warn(subject, message)
-    entry.write(encode(tag, pixels), recording=recording)
+    entry.write(encode(tag, as_picture(pixels)), recording=recording)
 
 
-def encode(tag: str, pixels: Pixels) -> Parts:
-    """Encode pixels of shape ``(H, W, C)`` with C = 1, 3 or 4."""
+class Picture(NamedTuple):
+    """Pixels of shape ``(H, W, C)`` with C = 1, 3 or 4, and their rows in bands."""
+
+    shape: tuple[int, int, int]
+    bands: Iterable[Pixels]
+
+
+def as_picture(pixels: Pixels) -> Picture:
+    """Return pixels of shape ``(H, W, C)`` as a picture of one band."""
     height, width, channels = pixels.shape
+    return Picture((height, width, channels), [pixels])
+
+
+def encode(tag: str, picture: Picture) -> Parts:
+    """Encode a picture as TensorFlow's ``Summary.Image``."""
+    height, width, channels = picture.shape
     size = varint_field(1, height) + varint_field(2, width) + varint_field(3, channels)
-    return value(tag, *nested(IMAGE.field, size, *nested(4, png.encode(pixels))))
+    parts = nested(4, *png.encode(picture.shape, picture.bands))
+    return value(tag, *nested(IMAGE.field, size, *parts))
 
 
 def as_image(img: ArrayLike) -> NDArray[Any]:
     """Return `img` as an array of shape ``(H, W, C)`` with C = 1, 3 or 4."""
-    array = numbers("img", img)
+    array = numbers("img", img, half=True)
     full = array[..., np.newaxis] if array.ndim == 2 else array
     if full.ndim != 3 or full.shape[2] not in (1, 3, 4) or 0 in full.shape:
         raise ValueError(
@@ -139,7 +157,7 @@ def as_image(img: ArrayLike) -> NDArray[Any]:
 
 def as_images(img: ArrayLike) -> NDArray[Any]:
     """Return `img` as an array of shape ``(N, H, W, C)`` with C = 1, 3 or 4."""
-    array = numbers("img", img)
+    array = numbers("img", img, half=True)
     full = array[..., np.newaxis] if array.ndim == 3 else array
     if full.ndim != 4 or full.shape[3] not in (1, 3, 4) or 0 in full.shape:
         raise ValueError(
@@ -150,97 +168,43 @@ def as_images(img: ArrayLike) -> NDArray[Any]:
     return full
 
 
-def to_pixels(array: NDArray[Any], equalize: Scope = "") -> tuple[Pixels, list[Remark]]:
-    """Convert numbers to grey or colour levels from 0 to 255.
+def drawn(levels: Levels, shape: tuple[int, ...]) -> Picture:
+    """Lay images of shape ``(N, H, W, C)`` side by side, row by row.
 
-    Floats are levels from 0 to 1, integers from 0 to 255, and booleans black or white.
-    Values outside this range are clipped; NaN and infinity become black.
-
-    Parameters
-    ----------
-    array
-        Shape ``(..., H, W, C)``; it is not changed.
-    equalize
-        Rescale finite values to the full range of levels: ``"all"`` by the minimum and
-        maximum of the whole array, ``"each"`` image by its own. A constant image
-        becomes black. The last of four channels, alpha, is not rescaled.
-
-    Returns
-    -------
-    pixels
-        The same shape, uint8.
-    remarks
-        Warnings about values that can't be drawn as they are: the subject and the text
-        of each.
+    There are about as many rows as columns, ``ceil(sqrt(N))``, and grey gaps of one
+    pixel between the images.
     """
-    if equalize and array.shape[-1] == 4:
-        colours, remarks = to_pixels(array[..., :3], equalize)
-        alpha, more = to_pixels(array[..., 3:])
-        return np.concatenate([colours, alpha], axis=-1), remarks + more
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255), []
-    if array.dtype == np.uint8 and not equalize:
-        return array, []
-
-    remarks = []
-    top = 1.0 if array.dtype.kind == "f" else 255.0
-    levels = array if array.dtype.kind == "f" else array.astype(np.float64)
-    axes = (-3, -2, -1) if equalize == "each" else None
-    each: dict[str, Any] = {"axis": axes, "keepdims": axes is not None}
-    low, high = levels.min(**each), levels.max(**each)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        remarks.append(("finite", "NaN or infinite values are drawn black"))
-        finite = np.isfinite(levels)
-        low = levels.min(initial=np.inf, where=finite, **each)
-        high = levels.max(initial=-np.inf, where=finite, **each)
-        low, high = (np.where(low <= high, limit, 0) for limit in (low, high))
-        levels = np.where(finite, levels, low if equalize else 0)
-
-    if equalize:
-        with np.errstate(over="ignore"):
-            span = high - low
-        if not np.isfinite(span).all():  # wider than the range of floats
-            levels, low, span = levels / 4, low / 4, high / 4 - low / 4
-        levels = (levels - low) / np.where(span > 0, span, 1)
-        top = 1.0
-    elif low < 0 or high > top:
-        allowed = "0..1, the range of floats" if top == 1.0 else "0..255"
-        remarks.append(
-            (
-                "range",
-                f"values from {low:g} to {high:g} are clipped to {allowed}; "
-                f"equalize=True rescales them",
-            )
-        )
-        levels = np.clip(levels, 0, top)
-    return (levels * (255 / top) + 0.5).astype(np.uint8), remarks
-
-
-def mosaic(pixels: Pixels) -> Pixels:
-    """Lay images side by side, row by row, with grey gaps of one pixel between them.
-
-    Parameters
-    ----------
-    pixels
-        Shape ``(N, H, W, C)``.
-
-    Returns
-    -------
-    Pixels
-        One image, about as many rows as columns: ``ceil(sqrt(N))`` columns.
-    """
-    number, height, width, channels = pixels.shape
+    number, height, width, channels = shape
     columns = math.ceil(math.sqrt(number))
     rows = math.ceil(number / columns)
+    size = rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels
+
+    def bands() -> Iterator[Pixels]:
+        for images, lines in parts(shape, columns):
+            pixels = levels.pixels(images, lines)
+            if number == 1:
+                yield pixels[0]
+                continue
+            ends = lines.stop == height
+            sheet = _sheet(pixels, columns, GAP if ends else 0)
+            yield sheet[:-GAP] if ends and images.stop >= number else sheet
+
+    return Picture(size, bands())
+
+
+def _sheet(pixels: Pixels, columns: int, gap: int) -> Pixels:
+    """Return images in columns, with a gap to the right, and one below each of them."""
+    number, height, width, channels = pixels.shape
+    rows = math.ceil(number / columns)
     cells = np.full(
-        (rows * columns, height + GAP, width + GAP, channels), GREY, np.uint8
+        (rows * columns, height + gap, width + GAP, channels), GREY, np.uint8
     )
     cells[:number, :height, :width] = pixels
-    grid = cells.reshape(rows, columns, height + GAP, width + GAP, channels)
+    grid = cells.reshape(rows, columns, height + gap, width + GAP, channels)
     sheet = grid.transpose(0, 2, 1, 3, 4).reshape(
-        rows * (height + GAP), columns * (width + GAP), channels
+        rows * (height + gap), columns * (width + GAP), channels
     )
-    return sheet[:-GAP, :-GAP]
+    return sheet[:, :-GAP]
 
 
 # -- reading back ----------------------------------------------------------------------

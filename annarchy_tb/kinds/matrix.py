@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.synapses import Synapses, collect
 from annarchy_tb.kinds import colours, image
-from annarchy_tb.kinds.image import Pixels, Remark
+from annarchy_tb.kinds.levels import Pixels, Remark
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents.schema import IMAGE
 
@@ -122,12 +122,16 @@ def _cells(matrix: NDArray[Any] | Synapses) -> NDArray[np.float64]:
         return cells.reshape(shape)
     if tall == wide == 1:
         return matrix.astype(np.float64)
+    columns = np.arange(0, width, wide)
+    rows = [_row(matrix[at : at + tall], columns) for at in range(0, height, tall)]
+    return np.array(rows, np.float64)
+
+
+def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the pixels of a band of rows, one for the entries from each column on."""
+    native = band.astype(band.dtype.newbyteorder("="), copy=False)
     low, high = (
-        pick.reduceat(
-            pick.reduceat(matrix, np.arange(0, height, tall), axis=0),
-            np.arange(0, width, wide),
-            axis=1,
-        ).astype(np.float64)
+        pick.reduceat(pick.reduce(native, axis=0), columns).astype(np.float64)
         for pick in (np.fmin, np.fmax)
     )
     return np.where(high >= -low, high, low)

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
+from annarchy_tb.inputs.arrays import number_type
+from annarchy_tb.inputs.foreign import Refused, as_numpy
 from annarchy_tb.inputs.importing import importing
-from annarchy_tb.inputs.messages import describe, naming, short, warn
+from annarchy_tb.inputs.messages import describe, naming, shape_of, short, warn
 from annarchy_tb.inputs.numbers import as_names, as_text
 from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.inputs.units import is_quantity, separate
@@ -376,11 +378,15 @@ def _plain(given: object) -> Parameter:
     if is_quantity(given):  # one of several
         number, unit = separate(given)
         given = f"{_plain(number)} {unit}" if unit else number
-    if isinstance(given, np.ndarray) and given.shape == ():
-        given = given[()]  # a NumPy scalar: item() would widen it
-    if isinstance(given, (np.float16, np.float32)):
-        return float(str(given))  # 0.1, not 0.10000000149011612
-    if getattr(given, "shape", None) == () and hasattr(given, "item"):
+    if shape_of(given) == ():
+        with contextlib.suppress(Refused):
+            given = as_numpy(given)
+        if isinstance(given, np.ndarray):
+            given = given[()]  # a NumPy scalar: item() would widen it
+    if isinstance(given, np.generic):
+        its = number_type(given.dtype)
+        if its is not None and its.name in ("float16", "float32"):
+            return _shortest(given)
         given = given.item()
     if isinstance(given, enum.Enum) and isinstance(given, (int, float, str)):
         given = given.value
@@ -391,6 +397,20 @@ def _plain(given: object) -> Parameter:
     if isinstance(given, (float, np.floating)):
         return float(given)
     return str.__str__(given) if isinstance(given, str) else _text(given)
+
+
+def _shortest(number: np.generic[Any]) -> float:
+    """Return the shortest number that is this one in its own precision.
+
+    It is 0.1, not 0.10000000149011612, the nearest one in single precision.
+    """
+    exact: float = number.item()
+    with np.errstate(over="ignore"):
+        for digits in range(1, 9):
+            rounded = float(f"{exact:.{digits}g}")
+            if type(number)(rounded) == number:
+                return rounded
+    return exact
 
 
 def _text(given: object) -> str:

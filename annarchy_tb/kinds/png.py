@@ -6,6 +6,7 @@ Pillow takes at least ten times as long, since it tries harder to save bytes.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -31,25 +32,41 @@ def _zlib() -> Any:
     return isal_zlib
 
 
-def encode(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode pixels of shape ``(H, W, C)`` with C = 1, 3 or 4."""
-    height, width, channels = pixels.shape
-    flat = pixels.reshape(height, width * channels)
+def encode(
+    shape: tuple[int, int, int], bands: Iterable[NDArray[np.uint8]]
+) -> Iterator[bytes]:
+    """Yield the parts of a PNG with pixels of shape ``(H, W, C)`` with C = 1, 3 or 4.
+
+    The bands are its rows, some at a time, from the top.
+    """
+    height, width, channels = shape
+    zlib = _zlib()
+    level = int(height * (1 + width * channels) > SMALL)
+    head = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPE[channels], 0, 0, 0)
+    yield b"\x89PNG\r\n\x1a\n"
+    yield from _chunk(b"IHDR", head)
+    stream = None
+    for band in bands:
+        rows = _filtered(band)
+        if len(band) == height:  # the only one: this is faster
+            yield from _chunk(b"IDAT", zlib.compress(rows, level))
+            break
+        stream = stream or zlib.compressobj(level)
+        yield from _chunk(b"IDAT", stream.compress(rows))
+    if stream is not None:
+        yield from _chunk(b"IDAT", stream.flush())
+    yield from _chunk(b"IEND", b"")
+
+
+def _filtered(band: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width, channels = band.shape
+    flat = band.reshape(height, width * channels)
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = SUB
     rows[:, 1 : 1 + channels] = flat[:, :channels]
     # Modulo 256, as the filter requires.
     np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
-    head = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPE[channels], 0, 0, 0)
-    data = _zlib().compress(rows, int(rows.size > SMALL))
-    return b"".join(
-        (
-            b"\x89PNG\r\n\x1a\n",
-            *_chunk(b"IHDR", head),
-            *_chunk(b"IDAT", data),
-            *_chunk(b"IEND", b""),
-        )
-    )
+    return rows
 
 
 def _chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:

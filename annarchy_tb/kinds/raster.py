@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.inputs.arrays import numbers
+from annarchy_tb.inputs.arrays import is_whole, numbers
 from annarchy_tb.inputs.clock import Time, in_time_unit
 from annarchy_tb.inputs.messages import describe, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
 from annarchy_tb.inputs.units import plain
 from annarchy_tb.kinds import image
-from annarchy_tb.kinds.image import Pixels, Remark
+from annarchy_tb.kinds.levels import Pixels, Remark
 from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.parsing import NO_BLOCK
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 320, 200
 MOST = 10_000  # columns, on request
 LARGEST = 1e300  # for `start` and `duration`, so that no difference overflows
+SIZE = 1 << 18  # spikes at a time
 GAP = 4  # one in 4 pixels of a row stays black, to separate neighbours
 DIMMEST = 0.5  # of white: the lowest level of a pixel with spikes
 RANGE = 8  # pixels with at most an eighth of the most spikes are the dimmest
@@ -171,14 +172,25 @@ def raster(
             f"start={low:g} begins the axis there"
         )
     span, width, columns = _axis(found, left, span, number)
-    inside, remarks = _inside(found, left, left + span)
-
     share = math.ceil(max(found.neurons, 1) / HEIGHT)  # neurons per row
     rows = math.ceil(max(found.neurons, 1) / share)
-    column = ((inside.times - left) / width).astype(np.intp)
-    np.minimum(column, columns - 1, out=column)
-    row = inside.ranks if share == 1 else inside.ranks // share
-    counts = np.bincount(row * columns + column, minlength=rows * columns)
+    counts = np.zeros(rows * columns, np.intp)
+    for at in range(0, len(found.times), SIZE):
+        part = slice(at, at + SIZE)
+        times, ranks = _inside(found.times[part], found.ranks[part], left, left + span)
+        column = ((times - left) / width).astype(np.intp)
+        np.minimum(column, columns - 1, out=column)
+        row = ranks if share == 1 else ranks // share
+        counts += np.bincount(row * columns + column, minlength=rows * columns)
+    outside = len(found.times) - int(counts.sum())
+    remarks = []
+    if outside:
+        message = (
+            f"{outside} of {len(found.times)} spikes are outside the time axis, "
+            f"{left:g} to {left + span:g}, and not drawn; start= and duration= set the "
+            f"axis"
+        )
+        remarks.append(("outside", message))
     levels = _levels(counts).reshape(rows, columns)[::-1]
     return _enlarged(levels, HEIGHT // rows, max(WIDTH // columns, 1)), remarks
 
@@ -187,7 +199,7 @@ def _axis(
     found: Spikes, left: float, span: float | None, bins: int | None
 ) -> tuple[float, float, int]:
     """Return the length of the time axis and of a column, and the number of columns."""
-    whole = left % 1 == 0 and bool((found.times == np.floor(found.times)).all())
+    whole = left % 1 == 0 and is_whole(found.times)
     if span is None:
         # A step has length 1, a time has none.
         end = found.times.max(initial=-math.inf) + whole
@@ -200,19 +212,12 @@ def _axis(
     return span, max(span / columns, sys.float_info.min), columns
 
 
-def _inside(found: Spikes, left: float, right: float) -> tuple[Spikes, list[Remark]]:
-    """Return the spikes from `left` to `right`, and a warning about any others."""
-    times, ranks = found.times, found.ranks
+def _inside(
+    times: NDArray[np.float64], ranks: NDArray[np.int64], left: float, right: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the spikes from `left` to `right`."""
     inside = (times >= left) & (times <= right)
-    outside = len(times) - int(np.count_nonzero(inside))
-    if not outside:
-        return found, []
-    remark = (
-        f"{outside} of {len(times)} spikes are outside the time axis, {left:g} to "
-        f"{right:g}, and not drawn; start= and duration= set the axis"
-    )
-    kept = found._replace(times=times[inside], ranks=ranks[inside])
-    return kept, [("outside", remark)]
+    return (times, ranks) if inside.all() else (times[inside], ranks[inside])
 
 
 def _levels(counts: NDArray[np.intp]) -> Pixels:

@@ -57,8 +57,8 @@ def add_series(
         Shape ``(N,)``, or ``(N, K)`` for K tags, of any real type, or a quantity; each
         column is converted to the unit of its tag. NaN and infinity are
         kept. N may be 0. Kept as they are: bool, int8 to int64, uint8 to uint64,
-        float16, float32 and float64. All other types become float64 (bfloat16 becomes
-        float32).
+        float16, float32 and float64. All other types become float64, except those that
+        hold less: bfloat16 and floats of 8 bits become float32, int4 becomes int8.
     steps : array-like, optional
         Shape ``(N,)``: whole numbers. If left out, they are computed from `times` if
         the Logger has a `dt`; otherwise they continue from the last step.
