@@ -362,7 +362,8 @@ class EventFile:
             return os.write(self._descriptor, rest.record[rest.done : end])
         except OSError as error:
             if error.errno == errno.EBADF:
-                return 0  # it is opened again
+                self._release()  # the next attempt opens it again
+                raise
             if error.errno in _UNTOUCHED:
                 raise
             if self._is_new(rest.done - rest.whole):
