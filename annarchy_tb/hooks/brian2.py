@@ -122,7 +122,8 @@ def _operation(b2: Any, sampler: Sampler, every: float) -> Any:
 
 def _check_device(b2: Any) -> None:
     """Raise RuntimeError if ``run()`` does not call Python."""
-    from brian2.devices.device import RuntimeDevice
+    with importing:
+        from brian2.devices.device import RuntimeDevice
 
     device = b2.get_device()
     if not isinstance(device, RuntimeDevice):

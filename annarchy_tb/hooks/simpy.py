@@ -18,6 +18,7 @@ from typing import Any
 
 from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
@@ -92,7 +93,8 @@ def sample(
 
 def _schedule(env: Any, call: Callable[[Any], None], delay: float) -> None:
     """Call a function after a delay, as the first event of that time."""
-    from simpy.events import URGENT
+    with importing:
+        from simpy.events import URGENT
 
     event = env.event()
     event._ok, event._value = True, None  # noqa: SLF001 -- as SimPy's run() does

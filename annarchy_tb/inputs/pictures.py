@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
+
 OPAQUE = ("1", "L", "P", "RGB")  # modes with transparency only beside their pixels
 
 
@@ -46,7 +48,8 @@ def _has_transparency(picture: Any) -> bool:
 
 
 def _from_lab(picture: Any) -> Any:
-    from PIL import ImageCms
+    with importing:
+        from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 
 # Takes a quantity apart into its number, in this unit or (None) in its own, and that
@@ -304,7 +305,8 @@ def _of_text(module: str, text: str) -> Any:
     KeyError, SyntaxError, ValueError
         If there is none.
     """
-    import ast
+    with importing:
+        import ast
 
     product = re.sub(r"(?<=[\w)])\s+(?=[\w(])", "*", text.replace("^", "**"))
     table = _units(module)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.descriptors import opened
 
 _NONE = -1  # no descriptor
@@ -41,7 +42,8 @@ class Folder:
         if self._descriptor != _NONE and not self._is(self.path):
             found = next(filter(self._is, self._places()), None)
             if found is not None:
-                import logging
+                with importing:
+                    import logging
 
                 logging.getLogger("annarchy_tb").info("moved to %s", found)
                 self.path = found
@@ -59,7 +61,8 @@ class Folder:
         with contextlib.suppress(OSError):
             yield Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
         with contextlib.suppress(OSError, ImportError, AttributeError):
-            import fcntl
+            with importing:
+                import fcntl
 
             found = fcntl.fcntl(self._descriptor, fcntl.F_GETPATH, bytes(1024))  # type: ignore[attr-defined, unused-ignore]
             yield Path(os.fsdecode(found.rstrip(b"\0")))

@@ -129,7 +129,7 @@ _sender: ContextVar[Launch | None] = ContextVar("sender", default=None)
 
 
 @contextlib.contextmanager
-def on_behalf_of(sender: Launch) -> Iterator[None]:
+def on_behalf_of(sender: Launch | None) -> Iterator[None]:
     """Have Loggers made in this context record the program that sent the work here."""
     token = _sender.set(sender)
     try:

@@ -38,15 +38,16 @@ class Settings(NamedTuple):
     ----------
     dt, time_unit, clock, on_nan
         Arguments: see `annarchy_tb.Logger`.
-    sender : Launch
-        The program that calls `sweep`. A worker may be a process of another program.
+    sender : Launch, optional
+        The program that calls `sweep`, by default that of this process. A worker may be
+        a process of another program.
     """
 
-    dt: SupportsFloat | None
-    time_unit: str | None
-    clock: Ask | None
-    on_nan: OnNan
-    sender: Launch
+    dt: SupportsFloat | None = None
+    time_unit: str | None = None
+    clock: Ask | None = None
+    on_nan: OnNan = "warn"
+    sender: Launch | None = None
 
     @contextmanager
     def logger(self, path: Path) -> Iterator[Logger]:
