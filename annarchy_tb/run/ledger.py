@@ -96,7 +96,7 @@ class Ledger:
     _history: Callable[[], History] | None  # None once it has been read
     _earlier: frozenset[str]
     _untouched: set[str]  # those of them that were not entered since
-    _inherited: frozenset[str]  # begun by the process that this ledger came from
+    _inherited: frozenset[str]  # begun where this ledger came from, not entered since
     _locks: dict[int, threading.RLock]  # of reading the history, by process
 
     def __init__(self, history: Callable[[], History] = tuple) -> None:
@@ -138,6 +138,7 @@ class Ledger:
             for state in group.states:
                 state.kind = state.kind or kind
             self._untouched.difference_update(tags)
+            self._inherited = self._inherited.difference(tags)
             self.groups.add(tags, group, len(tags))
         return group
 
@@ -208,6 +209,7 @@ class Ledger:
             len(known) == len(tags)
             and all(state.kind == kind for state in known)
             and not self.is_history(tags)
+            and not self.is_inherited(tags)
         )
 
     def is_new(self, tags: Iterable[str]) -> bool:
@@ -227,7 +229,7 @@ class Ledger:
         )
 
     def is_inherited(self, tags: Iterable[str]) -> bool:
-        """Return whether another process, or another Logger, had begun one of them."""
+        """Return whether others began one of them, and it was not entered since."""
         return not self._inherited.isdisjoint(tags)
 
     def __contains__(self, tag: str) -> bool:
