@@ -593,7 +593,7 @@ def test_refused_curves_take_no_descriptor_from_others(logdir: Path) -> None:
         files = [directory.file for directory in logger._run.directory.all()]
         assert sum(file.is_open for file in files) == 32  # with that of the run
         twin = pickle.loads(pickle.dumps(logger))
-        twin.add_scalars("a", {f"curve {i}": i for i in range(40)})
+        twin.add_scalars("a", {f"other {i}": i for i in range(40)})
         files = [directory.file for directory in twin._run.directory.all()]
         assert sum(file.is_open for file in files) == 31
         twin.close()
