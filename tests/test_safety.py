@@ -395,6 +395,24 @@ def test_a_child_is_told_that_a_tag_was_begun(logger: Logger, method: str) -> No
     begin(logger)  # in the parent, nothing is said
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda logger: logger.log({"b": 2, "a": 1}),
+        lambda logger: logger.log({"a": 1}),
+        lambda logger: logger.add_scalars("plot", {"y": 1, "x": 2}),
+        lambda logger: logger.add_scalar("x", 1),
+    ],
+)
+def test_a_child_is_told_also_of_new_selections(
+    logger: Logger, call: Callable[[Logger], object]
+) -> None:
+    """Tags that are known, but were never logged in this order, are no shortcut."""
+    logger.log({"a": 1, "b": 2, "x": 3})
+    logger.add_scalars("plot", {"x": 1, "y": 2})
+    assert len(warned(logger, [call, call])) == 1
+
+
 def test_a_grandchild_is_told_of_its_parents_tag(logger: Logger) -> None:
     """A child has begun its own tags for those that it forks."""
 
@@ -593,7 +611,8 @@ def test_refused_curves_take_no_descriptor_from_others(logdir: Path) -> None:
         files = [directory.file for directory in logger._run.directory.all()]
         assert sum(file.is_open for file in files) == 32  # with that of the run
         twin = pickle.loads(pickle.dumps(logger))
-        twin.add_scalars("a", {f"other {i}": i for i in range(40)})
+        with pytest.warns(UserWarning, match="was begun by the process, or"):
+            twin.add_scalars("a", {f"curve {i}": i for i in range(40)})
         files = [directory.file for directory in twin._run.directory.all()]
         assert sum(file.is_open for file in files) == 31
         twin.close()
