@@ -658,10 +658,7 @@ def killed_run(logdir: Path) -> Path:
         for step in range(5):
             logger.add_scalar("a", -step)
             logger.add_scalars("plot", {"grown": -step, "new": -step})
-        if os.fork() == 0:
-            logger.add_scalar("child", 1)
-            os._exit(0)
-        os.wait()
+        assert in_child(lambda: logger.add_scalar("child", 1)) == 0
         os._exit(0)
 
     assert in_child(work) == 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import in_child
 
 from annarchy_tb import Logger
 
@@ -138,10 +138,12 @@ def test_a_value_of_a_child_does_not_hide_a_later_one_of_ours(logdir: Path) -> N
     """The value that this process logged last is its last value."""
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 0.0)
-        if os.fork() == 0:
-            logger.add_scalar("a", 1.0)
-            os._exit(0)
-        os.wait()
+
+        def child() -> None:
+            with pytest.warns(UserWarning, match="was begun by the process"):
+                logger.add_scalar("a", 1.0)
+
+        assert in_child(child) == 0
         logger.add_scalar("a", 2.0)
         assert logger.last["a"] == 2.0
 

@@ -221,10 +221,7 @@ def test_a_forked_child_leaves_the_waiting_records_to_its_parent(disk: Path) -> 
         filler = fill(disk)
         logger.add_text("parent", "x" * 10_000, 0)
         filler.unlink()
-        if os.fork() == 0:
-            logger.add_scalar("child", 1, 1)
-            os._exit(0)
-        os.wait()
+        assert in_child(lambda: logger.add_scalar("child", 1, 1)) == 0
         assert not points(disk / "run", "parent")
     assert len(points(disk / "run", "parent")) == 1
     assert scalars(disk / "run", "child") == [(1, 1)]

@@ -436,9 +436,11 @@ def test_metrics_of_many_processes_and_threads_are_all_kept(logdir: Path) -> Non
         for number in range(6):
             child = os.fork()
             if not child:
-                for part in range(5):
-                    logger.add_metrics({f"{number} {part}": number})
-                os._exit(0)
+                try:
+                    for part in range(5):
+                        logger.add_metrics({f"{number} {part}": number})
+                finally:
+                    os._exit(0)
             children.append(child)
         threads = [
             threading.Thread(target=logger.add_metrics, args=({f"thread {i}": i},))
