@@ -8,11 +8,11 @@ import json
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import click
 from rich import box
@@ -47,6 +47,7 @@ COLOURS = {
     KILLED: "magenta",
 }
 
+MANY = 500  # runs: from here on, a list is a line each
 COLUMNS_OF_ALL = ("run", "status", "started", "duration")  # for --sort
 
 LONGEST = 1000  # characters of the parameters of a run in a list
@@ -122,24 +123,24 @@ def main() -> None:
 def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     """List the runs below LOGDIR (default: runs), newest first."""
     found = find_runs(logdir, status=status or None)
-    rows = []
-    for run in _sorted(found, sort, reverse):
-        with contextlib.suppress(OSError):  # deleted meanwhile
-            rows.append(_row(found.logdir, run))
+    rows = [_row(found.logdir, its) for its in _sorted(_listed(found), sort, reverse)]
     if not rows:
         click.echo("No runs found.")
         return
+    names = ["run", "status", "started", "duration", "params", "metrics"]
+    if any(row[-1] for row in rows):  # rarely
+        names.append("not finite")
+    cells = [row[: len(names)] for row in rows]
+    if len(rows) > MANY:
+        _print_lines(names, cells)
+        return
     longest = max(len(name) for name, *_ in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("run", overflow="fold", no_wrap=longest <= WHOLE)
-    for name in ("status", "started", "duration", "params", "metrics"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("status", "duration"))
-    columns = 6
-    if any(row[-1] for row in rows):  # rarely
-        table.add_column("not finite", overflow="fold")
-        columns = 7
-    for row in rows:
-        table.add_row(*row[:columns])
+    for name in names:
+        whole = name in ("status", "duration") or (name == "run" and longest <= WHOLE)
+        table.add_column(name, overflow="fold", no_wrap=whole)
+    for row in cells:
+        table.add_row(*row)
     _console().print(table)
 
 
@@ -262,8 +263,10 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
         click.echo("There is nothing to remove.")
         return
     table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
-    for run, why in doomed:
-        name, _, begun, _, _, metrics, _ = _row(found.logdir, run)
+    whys = dict(doomed)
+    for its in _listed(whys):
+        name, _, begun, _, _, metrics, _ = _row(found.logdir, its)
+        why = whys[its.run]
         table.add_row(name, shown(why), begun, metrics)
     _console().print(table)
     if not yes:
@@ -314,19 +317,48 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
 
 
-def _row(logdir: Path, run: Run) -> tuple[Text, Text, Text, Text, Text, Text, Text]:
-    info = RunInfo.read(run.path)
-    begun, duration = began(run.path, info), lasted(run.path, info)
-    name = run.path.name if run.path == logdir else run.path.relative_to(logdir)
+class Listed(NamedTuple):
+    """A run, and its record, which is read once."""
+
+    run: Run
+    info: RunInfo
+    begun: datetime | None
+    duration: timedelta | None
+
+
+def _listed(runs: Iterable[Run]) -> list[Listed]:
+    """Read the records of runs; leave out those that are gone."""
+    found = []
+    for run in runs:
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            info = RunInfo.read(run.path)
+            times = began(run.path, info), lasted(run.path, info)
+            found.append(Listed(run, info, *times))
+    return found
+
+
+def _row(logdir: Path, its: Listed) -> tuple[Text, Text, Text, Text, Text, Text, Text]:
+    path, info, begun = its.run.path, its.info, its.begun
     return (
-        shown(name),
+        shown(path.name if path == logdir else path.relative_to(logdir)),
         _status(info),
         shown(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
-        shown(_duration(duration)),
+        shown(_duration(its.duration)),
         shown(_plain(info.params or {}), LONGEST),
         shown(_plain(info.metrics or {}), LONGEST),
         shown(_not_finite(info)),
     )
+
+
+def _print_lines(names: list[str], rows: Sequence[tuple[Text, ...]]) -> None:
+    """Print rows in columns, a line each, which is much faster than a table."""
+    texts = [names, *([cell.plain for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        for row in texts
+    ]
+    click.echo("\n".join(line.rstrip() for line in lines))
 
 
 def _session(session: dict[str, Any]) -> str:
@@ -376,35 +408,30 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _sorted(runs: Runs, sort: str, reverse: bool) -> list[Run]:
+def _sorted(listed: list[Listed], sort: str, reverse: bool) -> list[Listed]:
     """Sort runs by a column; those without a value come last."""
 
-    def key(run: Run) -> Any:
-        info = RunInfo.read(run.path)
-        begun, duration = began(run.path, info), lasted(run.path, info)
-        its = (
-            str(run.path),
-            info.state(),
-            None if begun is None else -begun.timestamp(),
-            None if duration is None else duration.total_seconds(),
-        )
-        own: dict[str, Any] = dict(zip(COLUMNS_OF_ALL, its, strict=True))
-        for kind, values in (("params", info.params), ("metrics", info.metrics)):
+    def key(its: Listed) -> Any:
+        own: dict[str, Any] = {
+            "run": str(its.run.path),
+            "status": its.info.state(),
+            "started": None if its.begun is None else -its.begun.timestamp(),
+            "duration": None if its.duration is None else its.duration.total_seconds(),
+        }
+        named = (("params", its.info.params), ("metrics", its.info.metrics))
+        for kind, values in named:
             for name, value in (values or {}).items():
                 own.setdefault(name, value)
                 own.setdefault(f"{kind}.{name}", value)
         return own.get(sort)
 
-    keys = []
-    for run in runs:
-        with contextlib.suppress(OSError):
-            keys.append((run, key(run)))
-    there = [(run, value) for run, value in keys if value is not None]
-    if runs and not there and sort not in COLUMNS_OF_ALL:
+    keys = [(its, key(its)) for its in listed]
+    there = [(its, value) for its, value in keys if value is not None]
+    if listed and not there and sort not in COLUMNS_OF_ALL:
         raise click.BadParameter(f"no run has a {sort!r}", param_hint="--sort")
     texts = not all(isinstance(value, (int, float)) for _, value in there)
     there.sort(key=lambda item: str(item[1]) if texts else item[1], reverse=reverse)
-    return [run for run, _ in there] + [run for run, value in keys if value is None]
+    return [its for its, _ in there] + [its for its, value in keys if value is None]
 
 
 # -- export ----------------------------------------------------------------------------

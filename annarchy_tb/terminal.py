@@ -30,11 +30,14 @@ def escaped(text: object, keep: str = "") -> str:
     keep
         Characters to keep all the same, such as line breaks.
     """
+    its = str(text)
+    if its.isprintable():
+        return its
     return "".join(
         one
         if one.isprintable() or one in keep or unicodedata.category(one) == "Zs"
         else one.encode("unicode_escape").decode()
-        for one in str(text)
+        for one in its
     )
 
 

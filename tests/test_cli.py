@@ -277,6 +277,18 @@ def test_wrong_arguments_are_a_line(
     assert (result.exit_code, message in result.output) == (code, True)
 
 
+def test_ls_of_very_many_runs_is_a_line_each(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the same columns, in the same order."""
+    table = call("ls", logdir).output
+    monkeypatch.setattr("annarchy_tb.cli.MANY", 3)
+    lines = call("ls", logdir).output.splitlines()
+    assert len(lines) == 1 + 5
+    cells = [[its.split() for its in text] for text in (table.splitlines(), lines)]
+    assert [its for its in cells[0] if its and "\u2500" not in its[0]] == cells[1]
+
+
 def test_ls_says_that_there_is_nothing(logdir: Path) -> None:
     """It says so in words instead of an empty table."""
     assert call("ls", logdir, "--status", "killed").output == "No runs found.\n"
