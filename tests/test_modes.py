@@ -1288,7 +1288,8 @@ def test_an_opening_is_judged_once(logdir: Path) -> None:
     with Logger(logdir, "run", mode="w") as logger:
         logger.add_scalar("a", 1)
         copy = pickle.loads(pickle.dumps(logger))
-        copy.add_scalar("a", 2)
+        with pytest.warns(UserWarning, match="was begun by the process"):
+            copy.add_scalar("a", 2)
         copy.close()
     assert [value for _, value in scalars(logdir / "run", "a")] == [1, 2]
     assert isinstance(logger._opening, Opening)
