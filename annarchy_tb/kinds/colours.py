@@ -1,7 +1,7 @@
 """Colour maps for numbers, evenly spaced to the eye.
 
-Both maps are computed in OKLab, where equal distances look equal and L is lightness:
-https://bottosson.github.io/posts/oklab/ (Bjorn Ottosson, public domain).
+Those of our own are computed in OKLab, where equal distances look equal and L is
+lightness: https://bottosson.github.io/posts/oklab/ (Bjorn Ottosson, public domain).
 """
 
 from __future__ import annotations
@@ -12,38 +12,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.messages import describe
+
 Table = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
-NOTHING = 0  # the level of red, green and blue for missing numbers: black
-DARK = 0.4  # the lightness of the darkest colour; anything darker looks black
+NOTHING = (224, 224, 224)  # light grey: a colour that no number has
 
 
 @cache
 def sequential() -> Table:
-    """Return 256 colours from dark violet through red and orange to light yellow.
+    """Return 256 colours from light yellow through red to dark violet.
 
-    Shape ``(256, 3)``, uint8. They lie on a helix: lightness and hue increase evenly,
-    and the chroma is constant.
+    Shape ``(256, 3)``, uint8. They lie on a helix: lightness and hue change evenly, and
+    the chroma is constant. On a light ground, more is darker.
     """
-    part = np.linspace(0, 1, 256)
+    part = np.linspace(1, 0, 256)
     hue = np.radians(300 + 165 * part)
-    lightness = DARK + (0.93 - DARK) * part
-    return _srgb(lightness, 0.15 * np.cos(hue), 0.15 * np.sin(hue))
+    lightness = 0.3 + (0.96 - 0.3) * part
+    chroma = 0.14 * np.minimum(1, (1 - part) * 4 + 0.35)
+    return _srgb(lightness, chroma * np.cos(hue), chroma * np.sin(hue))
 
 
 @cache
 def diverging() -> Table:
-    """Return 256 colours from light blue through dark grey (at 128) to light red.
+    """Return 255 colours from dark blue through white (at 127) to dark red.
 
-    Shape ``(256, 3)``, uint8. The two arms are straight and equally light; the first
-    two colours are the same, so that each arm has 127 steps.
+    Shape ``(255, 3)``, uint8. The two arms are straight and equally light.
     """
-    part = np.maximum((np.arange(256) - 128) / 127, -1)
-    hue = np.radians(np.where(part < 0, 250, 35))
-    chroma = 0.13 * abs(part)
-    lightness = DARK + (0.75 - DARK) * abs(part)
+    part = (np.arange(255) - 127) / 127
+    hue = np.radians(np.where(part < 0, 258, 27))
+    lightness = 1 - 0.6 * abs(part)
+    chroma = 0.19 * np.sqrt(abs(part)) * (1 - 0.25 * abs(part))
     return _srgb(lightness, chroma * np.cos(hue), chroma * np.sin(hue))
+
+
+def named(cmap: object) -> Table:
+    """Return 256 colours of matplotlib's colour map of that name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is none.
+    """
+    import matplotlib
+
+    if not isinstance(cmap, str):
+        raise TypeError(f"cmap must be a name, such as 'viridis', got {describe(cmap)}")
+    try:
+        colours = matplotlib.colormaps[cmap](np.linspace(0, 1, 256))
+    except KeyError:
+        raise ValueError(
+            f"cmap must be the name of a colour map of matplotlib, such as 'viridis', "
+            f"'gray' or 'coolwarm', got {cmap!r}"
+        ) from None
+    table: Table = (colours[:, :3] * 255 + 0.5).astype(np.uint8)
+    return table
 
 
 def _srgb(lightness: Floats, a: Floats, b: Floats) -> Table:

@@ -1,0 +1,110 @@
+"""A small picture with text: light ground, dark ink, numbers that stay legible.
+
+Everything is drawn for TensorBoard's smallest card: that of the TIME SERIES tab is 326 x
+215 pixels, that of IMAGES 350 wide (TensorBoard 2.21). Of larger pictures they leave out
+whole rows and columns, and with them the text.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 320, 200  # pixels of a picture
+LINE = 12  # pixels from one line of text to the next
+DIGITS = slice(2, 10)  # the rows of a line that digits take
+
+Colour = tuple[int, int, int]
+Pixels = NDArray[np.uint8]
+
+GROUND: Colour = (255, 255, 255)
+INK: Colour = (32, 32, 32)
+AXIS: Colour = (128, 128, 128)
+
+
+def blank(width: int = WIDTH, height: int = HEIGHT) -> Pixels:
+    """Return an empty picture of shape ``(height, width, 3)``."""
+    return np.full((height, width, 3), GROUND, np.uint8)
+
+
+@lru_cache(1024)
+def mask(text: str) -> Pixels:
+    """Return how much ink each pixel of a line of text gets, shape ``(LINE, W)``."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(size=10)
+    line = Image.new("L", (math.ceil(font.getlength(text)) or 1, LINE))
+    ImageDraw.Draw(line).text((0, 0), text, fill=255, font=font)
+    return np.asarray(line)
+
+
+def width(text: str) -> int:
+    """Return the width of a line of text, in pixels."""
+    return mask(text).shape[1]
+
+
+def write(
+    pixels: Pixels, text: str, x: int, y: int, colour: Colour = INK, align: float = 0.0
+) -> None:
+    """Write a line of text; what is outside of the picture is cut off.
+
+    Parameters
+    ----------
+    pixels
+        The picture.
+    text
+        The text.
+    x, y
+        Its place: ``y`` is the top of the line, ``x`` its left end; or with `align` 0.5
+        its middle, with 1 its right end.
+    colour
+        The colour of the ink.
+    align
+        Which part of the line is at ``x``.
+    """
+    ink = mask(text)
+    left = round(x - align * ink.shape[1])
+    top, first = max(y, 0), max(left, 0)
+    part = pixels[top : y + LINE, first : left + ink.shape[1]]
+    ink = ink[top - y :, first - left :][: part.shape[0], : part.shape[1]]
+    amount = ink[..., np.newaxis] / 255
+    part[:] = part * (1 - amount) + np.array(colour) * amount + 0.5
+
+
+def round_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return at most so many round numbers from `low` to `high`, evenly spaced.
+
+    They are multiples of 1, 2 or 5 times a power of ten.
+    """
+    span = high - low
+    if not span > 0 or not math.isfinite(span):
+        return [low]
+    power = 10.0 ** math.floor(math.log10(span / max(most, 1)))
+    for factor in (1, 2, 5, 10, 20):
+        stride = factor * power
+        first, last = math.ceil(low / stride - 1e-9), math.floor(high / stride + 1e-9)
+        if last - first < most:
+            break
+    return [number * stride for number in range(first, last + 1)] or [low]
+
+
+def labels(ticks: list[float]) -> list[str]:
+    """Return the numbers as short texts, all with the same number of decimals."""
+    most = max(map(abs, ticks), default=0.0)
+    stride = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=most)
+    if not 1e-3 <= most < 1e6 and most:
+        return [number(tick) for tick in ticks]
+    decimals = max(0, -math.floor(math.log10(stride) + 1e-9)) if stride > 0 else 0
+    return [f"{tick:.{min(decimals, 6)}f}" for tick in ticks]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many digits, as short as possible."""
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        head, _, power = text.partition("e")
+        return f"{head}e{int(power)}"
+    return text

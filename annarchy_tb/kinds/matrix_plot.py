@@ -1,0 +1,173 @@
+"""The drawing of a matrix: its cells in colours, and a bar that says what they mean."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annarchy_tb.inputs.synapses import Synapses
+from annarchy_tb.kinds import canvas, colours
+from annarchy_tb.kinds.canvas import AXIS, HEIGHT, LINE, WIDTH, Pixels
+
+TOP, BOTTOM = 4, LINE + 3  # pixels above and below the cells
+BAR = 10  # the width of the colour bar
+RIGHT = 64  # of the picture: the bar and its numbers
+SPACE = 3
+
+
+class Scale(NamedTuple):
+    """What the colours mean: `low` is the first of a table, `high` the last.
+
+    If it is `split`, the middle of the table is 0, and each side has its own scale.
+    """
+
+    low: float
+    high: float
+    split: bool
+    table: colours.Table
+
+    def colours(self, values: NDArray[np.float64]) -> Pixels:
+        """Return the colours of finite values, shape ``(..., 3)``."""
+        last = len(self.table) - 1
+        with np.errstate(over="ignore"):
+            if self.split:
+                half = last / 2
+                side = np.where(values < 0, -self.low, self.high)
+                level = half + half * np.clip(values / np.where(side, side, 1), -1, 1)
+            else:
+                # Halves, so that no difference overflows.
+                span = (self.high / 2 - self.low / 2) or 1.0
+                level = last * np.clip((values / 2 - self.low / 2) / span, 0, 1)
+        found: Pixels = self.table[np.rint(level).astype(np.intp)]
+        return found
+
+
+def scale_for(
+    finite: NDArray[np.float64], vmin: float | None, vmax: float | None, cmap: object
+) -> Scale:
+    """Return the scale of a matrix with these finite values.
+
+    What is not given is the smallest or the largest value. With both signs, and no
+    colour map of the user's, the two sides are scaled apart.
+    """
+    low = float(finite.min(initial=np.inf)) if vmin is None else vmin
+    high = float(finite.max(initial=-np.inf)) if vmax is None else vmax
+    if not len(finite):
+        low = 0.0 if vmin is None else vmin
+        high = max(low, 0.0) if vmax is None else vmax
+        low = min(low, high)
+    if low > high:  # all values are outside of what the user gave
+        low, high = (vmin, vmin) if vmax is None else (vmax, vmax)  # type: ignore[assignment]
+    if cmap is not None:
+        return Scale(low, high, False, colours.named(cmap))
+    if low < 0 < high:
+        return Scale(low, high, True, colours.diverging())
+    if high <= 0 and low < 0:  # the colours of the negative side
+        return Scale(low, min(high, 0.0), False, colours.diverging()[:128])
+    return Scale(low, high, False, colours.sequential())
+
+
+def draw(
+    matrix: NDArray[Any] | Synapses,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    cmap: object = None,
+) -> tuple[Pixels, bool]:
+    """Draw a matrix: row 0 at the top, column 0 at the left.
+
+    Entries are squares of several pixels, as far as there is room. If there is none, a
+    pixel covers several adjacent entries, and shows the one farthest from 0: no synapse
+    is lost.
+
+    Returns
+    -------
+    pixels
+        Shape ``(200, 320, 3)``, uint8. NaN, and entries that a sparse matrix does not
+        store, are light grey.
+    infinite
+        Whether there are infinite values, which are drawn as the ends of the scale.
+    """
+    height, width = matrix.shape
+    names = [str(0), str(height - 1)]
+    left = max(map(canvas.width, names)) + 2 * SPACE
+    room = WIDTH - left - RIGHT, HEIGHT - TOP - BOTTOM
+    cells = reduced(matrix, room[1], room[0])
+    there = ~np.isnan(cells)
+    scale = scale_for(cells[np.isfinite(cells)], vmin, vmax, cmap)
+    drawn = np.full((*cells.shape, 3), colours.NOTHING, np.uint8)
+    drawn[there] = scale.colours(cells[there])
+    side = min(room[0] // cells.shape[1], room[1] // cells.shape[0])
+    drawn = drawn.repeat(side, axis=0).repeat(side, axis=1)
+    tall, wide = drawn.shape[:2]
+
+    pixels = canvas.blank()
+    pixels[TOP - 1 : TOP + tall + 1, left - 1 : left + wide + 1] = AXIS
+    pixels[TOP : TOP + tall, left : left + wide] = drawn
+    below = TOP + tall + 2
+    canvas.write(pixels, names[0], left - SPACE, TOP - 2, align=1)
+    if height > 1 and tall > LINE + 8:
+        canvas.write(pixels, names[1], left - SPACE, TOP + tall - LINE + 2, align=1)
+    canvas.write(pixels, "0", left, below)
+    last = str(width - 1)
+    if width > 1 and wide > canvas.width(last) + LINE:
+        canvas.write(pixels, last, left + wide, below, align=1)
+    if there.any():
+        _draw_bar(pixels, scale, left + wide + 4 * SPACE)
+    return pixels, bool(np.isinf(cells).any())
+
+
+def _draw_bar(pixels: Pixels, scale: Scale, x: int) -> None:
+    """Draw the colour bar, the largest value at its top, with its numbers."""
+    bottom = HEIGHT - BOTTOM
+    tall = bottom - TOP
+    if scale.low == scale.high:
+        tall = LINE
+        levels = scale.table[[-1 if scale.high > 0 else 0]].repeat(tall, axis=0)
+        levels[:] = scale.colours(np.array([scale.low]))
+    else:
+        places = np.rint(np.linspace(len(scale.table) - 1, 0, tall)).astype(int)
+        levels = scale.table[places]
+    pixels[TOP - 1 : TOP + tall + 1, x - 1 : x + BAR + 1] = AXIS
+    pixels[TOP : TOP + tall, x : x + BAR] = levels[:, np.newaxis]
+    numbers = {TOP: scale.high, TOP + tall - 1: scale.low}
+    if scale.low == scale.high:
+        numbers = {TOP + LINE // 2: scale.low}
+    elif scale.split:
+        numbers[TOP + tall // 2] = 0.0
+    for y, value in numbers.items():
+        pixels[y, x + BAR : x + BAR + SPACE] = AXIS
+        top = min(max(y - 6, 0), HEIGHT - LINE)
+        canvas.write(pixels, canvas.number(value), x + BAR + SPACE + 2, top)
+
+
+def reduced(
+    matrix: NDArray[Any] | Synapses, rows: int, columns: int
+) -> NDArray[np.float64]:
+    """Return a matrix of at most so many rows and columns.
+
+    Of several entries, the one farthest from 0 is left.
+    """
+    height, width = matrix.shape
+    tall, wide = math.ceil(height / rows), math.ceil(width / columns)
+    if isinstance(matrix, Synapses):
+        shape = math.ceil(height / tall), math.ceil(width / wide)
+        place = matrix.rows // tall * shape[1] + matrix.columns // wide
+        low, high = np.full((2, shape[0] * shape[1]), np.nan)
+        np.fmin.at(low, place, matrix.values)
+        np.fmax.at(high, place, matrix.values)
+        cells: NDArray[np.float64] = np.where(high >= -low, high, low)
+        return cells.reshape(shape)
+    if tall == wide == 1:
+        return matrix.astype(np.float64)
+    low, high = (
+        pick.reduceat(
+            pick.reduceat(matrix, np.arange(0, height, tall), axis=0),
+            np.arange(0, width, wide),
+            axis=1,
+        ).astype(np.float64)
+        for pick in (np.fmin, np.fmax)
+    )
+    return np.where(high >= -low, high, low)
