@@ -68,14 +68,15 @@ def write(
     ink = mask(text)
     left = round(x - align * ink.shape[1])
     top, first = max(y, 0), max(left, 0)
-    part = pixels[top : y + LINE, first : left + ink.shape[1]]
+    bottom, last = max(y + LINE, 0), max(left + ink.shape[1], 0)
+    part = pixels[top:bottom, first:last]
     ink = ink[top - y :, first - left :][: part.shape[0], : part.shape[1]]
     amount = ink[..., np.newaxis] / 255
     part[:] = part * (1 - amount) + np.array(colour) * amount + 0.5
 
 
 def round_ticks(low: float, high: float, most: int) -> list[float]:
-    """Return at most so many round numbers from `low` to `high`, evenly spaced.
+    """Return round numbers from `low` to `high`, with at most so many intervals.
 
     They are multiples of 1, 2 or 5 times a power of ten.
     """
@@ -86,9 +87,10 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
     for factor in (1, 2, 5, 10, 20):
         stride = factor * power
         first, last = math.ceil(low / stride - 1e-9), math.floor(high / stride + 1e-9)
-        if last - first < most:
+        if last - first <= most:
             break
-    return [number * stride for number in range(first, last + 1)] or [low]
+    found = dict.fromkeys(number * stride for number in range(first, last + 1))
+    return list(found) or [low]
 
 
 def labels(ticks: list[float]) -> list[str]:
