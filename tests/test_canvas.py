@@ -72,3 +72,8 @@ def test_numbers_are_short() -> None:
     """Three digits, and no zeros in the exponent."""
     wanted = {0.0: "0", 1.0: "1", -65.25: "-65.2", 1e-5: "1e-5", 123456.0: "1.23e5"}
     assert {value: canvas.number(value) for value in wanted} == wanted
+    assert [canvas.number(v, 2) for v in (153.0, 2712.0, 0.0213)] == [
+        "150",
+        "2700",
+        "0.021",
+    ]

@@ -13,6 +13,7 @@ from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import as_count
 
 LIMIT = 2**62  # of ranks
+FEW = 16  # intervals: up to this many, comparing is faster than searching
 
 
 class Groups(NamedTuple):
@@ -31,9 +32,16 @@ class Groups(NamedTuple):
     def of(self, ranks: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return the number of the group of each rank, and G for those in none."""
         outside = len(self.names)
-        place = np.searchsorted(self.starts, ranks, side="right") - 1
-        inside = (place >= 0) & (ranks < self.ends[place])
-        return np.where(inside, self.numbers[place], outside)
+        if len(self.starts) > FEW:
+            place = np.searchsorted(self.starts, ranks, side="right") - 1
+            inside = (place >= 0) & (ranks < self.ends[place])
+            return np.where(inside, self.numbers[place], outside)
+        found = np.full(len(ranks), outside, np.intp)
+        for start, end, number in zip(
+            self.starts, self.ends, self.numbers, strict=True
+        ):
+            found[(ranks >= start) & (ranks < end)] = number
+        return found
 
 
 def as_groups(given: object, neurons: int | None) -> Groups:

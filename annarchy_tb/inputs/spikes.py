@@ -10,41 +10,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import as_column, as_ranks, numbers
-from annarchy_tb.inputs.clock import in_time_unit
+from annarchy_tb.inputs.clock import in_time_unit, in_unit
 from annarchy_tb.inputs.foreign import because, unnested
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.units import plain, separate
 
 LIMIT = 2**62  # of ranks
 SIZE = 1 << 18  # numbers of an array at a time
+EVENTS = {"times", "senders"}  # the keys of NEST's events
 
 
 class Spikes(NamedTuple):
     """Spikes, with one entry for each.
 
-    `times` (K,) float64 and `ranks` (K,) int64, in any order; the number of `neurons`;
-    and the `duration` if it is known, in the unit of the times. `given` are times and
-    ranks in the types in which they were given. `timed` is whether the times had a
-    unit, and are in that of the Logger now.
+    `times` (K,) float64 and `ranks` (K,) int64, in any order; the lowest rank `first`
+    and the number of `neurons` from it on; and the `duration` if it is known, in the
+    unit of the times. `given` are times and ranks in the types in which they were
+    given. The `unit` of the times is ``"step"`` for steps of the simulation, a unit of
+    time if they had one, and that of the Logger now, and else None.
     """
 
     times: NDArray[np.float64]
     ranks: NDArray[np.int64]
+    first: int
     neurons: int
     duration: float | None
     given: tuple[NDArray[Any], NDArray[Any]]
-    timed: bool = False
+    unit: str | None
 
 
 def collect(spikes: object, time_unit: str) -> Spikes:
     """Convert spikes of any supported form; times with units, to this one."""
     if isinstance(spikes, Mapping):
+        if spikes.keys() >= EVENTS:
+            return _from_events(spikes, time_unit)
         return _from_dict(spikes, time_unit)
     if isinstance(spikes, tuple):
         if len(spikes) != 2:
             raise TypeError(f"spikes must be (times, ranks), got {describe(spikes)}")
         return _from_pair(*spikes, time_unit)
+    if isinstance(spikes, list) and _are_trains(spikes):
+        return _from_dict(dict(enumerate(spikes)), time_unit)
     return _from_array(spikes)
+
+
+def _are_trains(spikes: list[Any]) -> bool:
+    """Return whether a list has the spikes of a neuron each, not rows of an array."""
+    if any(separate(its)[1] is not None for its in spikes):
+        return True
+    if not all(hasattr(its, "__len__") and not isinstance(its, str) for its in spikes):
+        return False
+    if len({len(its) for its in spikes}) > 1 or not spikes:
+        return True
+    try:
+        rows = np.asarray(spikes)
+    except (TypeError, ValueError):
+        return False
+    return rows.ndim == 2 and rows.dtype != np.bool_ and not np.isin(rows, (0, 1)).all()
+
+
+def _from_events(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
+    """Convert the events of NEST's recorders, whose times are in ms."""
+    found = _from_pair(spikes["times"], spikes["senders"], time_unit)
+    if found.unit is not None:
+        return found
+    times = found.times if time_unit == "ms" else found.times * in_unit("ms", time_unit)
+    return found._replace(times=times, unit=time_unit)
 
 
 def _from_dict(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
@@ -52,8 +83,8 @@ def _from_dict(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
         names = list(spikes)
         key = "spike" if "spike" in names else names[0]
         raise TypeError(
-            f"the keys of spikes must be ranks of neurons, got {names}; "
-            f"pass an item of the dict: spikes[{key!r}]"
+            f"the keys of spikes must be ranks of neurons, or 'times' and 'senders', "
+            f"got {names}; pass an item of the dict: spikes[{key!r}]"
         )
     keys = as_ranks("the keys of spikes", list(spikes), LIMIT)
     timed = any(separate(its)[1] for its in spikes.values())
@@ -64,8 +95,17 @@ def _from_dict(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
     column = as_column("the steps of spikes", np.concatenate(given or [np.empty(0)]))
     times = _times("the steps of spikes", column)
     ranks = np.repeat(keys, [len(given) for given in steps])
-    neurons = int(keys.max(initial=-1)) + 1
-    return Spikes(times, ranks, neurons, None, (column, ranks), timed)
+    whole = bool((times == np.floor(times)).all())
+    unit = time_unit if timed else "step" if whole else None
+    return Spikes(times, ranks, *_extent(keys), None, (column, ranks), unit)
+
+
+def _extent(ranks: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the lowest rank, and the number of ranks up to the highest one."""
+    if not len(ranks):
+        return 0, 0
+    first = int(ranks.min())
+    return first, int(ranks.max()) - first + 1
 
 
 def _timed(key: object, given: Any, time_unit: str) -> Any:
@@ -98,14 +138,14 @@ def _from_pair(first: object, second: object, time_unit: str) -> Spikes:
             f"times and ranks must have the same length, "
             f"got {len(times)} and {len(ranks)}"
         )
-    neurons, timed = int(ranks.max(initial=-1)) + 1, separate(first)[1] is not None
-    return Spikes(times, ranks, neurons, None, (its, whose), timed)
+    unit = None if separate(first)[1] is None else time_unit
+    return Spikes(times, ranks, *_extent(ranks), None, (its, whose), unit)
 
 
 def _from_array(spikes: object) -> Spikes:
     rule = (
         "spikes must be {rank: [steps]}, as from monitor.get('spike'), a tuple "
-        "(times, ranks), or a bool array of shape (T, N)"
+        "(times, ranks), a list of spike trains, or a bool array of shape (T, N)"
     )
     try:
         array = numbers("spikes", plain(spikes, "spikes"), half=True)
@@ -126,7 +166,8 @@ def _from_array(spikes: object) -> Spikes:
         found.append(np.flatnonzero(fired) + at * neurons)
     places = np.concatenate([np.empty(0, np.intp), *found])
     times, ranks = np.divmod(places, max(neurons, 1))
-    return Spikes(times.astype(np.float64), ranks, neurons, steps, (times, ranks))
+    given = times, ranks
+    return Spikes(times.astype(float), ranks, 0, neurons, steps, given, "step")
 
 
 def _times(name: str, given: object) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Quantities: numbers with a unit, of Brian2, pint, astropy, unyt and OpenMM.
+"""Quantities: numbers with a unit, of Brian2, pint, astropy, unyt, OpenMM and Neo.
 
 They are recognised by the names of their classes, and taken apart by their own methods;
 none of these packages is imported. A unit is a text, such as ``"mV"`` or ``"kJ/mol"``,
@@ -213,6 +213,13 @@ def _unyt(given: Any, unit: str | None) -> tuple[Any, str]:
     return given.to((unit or "dimensionless").replace("^", "**")).value, unit
 
 
+def _quantities(given: Any, unit: str | None) -> tuple[Any, str]:
+    own = _text(given.dimensionality.string)
+    if unit is None or unit == own:
+        return given.magnitude, own
+    return given.rescale((unit or "dimensionless").replace("^", "**")).magnitude, unit
+
+
 def _openmm(given: Any, unit: str | None) -> tuple[Any, str]:
     own = _openmm_text(given.unit)
     same = unit is None or unit == own
@@ -275,6 +282,7 @@ _TAKES: dict[tuple[str, str], Take] = {
     ("openmm", "Quantity"): _openmm,
     ("pint", "Quantity"): _pint,
     ("pint", "PlainQuantity"): _pint,
+    ("quantities", "Quantity"): _quantities,
     ("unyt", "unyt_array"): _unyt,
 }
 

@@ -1,12 +1,13 @@
 """A small picture with text: light ground, dark ink, numbers that stay legible.
 
-Everything is drawn for TensorBoard's smallest card: that of the TIME SERIES tab is 326 x
-215 pixels, that of IMAGES 350 wide (TensorBoard 2.21). Of larger pictures they leave out
-whole rows and columns, and with them the text.
+Everything is drawn for TensorBoard's smallest card: that of the TIME SERIES tab is 326
+x 215 pixels, that of IMAGES 350 wide (TensorBoard 2.21). Of larger pictures they leave
+out whole rows and columns, and with them the text.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import lru_cache
 
@@ -43,7 +44,7 @@ def mask(text: str) -> Pixels:
 
 def width(text: str) -> int:
     """Return the width of a line of text, in pixels."""
-    return mask(text).shape[1]
+    return int(mask(text).shape[1])
 
 
 def write(
@@ -96,7 +97,7 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
 def labels(ticks: list[float]) -> list[str]:
     """Return the numbers as short texts, all with the same number of decimals."""
     most = max(map(abs, ticks), default=0.0)
-    stride = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=most)
+    stride = min((b - a for a, b in itertools.pairwise(ticks)), default=most)
     if not 1e-3 <= most < 1e6 and most:
         return [number(tick) for tick in ticks]
     decimals = max(0, -math.floor(math.log10(stride) + 1e-9)) if stride > 0 else 0
@@ -106,7 +107,9 @@ def labels(ticks: list[float]) -> list[str]:
 def number(value: float, digits: int = 3) -> str:
     """Return a number with so many digits, as short as possible."""
     text = f"{value:.{digits}g}"
-    if "e" in text:
-        head, _, power = text.partition("e")
-        return f"{head}e{int(power)}"
-    return text
+    if "e" not in text:
+        return text
+    if 1 <= abs(value) < 99_999:
+        return f"{float(text):.0f}"
+    head, _, power = text.partition("e")
+    return f"{head}e{int(power)}"

@@ -1,10 +1,10 @@
-"""Rasters: spikes drawn as an image, with neuron 0 at the bottom."""
+"""Rasters: spikes drawn as an image, and kept."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from time import time as now
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 
@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.arrays import is_whole, numbers
-from annarchy_tb.inputs.clock import Time, in_time_unit
+from annarchy_tb.inputs.clock import Clock, Time, in_time_unit, in_unit
+from annarchy_tb.inputs.groups import Groups, as_groups
 from annarchy_tb.inputs.messages import describe, warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
 from annarchy_tb.inputs.units import plain
-from annarchy_tb.kinds import image
+from annarchy_tb.kinds import image, spike_plot
 from annarchy_tb.kinds.levels import Pixels, Remark
+from annarchy_tb.kinds.spike_plot import TimeAxis
 from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.parsing import NO_BLOCK
@@ -29,15 +31,8 @@ from annarchy_tb.tfevents.schema import IMAGE
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
-# The narrowest card of the TIME SERIES tab is 326 x 215 pixels, that of IMAGES 350 wide
-# (TensorBoard 2.21). From larger images, they leave out whole rows and columns.
-WIDTH, HEIGHT = 320, 200
 MOST = 10_000  # columns, on request
 LARGEST = 1e300  # for `start` and `duration`, so that no difference overflows
-SIZE = 1 << 18  # spikes at a time
-GAP = 4  # one in 4 pixels of a row stays black, to separate neighbours
-DIMMEST = 0.5  # of white: the lowest level of a pixel with spikes
-RANGE = 8  # pixels with at most an eighth of the most spikes are the dimmest
 
 
 def add_raster(
@@ -49,15 +44,16 @@ def add_raster(
     start: SupportsFloat | None = None,
     duration: SupportsFloat | None = None,
     bins: SupportsIndex | None = None,
+    groups: Mapping[str, Any] | None = None,
     time: Time | None = None,
 ) -> None:
-    """Log spikes as a raster plot: an image, white on black.
+    """Log spikes as a raster plot with its axes, and keep the spikes.
 
-    Time runs to the right, and neuron 0 is at the bottom. The image is at most 320
-    by 200 pixels, the size of TensorBoard's smallest card; from larger images,
-    TensorBoard leaves out rows and columns. The pixels with the most spikes are
-    white, and each halving is darker, down to half of white: every spike is
-    visible.
+    Time runs to the right, and the neuron of the lowest rank is at the bottom. Below is
+    the rate of the population over time; its peak is written beside it, in Hz if the
+    unit of time is known. The image has the size of TensorBoard's smallest card, 320 by
+    200 pixels. The pixels with the most spikes are the darkest, and each halving is
+    lighter, down to half of the ink: every spike is visible.
 
     The spikes themselves are kept, too, in the types in which they are given (of an
     array, as steps and ranks), and `Run.spikes` reads them back.
@@ -66,15 +62,16 @@ def add_raster(
     ----------
     tag, step, time
         See `Logger`.
-    spikes : dict, tuple or array-like
+    spikes : dict, tuple, list or array-like
         A dict from each neuron's rank to the steps of its spikes, like ANNarchy's
         ``monitor.get("spike")``, or to their times, like Brian2's
         ``M.spike_trains()``; a tuple ``(times, ranks)``, both of shape ``(K,)``, like
-        ``monitor.raster_plot()``, or Brian2's ``(M.t, M.i)``; or an array of shape
-        ``(T, N)``, bool or 0 and 1, of N neurons in T steps. Times with units are
-        converted to the Logger's `time_unit`. In a dict or tuple, the largest rank
-        determines the number of neurons. Silent neurons are black, and without spikes,
-        so is the whole image.
+        ``monitor.raster_plot()``, or Brian2's ``(M.t, M.i)``; NEST's events, a dict
+        with ``"times"`` in ms and ``"senders"``; a list of spike trains, one for each
+        neuron from rank 0 on, like Neo's; or an array of shape ``(T, N)``, bool or 0
+        and 1, of N neurons in T steps. Times with units are converted to the Logger's
+        `time_unit`, and those without are in it. In a dict, a tuple or events, the axis
+        goes from the lowest rank to the highest one.
     start : float or quantity, optional
         The time at the left edge, in the unit of the spikes' times: steps for the
         dict and the array. By default 0. ANNarchy's steps continue from trial to
@@ -85,16 +82,21 @@ def add_raster(
         or with a unit if they have one. By default the axis ends at the last spike or,
         for an array, after all its steps. Spikes outside are not drawn, with a warning.
     bins : int, optional
-        The number of columns, from 1 to 10,000. By default at most 320; times that
-        are whole numbers are then steps, and each column holds the same whole
-        number of them. TensorBoard shows all of more columns only at actual size.
+        The number of columns, from 1 to 10,000. By default at most 266, for which there
+        is room; times that are whole numbers are then steps, and each column holds the
+        same whole number of them. TensorBoard shows all of more columns only at actual
+        size.
+    groups : dict, optional
+        Groups of neurons by their names, such as ``{"E": 160, "I": 40}``: their sizes,
+        from rank 0 on; or ranges, slices or arrays of ranks. Each has a colour, and a
+        rate of its own.
     """
     with Entry(self._run, "add_raster", tag, IMAGE, step, time) as entry:
-        unit = self._run.clock.unit
-        found = collect(spikes, unit)
-        left = _limit("start", start, found, unit)
-        span = _limit("duration", duration, found, unit)
-        pixels, remarks = raster(found, left, span, bins)
+        clock = self._run.clock
+        found = collect(spikes, clock.unit)
+        left = _limit("start", start, found, clock.unit)
+        span = _limit("duration", duration, found, clock.unit)
+        pixels, remarks = raster(found, clock, left, span, bins, groups)
         image.write(entry, tag, pixels, remarks, _recording(tag, found))
 
 
@@ -125,11 +127,13 @@ def _recording(tag: str, found: Spikes) -> Recording:
 
 def raster(
     found: Spikes,
+    clock: Clock,
     start: float | None = None,
     duration: float | None = None,
     bins: SupportsIndex | None = None,
+    groups: object = None,
 ) -> tuple[Pixels, list[Remark]]:
-    """Draw spikes as white on black.
+    """Draw spikes with their axes.
 
     If the times, `start` and `duration` are whole numbers, they are steps: the axis
     ends after the step of the last spike, and each column holds the same number of
@@ -140,19 +144,22 @@ def raster(
     ----------
     found
         The spikes.
+    clock
+        The unit of times, and the length of a step, if it is known.
     start
         The time at the left edge; None for 0.
     duration
         The time from the left edge to the right one; None for up to the last spike, or
         the last step of an array.
     bins
-        The number of columns, from 1 to 10,000; None for at most 320.
+        The number of columns, from 1 to 10,000; None for as many as there is room for.
+    groups
+        Groups of neurons by name, see `as_groups`; None if there are none.
 
     Returns
     -------
     pixels
-        Shape ``(H, W, 1)``, uint8. Few rows or columns are drawn several pixels wide: H
-        is from 101 to 200, and W from 161 to 320, or `bins` if that is more.
+        Shape ``(200, W, 3)``, uint8, see `spike_plot.draw`.
     remarks
         A warning if spikes are not drawn.
 
@@ -161,9 +168,9 @@ def raster(
     TypeError, ValueError
         If a time is before 0 and before `start`, or another argument is invalid.
     """
-    left, span = 0.0 if start is None else start, duration
-    if span is not None and span <= 0:
-        raise ValueError(f"duration must be more than 0, got {span:g}")
+    left = 0.0 if start is None else start
+    if duration is not None and duration <= 0:
+        raise ValueError(f"duration must be more than 0, got {duration:g}")
     number = None if bins is None else as_count("bins", bins, MOST)
     low = found.times.min(initial=math.inf)
     if low < min(left, 0.0):
@@ -171,34 +178,36 @@ def raster(
             f"spikes must be at 0 or later, got {low:g}; "
             f"start={low:g} begins the axis there"
         )
-    span, width, columns = _axis(found, left, span, number)
-    share = math.ceil(max(found.neurons, 1) / HEIGHT)  # neurons per row
-    rows = math.ceil(max(found.neurons, 1) / share)
-    counts = np.zeros(rows * columns, np.intp)
-    for at in range(0, len(found.times), SIZE):
-        part = slice(at, at + SIZE)
-        times, ranks = _inside(found.times[part], found.ranks[part], left, left + span)
-        column = ((times - left) / width).astype(np.intp)
-        np.minimum(column, columns - 1, out=column)
-        row = ranks if share == 1 else ranks // share
-        counts += np.bincount(row * columns + column, minlength=rows * columns)
-    outside = len(found.times) - int(counts.sum())
+    named = None
+    if groups is not None:
+        known = found.neurons if found.duration is not None else None  # of an array
+        named = as_groups(groups, known)
+        found = _with(found, named)
+    axis = _axis(found, clock, left, duration, number)
+    pixels, outside = spike_plot.draw(found, axis, named)
     remarks = []
     if outside:
         message = (
             f"{outside} of {len(found.times)} spikes are outside the time axis, "
-            f"{left:g} to {left + span:g}, and not drawn; start= and duration= set the "
-            f"axis"
+            f"{left:g} to {left + axis.span:g}, and not drawn; start= and duration= set "
+            f"the axis"
         )
         remarks.append(("outside", message))
-    levels = _levels(counts).reshape(rows, columns)[::-1]
-    return _enlarged(levels, HEIGHT // rows, max(WIDTH // columns, 1)), remarks
+    return pixels, remarks
+
+
+def _with(found: Spikes, groups: Groups) -> Spikes:
+    """Return the spikes of neurons that include all of the groups."""
+    first, end = int(groups.starts[0]), int(groups.ends.max())
+    if found.neurons:
+        first, end = min(first, found.first), max(end, found.first + found.neurons)
+    return found._replace(first=first, neurons=end - first)
 
 
 def _axis(
-    found: Spikes, left: float, span: float | None, bins: int | None
-) -> tuple[float, float, int]:
-    """Return the length of the time axis and of a column, and the number of columns."""
+    found: Spikes, clock: Clock, left: float, span: float | None, bins: int | None
+) -> TimeAxis:
+    """Return the time axis: its length, its columns, and its unit."""
     whole = left % 1 == 0 and is_whole(found.times)
     if span is None:
         # A step has length 1, a time has none.
@@ -206,46 +215,25 @@ def _axis(
         span = (end if found.duration is None else found.duration) - left
         span = span if span > 0 else 1.0  # nothing to draw
     if bins is None and whole and span % 1 == 0:
-        width = math.ceil(span / WIDTH)
-        return span, width, math.ceil(span / width)
-    columns = WIDTH if bins is None else bins
-    return span, max(span / columns, sys.float_info.min), columns
-
-
-def _inside(
-    times: NDArray[np.float64], ranks: NDArray[np.int64], left: float, right: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the spikes from `left` to `right`."""
-    inside = (times >= left) & (times <= right)
-    return (times, ranks) if inside.all() else (times[inside], ranks[inside])
-
-
-def _levels(counts: NDArray[np.intp]) -> Pixels:
-    """Convert numbers of spikes to levels of grey that look evenly spaced.
-
-    The largest number is white. Each halving is darker by the same amount, down to half
-    of white: the eye perceives ratios, and a single spike must be visible.
-    """
-    levels = np.zeros(counts.shape)
-    fired = counts > 0
-    fainter = np.log(counts.max(initial=1) / counts[fired]) / math.log(RANGE)
-    levels[fired] = 1 - (1 - DIMMEST) * np.minimum(fainter, 1)
-    return (levels * 255 + 0.5).astype(np.uint8)
-
-
-def _enlarged(levels: Pixels, height: int, width: int) -> Pixels:
-    """Draw each level as a tick of `height` by `width` pixels."""
-    rows, columns = levels.shape
-    ticks = np.zeros((rows, height, columns, width), np.uint8)
-    ticks[:, height // GAP :] = levels[:, np.newaxis, :, np.newaxis]
-    return ticks.reshape(rows * height, columns * width, 1)
+        width: float = math.ceil(span / spike_plot.PLOT)
+        columns = math.ceil(span / width)
+    else:
+        columns = spike_plot.PLOT if bins is None else bins
+        width = max(span / columns, sys.float_info.min)
+    scale, unit = 1.0, clock.unit
+    if found.unit == "step":
+        scale, unit = (1.0, "steps") if clock.dt is None else (clock.dt, clock.unit)
+    seconds = None
+    if unit != "steps":
+        seconds = scale * in_unit(unit, "s")
+    return TimeAxis(left, span, width, columns, scale, unit, seconds)
 
 
 def _limit(name: str, given: object, spikes: Spikes, unit: str) -> float | None:
     """Return a limit of the time axis as a float, in the unit of the spikes' times."""
     if given is None:
         return None
-    if spikes.timed:
+    if spikes.unit == unit:
         given = in_time_unit(given, unit, name)
     number = numbers(name, plain(given, name))
     if number.size != 1 or not abs(number.item()) < LARGEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from typing import NamedTuple
@@ -12,8 +13,16 @@ from numpy.typing import NDArray
 from annarchy_tb.inputs.groups import Groups
 from annarchy_tb.inputs.spikes import Spikes
 from annarchy_tb.kinds import canvas
-from annarchy_tb.kinds.canvas import AXIS, GROUND, HEIGHT, INK, LINE, WIDTH, Colour
-from annarchy_tb.kinds.canvas import Pixels
+from annarchy_tb.kinds.canvas import (
+    AXIS,
+    GROUND,
+    HEIGHT,
+    INK,
+    LINE,
+    WIDTH,
+    Colour,
+    Pixels,
+)
 
 # The colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which the
 # colour-blind tell apart, without those that are too light on a light ground.
@@ -32,6 +41,8 @@ STRIP = 30, 60  # the least and the greatest height of the rate, in pixels
 BARS = 4  # pixels: the least width of a value of the rate
 LEFT, RIGHT = 46, 8  # pixels beside the plot, for numbers
 TICK = 3
+SIZE = 1 << 18  # spikes at a time
+BARE: Colour = (160, 160, 160)  # of the rate without groups
 PLOT = WIDTH - LEFT - RIGHT  # the width of the plot
 
 
@@ -52,8 +63,18 @@ class TimeAxis(NamedTuple):
     seconds: float | None
 
 
-def draw(found: Spikes, axis: TimeAxis, groups: Groups | None) -> Pixels:
-    """Draw spikes that are all on the axis.
+class _Grid(NamedTuple):
+    """Rows of the raster, from the bottom: `share` neurons each, `tall` pixels high."""
+
+    share: int
+    rows: int
+    tall: int
+
+
+def draw(
+    found: Spikes, axis: TimeAxis, groups: Groups | None = None
+) -> tuple[Pixels, int]:
+    """Draw spikes.
 
     Time runs to the right, and the neuron of the lowest rank is at the bottom. Below is
     the number of spikes over time: for each neuron and second, if the length of the
@@ -61,81 +82,85 @@ def draw(found: Spikes, axis: TimeAxis, groups: Groups | None) -> Pixels:
 
     Returns
     -------
-    Pixels
+    pixels
         Shape ``(200, W, 3)``, uint8. W is 320, or more if the axis has more columns
         than fit into that.
+    outside
+        The number of spikes that are not on the axis, and not drawn.
     """
-    ends = [_rank(found.first), _rank(found.first + max(found.neurons, 1) - 1)]
-    column = np.minimum(
-        ((found.times - axis.left) / axis.width).astype(np.intp), axis.columns - 1
-    )
-    whose = None if groups is None else groups.of(found.ranks)
-    rates, peak = _rates(found, axis, column, groups, whose)
-    stretch = max(PLOT // axis.columns, 1)
-    wide = axis.columns * stretch
-    pixels = canvas.blank(max(WIDTH, LEFT + wide + RIGHT))
-
     head = TICK if groups is None else LINE
     foot = HEIGHT - LINE - TICK  # the time axis
     room = foot - head - STRIP[0] - TICK
-    share = math.ceil(max(found.neurons, 1) / room)  # neurons per row
+    share = math.ceil(max(found.neurons, 1) / room)
     rows = math.ceil(max(found.neurons, 1) / share)
-    tall = room // rows
-    strip = min(STRIP[0] + room - rows * tall, STRIP[1])
-    bottom = foot - strip - TICK  # of the raster
-    place = (found.ranks - found.first) // share * axis.columns + column
-    cells = _cells(place, whose, rows * axis.columns, groups)
-    cells = cells.reshape(rows, axis.columns, 3)[::-1]
-    plot = slice(LEFT, LEFT + wide)
-    pixels[bottom - rows * tall : bottom, plot] = _enlarged(cells, tall, stretch)
+    grid = _Grid(share, rows, room // rows)
+    counts = _counts(found, axis, groups, grid)
+    curves, peak = rates(counts.sum(axis=1), axis, max(found.neurons, 1), groups)
+    stretch = max(PLOT // axis.columns, 1)
+    wide, height = axis.columns * stretch, rows * grid.tall
+    pixels = canvas.blank(max(WIDTH, LEFT + wide + RIGHT))
 
-    canvas.write(pixels, ends[0], LEFT - TICK - 1, bottom - LINE + 2, align=1)
-    if found.neurons > 1:
-        top = max(bottom - rows * tall - 2, 0)
-        if top < bottom - 2 * LINE + 4 or rows * tall > LINE:
-            canvas.write(pixels, ends[1], LEFT - TICK - 1, top, align=1)
+    strip = min(STRIP[0] + room - height, STRIP[1])
+    bottom = foot - strip - TICK  # of the raster
+    plot = slice(LEFT, LEFT + wide)
+    inked = _inked(counts, groups)[::-1]
+    pixels[bottom - height : bottom, plot] = _enlarged(inked, grid.tall, stretch)
     pixels[bottom, plot] = AXIS
-    pixels[max(bottom - rows * tall, 0) : bottom + 1, LEFT - 1] = AXIS
-    _draw_rates(pixels[bottom + 2 : foot, plot], rates, stretch)
+    pixels[bottom - height : bottom + 1, LEFT - 1] = AXIS
+    _draw_ranks(pixels, found, bottom, height)
+    _draw_rates(pixels[bottom + 2 : foot, plot], curves, stretch)
     canvas.write(pixels, peak, LEFT - TICK - 1, bottom + 1, align=1)
     pixels[bottom + 2 : foot, LEFT - 1] = AXIS
-    _draw_time(pixels, axis, LEFT, wide, foot)
+    _draw_time(pixels, axis, wide, foot)
     if groups is not None:
-        _draw_names(pixels, groups, LEFT)
-    return pixels
+        _draw_names(pixels, groups)
+    return pixels, len(found.times) - int(counts.sum())
 
 
-def _rank(rank: int) -> str:
-    text = str(rank)
-    return text if canvas.width(text) < LEFT - TICK else canvas.number(rank)
+def _counts(
+    found: Spikes, axis: TimeAxis, groups: Groups | None, grid: _Grid
+) -> NDArray[np.intp]:
+    """Count the spikes on the axis in each cell, shape ``(G, rows, columns)``.
+
+    G is 1 without groups, else the number of groups and 1 for the neurons in none.
+    """
+    kinds = 1 if groups is None else len(groups.names) + 1
+    shape = kinds, grid.rows, axis.columns
+    counts = np.zeros(math.prod(shape), np.intp)
+    for at in range(0, len(found.times), SIZE):
+        times, ranks = found.times[at : at + SIZE], found.ranks[at : at + SIZE]
+        inside = (times >= axis.left) & (times <= axis.left + axis.span)
+        if not inside.all():
+            times, ranks = times[inside], ranks[inside]
+        place = ((times - axis.left) / axis.width).astype(np.intp)
+        np.minimum(place, axis.columns - 1, out=place)
+        place += (ranks - found.first) // grid.share * axis.columns
+        if groups is not None:
+            place += groups.of(ranks) * (grid.rows * axis.columns)
+        counts += np.bincount(place, minlength=len(counts))
+    return counts.reshape(shape)
 
 
-def _rates(
-    found: Spikes,
-    axis: TimeAxis,
-    column: NDArray[np.intp],
-    groups: Groups | None,
-    whose: NDArray[np.intp] | None,
+def rates(
+    counts: NDArray[np.intp], axis: TimeAxis, neurons: int, groups: Groups | None
 ) -> tuple[list[tuple[Colour, NDArray[np.float64]]], str]:
     """Return rates as parts of their peak, column by column, and the peak as a text.
 
-    Without groups it is the rate of all neurons, else that of each group.
+    `counts` are the spikes in each column, shape ``(G, columns)``. Without groups, the
+    rate is that of all neurons, else there is one for each group.
     """
     each = max(1, math.ceil(BARS * axis.columns / WIDTH))  # columns per value
-    bins = math.ceil(axis.columns / each)
-    length = np.full(bins, each * axis.width)
-    length[-1] = max(axis.span - (bins - 1) * each * axis.width, sys.float_info.min)
-    which = column // each
-    curves: list[tuple[Colour, NDArray[np.float64]]] = []
-    if groups is None or whose is None:
-        counts = np.bincount(which, minlength=bins)
-        curves.append(((160, 160, 160), counts / length / max(found.neurons, 1)))
+    starts = np.arange(0, axis.columns, each)
+    length = np.full(len(starts), each * axis.width)
+    length[-1] = max(axis.span - starts[-1] * axis.width, sys.float_info.min)
+    found = np.add.reduceat(counts, starts, axis=1) / length
+    if groups is None:
+        curves = [(BARE, found[0] / neurons)]
     else:
-        number = len(groups.names)
-        counts = np.bincount(whose * bins + which, minlength=(number + 1) * bins)
-        for k, size in enumerate(groups.sizes):
-            its = counts[k * bins : (k + 1) * bins] / length / size
-            curves.append((COLOURS[k % len(COLOURS)], its))
+        curves = [
+            (COLOURS[k % len(COLOURS)], found[k] / size)
+            for k, size in enumerate(groups.sizes)
+        ]
     most = max(float(curve.max()) for _, curve in curves)
     drawn = [
         (colour, np.repeat(curve / (most or 1.0), each)[: axis.columns])
@@ -145,38 +170,26 @@ def _rates(
         return drawn, ""
     if axis.seconds is not None:
         return drawn, f"{canvas.number(most / axis.seconds, 2)} Hz"
-    return drawn, canvas.number(most, 2)
+    return drawn, f"{canvas.number(most, 2)}/step"
 
 
-def _cells(
-    place: NDArray[np.int64],
-    whose: NDArray[np.intp] | None,
-    number: int,
-    groups: Groups | None,
-) -> Pixels:
-    """Return the colours of so many cells, which the spikes are in at these places."""
-    if groups is None or whose is None:
-        counts = np.bincount(place, minlength=number)
-        return _inked(counts, np.broadcast_to(np.array(INK), (number, 3)))
-    kinds = len(groups.names) + 1
-    each = np.bincount(whose * number + place, minlength=kinds * number)
-    each = each.reshape(kinds, number)
-    inks = [COLOURS[k % len(COLOURS)] for k in range(kinds - 1)] + [INK]
-    return _inked(each.sum(axis=0), np.array(inks)[each.argmax(axis=0)])
-
-
-def _inked(counts: NDArray[np.intp], ink: NDArray[np.int64]) -> Pixels:
-    """Return colours from the ground to the ink.
+def _inked(counts: NDArray[np.intp], groups: Groups | None) -> Pixels:
+    """Return the colours of cells, from the ground to the ink.
 
     The most spikes get all of the ink, and each halving less by the same amount, down
-    to half of it: the eye perceives ratios, and a single spike must be visible.
+    to half of it: the eye perceives ratios, and a single spike must be visible. The ink
+    is that of the group with the most spikes in the cell.
     """
-    amount = np.zeros(counts.shape)
-    fired = counts > 0
-    fainter = np.log(counts.max(initial=1) / counts[fired]) / math.log(RANGE)
+    names = () if groups is None else groups.names
+    inks = np.array([*(COLOURS[k % len(COLOURS)] for k in range(len(names))), INK])
+    whole = counts.sum(axis=0)
+    amount = np.zeros(whole.shape)
+    fired = whole > 0
+    fainter = np.log(whole.max(initial=1) / whole[fired]) / math.log(RANGE)
     amount[fired] = 1 - (1 - FAINTEST) * np.minimum(fainter, 1)
-    ground = np.array(GROUND)
-    return (ground + (ink - ground) * amount[:, np.newaxis] + 0.5).astype(np.uint8)
+    ground, ink = np.array(GROUND), inks[counts.argmax(axis=0)]
+    mixed: Pixels = (ground + (ink - ground) * amount[..., np.newaxis] + 0.5).astype("u1")
+    return mixed
 
 
 def _enlarged(cells: Pixels, height: int, width: int) -> Pixels:
@@ -185,6 +198,20 @@ def _enlarged(cells: Pixels, height: int, width: int) -> Pixels:
     ticks = np.full((rows, height, columns, width, 3), GROUND, np.uint8)
     ticks[:, height // GAP :] = cells[:, np.newaxis, :, np.newaxis]
     return ticks.reshape(rows * height, columns * width, 3)
+
+
+def _draw_ranks(pixels: Pixels, found: Spikes, bottom: int, height: int) -> None:
+    """Write the lowest rank at the bottom of the raster, the highest one at its top."""
+    x = LEFT - TICK - 1
+    canvas.write(pixels, _rank(found.first), x, bottom - LINE + 2, align=1)
+    if found.neurons > 1 and height > LINE:
+        last = _rank(found.first + found.neurons - 1)
+        canvas.write(pixels, last, x, max(bottom - height - 2, 0), align=1)
+
+
+def _rank(rank: int) -> str:
+    text = str(rank)
+    return text if canvas.width(text) < LEFT - TICK else canvas.number(rank)
 
 
 def _draw_rates(
@@ -206,8 +233,9 @@ def _draw_rates(
         part[(y >= upper) & (y < lower)] = colour
 
 
-def _draw_time(pixels: Pixels, axis: TimeAxis, left: int, wide: int, y: int) -> None:
+def _draw_time(pixels: Pixels, axis: TimeAxis, wide: int, y: int) -> None:
     """Draw the time axis, with its unit at the last number."""
+    left = LEFT
     pixels[y, left - 1 : left + wide] = AXIS
     low, high = axis.left * axis.scale, (axis.left + axis.span) * axis.scale
     most = 5
@@ -218,7 +246,7 @@ def _draw_time(pixels: Pixels, axis: TimeAxis, left: int, wide: int, y: int) -> 
         # The time axis is as long as its columns, the last of which may go beyond it.
         length = axis.columns * axis.width * axis.scale
         places = [left + (tick - low) / length * wide for tick in ticks]
-        spaces = [b - a for a, b in zip(places, places[1:], strict=False)]
+        spaces = [b - a for a, b in itertools.pairwise(places)]
         widest = max(map(canvas.width, texts))
         if most == 1 or all(space >= widest + LINE for space in spaces):
             break
@@ -231,8 +259,9 @@ def _draw_time(pixels: Pixels, axis: TimeAxis, left: int, wide: int, y: int) -> 
         canvas.write(pixels, text, x, y + TICK, align=0.5)
 
 
-def _draw_names(pixels: Pixels, groups: Groups, x: int) -> None:
+def _draw_names(pixels: Pixels, groups: Groups) -> None:
     """Write the names of groups above the raster, as far as there is room."""
+    x = LEFT
     for k, name in enumerate(groups.names):
         colour = COLOURS[k % len(COLOURS)]
         if x + LINE + canvas.width(name) > pixels.shape[1]:
