@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from annarchy_tb import Logger
-from annarchy_tb.kinds import colours
+from annarchy_tb.inputs.synapses import collect
+from annarchy_tb.kinds import canvas, colours, matrix_plot
 from annarchy_tb.kinds import matrix as matrices
 
 RNG = np.random.default_rng(0)
-BLACK = [0, 0, 0]
+ROWS, COLUMNS = 181, 240  # about the room in a picture
+NOTHING = list(colours.NOTHING)
 SMALLEST, LARGEST = (colours.sequential()[level].tolist() for level in (0, 255))
 NEGATIVE, ZERO, POSITIVE = (
-    colours.diverging()[level].tolist() for level in (1, 128, 255)
+    colours.diverging()[level].tolist() for level in (0, 127, 254)
 )
 WEIGHTS = np.array([[0.5, np.nan, 1.5], [np.nan, 1.0, np.nan]])
 
@@ -31,11 +33,27 @@ def logged(logger: Logger, tag: str = "weights") -> np.ndarray:
     return points(logger.run_dir, tag)[-1].pixels
 
 
-def drawn(matrix: object) -> np.ndarray:
-    """Return the pixels of a matrix that can be drawn unscaled."""
-    pixels, remarks = matrices.draw(matrices.collect(matrix))
-    assert remarks == []
-    return pixels
+def drawn(matrix: object, **ends: Any) -> np.ndarray:
+    """Return the colours of the cells of a matrix."""
+    cells = matrix_plot.reduced(collect(matrix), ROWS, COLUMNS)
+    scale = matrix_plot.scale_for(
+        cells[np.isfinite(cells)],
+        ends.get("vmin"),
+        ends.get("vmax"),
+        ends.get("cmap"),
+    )
+    return matrix_plot.coloured(cells, scale)
+
+
+def cells_of(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return the colours of the cells in a picture of a matrix of this shape."""
+    left = canvas.width(str(rows - 1)) + 2 * matrix_plot.SPACE
+    room = canvas.WIDTH - left - matrix_plot.RIGHT
+    side = min(room // columns, (canvas.HEIGHT - matrix_plot.TOP - 15) // rows)
+    top = matrix_plot.TOP
+    found = pixels[top : top + side * rows : side, left : left + side * columns : side]
+    assert found.shape == (rows, columns, 3)
+    return found
 
 
 class Projection:
@@ -49,49 +67,147 @@ class Projection:
 
 
 def test_colours_go_from_the_smallest_to_the_largest(logger: Logger) -> None:
-    """Row 0 is at the top, and each pixel is an entry."""
+    """Row 0 is at the top, and each square is an entry."""
     logger.add_matrix("weights", [[3.0, 4.0, 5.0], [3.0, 3.0, 4.0]], 7)
     [point] = points(logger.run_dir, "weights")
     assert point.step == 7
+    assert point.pixels.shape == (200, 320, 3)
     middle = colours.sequential()[128].tolist()
     wanted = [[SMALLEST, middle, LARGEST], [SMALLEST, SMALLEST, middle]]
-    assert point.pixels.tolist() == wanted
+    assert cells_of(point.pixels, 2, 3).tolist() == wanted
 
 
-def test_colours_diverge_from_zero() -> None:
-    """With both signs, 0 is grey and the range is symmetric."""
-    found = drawn([[-2.0, 0.0, 1.0, 2.0]])
-    half = colours.diverging()[192].tolist()
-    assert found.tolist() == [[NEGATIVE, ZERO, half, POSITIVE]]
-    assert drawn([[-4.0, 2.0]]).tolist() == [[NEGATIVE, half]]
+def test_each_sign_has_a_scale_of_its_own() -> None:
+    """0 is white, and weak excitation is seen beside strong inhibition."""
+    found = drawn([[-40.0, -20.0, 0.0, 0.5, 1.0]])
+    low, high = (colours.diverging()[level].tolist() for level in (64, 190))
+    assert found[0, [0, 2, 4]].tolist() == [NEGATIVE, ZERO, POSITIVE]
+    assert ZERO == [255, 255, 255]
+    for colour, wanted in ((found[0, 1], low), (found[0, 3], high)):
+        assert abs(colour.astype(int) - wanted).max() <= 3
 
 
 @pytest.mark.parametrize(
     ("matrix", "wanted"),
     [
-        ([[2.0, 2.0]], [[LARGEST, LARGEST]]),
+        ([[2.0, 2.0]], [[SMALLEST, SMALLEST]]),
         ([[0.0, 0.0]], [[SMALLEST, SMALLEST]]),
-        ([[-2.0, np.nan]], [[SMALLEST, BLACK]]),
-        ([[np.nan, np.nan]], [[BLACK, BLACK]]),
-        ([[5]], [[LARGEST]]),
+        ([[-2.0, np.nan]], [[NEGATIVE, NOTHING]]),
+        ([[-2.0, 0.0]], [[NEGATIVE, ZERO]]),
+        ([[np.nan, np.nan]], [[NOTHING, NOTHING]]),
     ],
 )
-def test_a_constant_is_drawn_from_zero_on(matrix: Any, wanted: Any) -> None:
+def test_a_constant_is_drawn(matrix: Any, wanted: Any) -> None:
     """There is no division by zero, and no empty range."""
     assert drawn(matrix).tolist() == wanted
 
 
-def test_what_is_not_there_is_black(logger: Logger) -> None:
+def test_what_is_not_there_is_grey(logger: Logger) -> None:
     """NaN and masked entries have a colour that no value has."""
     wanted = [
-        [SMALLEST, BLACK, LARGEST],
-        [BLACK, colours.sequential()[127].tolist(), BLACK],
+        [SMALLEST, NOTHING, LARGEST],
+        [NOTHING, colours.sequential()[128].tolist(), NOTHING],
     ]
     logger.add_matrix("weights", WEIGHTS)
-    assert logged(logger).tolist() == wanted
+    assert cells_of(logged(logger), 2, 3).tolist() == wanted
     logger.add_matrix("weights", np.ma.masked_invalid(WEIGHTS))
-    assert logged(logger).tolist() == wanted
-    assert BLACK not in colours.sequential().tolist() + colours.diverging().tolist()
+    assert cells_of(logged(logger), 2, 3).tolist() == wanted
+    every = colours.sequential().tolist() + colours.diverging().tolist()
+    assert NOTHING not in every
+
+
+def test_a_fixed_range_gives_a_value_one_colour(logger: Logger) -> None:
+    """With vmin and vmax, it has that colour in every picture; others are clipped."""
+    colour = drawn([[0.25, 0.5]], vmin=0.0, vmax=1.0)[0, 0].tolist()
+    for weights in ([[0.25, 1.0]], [[0.25, -3.0]], [[0.25, 7.0]]):
+        assert drawn(weights, vmin=0.0, vmax=1.0)[0, 0].tolist() == colour
+    assert drawn([[7.0, -7.0]], vmin=0.0, vmax=1.0).tolist() == [[LARGEST, SMALLEST]]
+    assert drawn([[3.0, -3.0]], vmin=-1.0, vmax=5.0)[0, 1].tolist() == NEGATIVE
+    logger.add_matrix("weights", [[0.25, 9.0]], vmin=0, vmax=1)
+    assert cells_of(logged(logger), 1, 2)[0].tolist() == [colour, LARGEST]
+
+
+def test_one_end_may_be_given() -> None:
+    """The other one is that of the data; a range may be without any data."""
+    assert drawn([[0.0, 2.0]], vmax=4.0)[0, 0].tolist() == SMALLEST
+    assert drawn([[1.0, 2.0]], vmin=0.0)[0, 1].tolist() == LARGEST
+    assert drawn([[1.0, 2.0]], vmin=3.0).tolist() == [[SMALLEST, SMALLEST]]
+
+
+def test_a_colour_map_of_matplotlib(logger: Logger) -> None:
+    """It goes evenly from the smallest value to the largest, also through 0."""
+    import matplotlib
+
+    ends = [
+        (np.array(matplotlib.colormaps["viridis"](end)[:3]) * 255) for end in (0.0, 1.0)
+    ]
+    found = drawn([[-1.0, 3.0]], cmap="viridis")
+    assert abs(found[0].astype(float) - ends).max() <= 1
+    logger.add_matrix("weights", [[-1.0, 3.0]], cmap="viridis")
+    assert (cells_of(logged(logger), 1, 2) == found).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vmin": 1, "vmax": 1}, "vmin must be less than vmax, got 1 and 1"),
+        ({"vmin": 2, "vmax": 1}, "vmin must be less than vmax"),
+        ({"vmin": np.nan}, "vmin must be one finite number"),
+        ({"vmax": [1, 2]}, "vmax must be one finite number"),
+        ({"vmax": "a"}, "vmax must be"),
+        ({"cmap": "no such map"}, "cmap must be the name of a colour map"),
+        ({"cmap": 3}, "cmap must be a name"),
+    ],
+)
+def test_ends_that_make_no_sense_are_refused(
+    logger: Logger, arguments: dict[str, Any], message: str
+) -> None:
+    """The error names the argument, and nothing is written."""
+    with pytest.raises((TypeError, ValueError), match=rf"\('a'\): {message}"):
+        logger.add_matrix("a", [[1.0]], **arguments)
+    assert points(logger.run_dir, "a") == []
+
+
+def bar(logger: Logger, matrix: object, **ends: Any) -> np.ndarray:
+    """Return the colours of the colour bar of a matrix, from its top to its bottom."""
+    logger.add_matrix("bar", matrix, **ends)
+    pixels = logged(logger, "bar").astype(int)
+    axis = (pixels == canvas.AXIS).all(axis=-1)
+    top = matrix_plot.TOP
+    lines = np.flatnonzero(axis[top : top + 12].all(axis=0))
+    x = int(lines[-2]) + 1  # between its two sides
+    assert lines[-1] - lines[-2] == matrix_plot.BAR + 1
+    end = top + int(axis[top:, x].argmax())
+    return pixels[top:end, x]
+
+
+def test_the_bar_has_all_colours_of_the_scale(logger: Logger) -> None:
+    """The largest value is at its top; with both signs, white is in its middle."""
+    found = bar(logger, [[0.0, 0.4], [0.2, np.nan]])
+    assert found[[0, -1]].tolist() == [LARGEST, SMALLEST]
+    found = bar(logger, [[-9.0, 0.4]])
+    assert found[[0, len(found) // 2, -1]].tolist() == [POSITIVE, ZERO, NEGATIVE]
+    found = bar(logger, [[-1.0]])
+    assert (found == NEGATIVE).all()
+
+
+def test_a_matrix_of_nan_has_axes_but_no_bar(logger: Logger) -> None:
+    """There is no scale to show."""
+    logger.add_matrix("weights", np.full((3, 3), np.nan))
+    pixels = logged(logger)
+    assert (cells_of(pixels, 3, 3) == NOTHING).all()
+    assert (pixels[:, 280:] == 255).all()
+
+
+def test_weights_times_ten_look_different(logger: Logger) -> None:
+    """The colours are the same, but the numbers at the bar are others."""
+    weights = np.array([[0.0, 0.4, 0.2]])
+    logger.add_matrix("weights", weights)
+    one = logged(logger)
+    logger.add_matrix("weights", weights * 10)
+    other = logged(logger)
+    assert (cells_of(one, 1, 3) == cells_of(other, 1, 3)).all()
+    assert (one != other).any()
 
 
 @pytest.mark.parametrize(
@@ -115,19 +231,19 @@ def test_all_forms_of_the_same_weights_give_the_same_image(
 ) -> None:
     """They are a projection, ragged lists with ranks, Brian2's i, j, w, and arrays."""
     logger.add_matrix("weights", matrix)
-    assert (logged(logger) == drawn(WEIGHTS)).all()
+    assert (cells_of(logged(logger), 2, 3) == drawn(WEIGHTS)).all()
 
 
 @pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok", "bsr", "dia"])
 @pytest.mark.parametrize("kind", ["matrix", "array"])
 def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
-    """Entries that are not stored are black, even in place of 0."""
+    """Entries that are not stored are grey, even in place of 0."""
     sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
     rows, columns = np.nonzero(~np.isnan(WEIGHTS))
     entries = (WEIGHTS[rows, columns], (rows, columns))
     made = getattr(sparse, f"coo_{kind}")(entries, shape=(2, 3)).asformat(form)
     logger.add_matrix("weights", made)
-    found = logged(logger)
+    found = cells_of(logged(logger), 2, 3)
     if form in ("bsr", "dia"):  # they may store extra zeros
         assert (found[0, 2] == LARGEST).all()
     else:
@@ -161,7 +277,7 @@ def test_scipy_is_not_imported() -> None:
 )
 def test_one_weight_may_stand_for_all(matrix: object) -> None:
     """proj.w is a plain number if all synapses have the same weight."""
-    wanted = [[LARGEST, BLACK, LARGEST], [BLACK, LARGEST, BLACK]]
+    wanted = [[SMALLEST, NOTHING, SMALLEST], [NOTHING, SMALLEST, NOTHING]]
     assert drawn(matrix).tolist() == wanted
 
 
@@ -170,7 +286,7 @@ def test_one_weight_may_stand_for_all(matrix: object) -> None:
 def test_a_large_matrix_is_drawn_smaller(shape: tuple[int, int], signed: bool) -> None:
     """A pixel shows the entry farthest from 0; a side that fits is not scaled."""
     matrix = RNG.normal(size=shape) if signed else RNG.random(shape)
-    tall, wide = (-(-side // matrices.SIDE) for side in shape)
+    tall, wide = -(-shape[0] // ROWS), -(-shape[1] // COLUMNS)
     pixels = drawn(matrix)
     assert pixels.shape == (-(-shape[0] // tall), -(-shape[1] // wide), 3)
     shown = np.empty(pixels.shape[:2])
@@ -192,7 +308,7 @@ def test_a_single_synapse_is_seen(rest: float, weight: float) -> None:
     matrix[617, 23] = weight
     pixels = drawn(matrix)
     own = (pixels != pixels[0, -1]).any(axis=-1)
-    assert np.argwhere(own).tolist() == [[617 // 3, 23 // 3]]
+    assert np.argwhere(own).tolist() == [[617 // 6, 23 // 5]]
 
 
 def test_a_large_sparse_matrix_is_never_dense() -> None:
@@ -204,7 +320,7 @@ def test_a_large_sparse_matrix_is_never_dense() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert max(pixels.shape) <= matrices.SIDE
+    assert pixels.shape[0] <= ROWS
     assert peak < 20e6
 
 
@@ -216,7 +332,8 @@ def test_infinite_values_are_told_once(logger: Logger) -> None:
         logger.add_matrix("weights", [[np.inf, 1.0], [-np.inf, 2.0]])
         logger.add_matrix("weights", [[np.inf, 1.0], [-np.inf, 2.0]])
     assert len(caught) == 1
-    assert logged(logger).tolist() == [[LARGEST, SMALLEST], [SMALLEST, LARGEST]]
+    found = cells_of(logged(logger), 2, 2)
+    assert found.tolist() == [[LARGEST, SMALLEST], [SMALLEST, LARGEST]]
 
 
 @pytest.mark.parametrize(
@@ -278,13 +395,15 @@ def test_a_closed_logger_refuses(logger: Logger) -> None:
     )
 )
 def test_any_numbers_are_drawn_without_a_warning_of_numpy(array: np.ndarray) -> None:
-    """Only missing entries are black, and nothing is changed."""
+    """Only missing entries are grey, and nothing is changed."""
     kept = array.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels, _ = matrices.draw(matrices.collect(array))
+        pixels = drawn(array)
+        whole, _ = matrix_plot.draw(collect(array))
+    assert whole.shape == (200, 320, 3)
     assert pixels.shape == (*array.shape, 3)
-    assert (pixels.any(axis=-1) == ~np.isnan(array)).all()
+    assert ((pixels == NOTHING).all(axis=-1) == np.isnan(array)).all()
     assert ((array == kept) | np.isnan(array)).all()
 
 
@@ -298,13 +417,13 @@ def test_any_numbers_are_drawn_without_a_warning_of_numpy(array: np.ndarray) -> 
 def test_every_synapse_is_in_the_picture(
     synapses: list[tuple[int, int, float]],
 ) -> None:
-    """Its pixel is not black, and all others are."""
+    """Its pixel is not grey, and all others are."""
     pre, post, weights = (np.array(column) for column in zip(*synapses, strict=True))
     kept = pre.copy(), post.copy(), weights.copy()
     pixels = drawn((pre, post, weights))
     wanted = np.zeros(pixels.shape[:2], bool)
-    tall, wide = (-(-(ranks.max() + 1) // matrices.SIDE) for ranks in (post, pre))
+    tall, wide = -(-(post.max() + 1) // ROWS), -(-(pre.max() + 1) // COLUMNS)
     wanted[post // tall, pre // wide] = True
-    assert (pixels.any(axis=-1) == wanted).all()
+    assert ((pixels != NOTHING).any(axis=-1) == wanted).all()
     for now, before in zip((pre, post, weights), kept, strict=True):
         assert (now == before).all()

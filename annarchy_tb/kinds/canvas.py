@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 
 GROUND: Colour = (255, 255, 255)
 INK: Colour = (32, 32, 32)
-AXIS: Colour = (128, 128, 128)
+AXIS: Colour = (120, 125, 138)  # no mixture of ink and ground
 
 
 def blank(width: int = WIDTH, height: int = HEIGHT) -> Pixels:

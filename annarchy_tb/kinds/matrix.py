@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, SupportsFloat
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, SupportsFloat
 
 from annarchy_tb.inputs.clock import Time
-from annarchy_tb.inputs.synapses import Synapses, collect
-from annarchy_tb.kinds import colours, image
-from annarchy_tb.kinds.levels import Pixels, Remark
+from annarchy_tb.inputs.limits import limits
+from annarchy_tb.inputs.synapses import collect
+from annarchy_tb.kinds import image
+from annarchy_tb.kinds.levels import Remark
+from annarchy_tb.kinds.matrix_plot import draw
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents.schema import IMAGE
 
 if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
-
-SIDE = 350  # pixels: the columns that a card of IMAGES shows (TensorBoard 2.21)
 
 
 def add_matrix(
@@ -27,23 +23,25 @@ def add_matrix(
     matrix: object,
     step: SupportsFloat | None = None,
     *,
+    vmin: SupportsFloat | None = None,
+    vmax: SupportsFloat | None = None,
+    cmap: str | None = None,
     time: Time | None = None,
 ) -> None:
-    """Log a matrix of weights as a colour image.
+    """Log a matrix of weights as a colour image with its scale.
 
     Row 0 is at the top and column 0 at the left: in ANNarchy, rows are postsynaptic
-    neurons and columns presynaptic ones. The colours are evenly spaced to the eye.
-    They range from the smallest value to the largest, from dark violet through red
-    and orange to light yellow; or, if there are both negative and positive values,
-    from light blue through dark grey, which is 0, to light red, with the same range
-    on both sides. NaN and missing synapses are black. The image has no colour bar:
-    `add_histogram` of the same weights shows their range, which may differ from
-    step to step.
+    neurons and columns presynaptic ones. The first and the last numbers of rows and
+    columns are at the edges, and a colour bar at the right shows the numbers at its
+    ends. The image has the size of TensorBoard's smallest card, 320 by 200 pixels.
 
-    A side longer than 350 is reduced to at most 350 pixels: each pixel then shows
-    the value farthest from 0 among those it covers, so that single synapses are
-    visible. (IMAGES shows all 350 pixels; TIME SERIES draws images 215 pixels high
-    and leaves out rows and columns of taller ones, except at actual size.)
+    The colours are evenly spaced to the eye, from light to dark. If there are both
+    negative and positive values, 0 is white, negative values are blue and positive ones
+    red. Each side has a scale of its own, so that weak excitation is seen beside strong
+    inhibition. NaN and missing synapses are light grey.
+
+    Of a matrix of many rows or columns, each pixel shows the value farthest from 0
+    among those it covers, so that single synapses are visible.
 
     Parameters
     ----------
@@ -59,79 +57,30 @@ def add_matrix(
         the same two neurons, the one farthest from 0 is drawn. In both tuples,
         equal weights can be given as one number. Sparse matrices are not converted
         to dense ones, so they may be large.
+    vmin, vmax : float, optional
+        The numbers at the ends of the colour bar, as in matplotlib: values beyond them
+        get the colours of the ends. By default they are the smallest and the largest
+        value of this matrix: the bar says them, and they may differ from step to step.
+    cmap : str, optional
+        The name of a colour map of matplotlib, such as ``"viridis"``, which then goes
+        evenly from `vmin` to `vmax`.
+
+    Raises
+    ------
+    ValueError
+        If `vmin` is not less than `vmax`, or there is no such colour map.
     """
     with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
+        low, high = limits(
+            *(
+                None if given is None else entry.plain(given, name=name)
+                for name, given in (("vmin", vmin), ("vmax", vmax))
+            )
+        )
         found = collect(matrix, lambda its: entry.plain(its, name="weights"))
-        pixels, remarks = draw(found)
+        pixels, infinite = draw(found, low, high, cmap)
+        remarks: list[Remark] = []
+        if infinite:
+            message = "infinite values are drawn as the ends of the colour bar"
+            remarks.append(("finite", message))
         image.write(entry, tag, pixels, remarks)
-
-
-def draw(matrix: NDArray[Any] | Synapses) -> tuple[Pixels, list[Remark]]:
-    """Draw a matrix, one pixel per entry: row 0 at the top, column 0 at the left.
-
-    If a side is longer than 350, each pixel covers several adjacent entries, and shows
-    the one farthest from 0: no synapse is lost.
-
-    If there are negative and positive values, the colours diverge from 0, which is dark
-    grey, with the same range on both sides. Otherwise they range from the smallest
-    value to the largest, or from 0 to the value if there is only one.
-
-    Returns
-    -------
-    pixels
-        Shape ``(H, W, 3)`` with H, W <= 350, uint8. NaN, and entries that a sparse
-        matrix does not store, are black.
-    remarks
-        Warnings about values that can't be drawn as they are.
-    """
-    cells = _cells(matrix)
-    finite = cells[np.isfinite(cells)]
-    remarks: list[Remark] = []
-    if np.isinf(cells).any():
-        message = "infinite values are drawn as the largest or smallest finite one"
-        remarks.append(("finite", message))
-    most = float(abs(finite).max(initial=0)) or 1.0
-    # From -1 to 1, so that no difference overflows.
-    low = float(finite.min(initial=np.inf)) / most if len(finite) else 0.0
-    high = float(finite.max(initial=-np.inf)) / most if len(finite) else 0.0
-    parts = np.clip(cells / most, low, high)
-    drawn = ~np.isnan(cells)
-    if low < 0 < high:
-        table, levels = colours.diverging(), 128 + 127 * parts[drawn]
-    else:
-        if low == high:
-            low, high = min(low, 0.0), max(high, 0.0)
-        table, levels = colours.sequential(), (parts[drawn] - low) * 255
-        levels /= (high - low) or 1.0
-    pixels = np.full((*cells.shape, 3), colours.NOTHING, np.uint8)
-    pixels[drawn] = table[(levels + 0.5).astype(np.uint8)]
-    return pixels, remarks
-
-
-def _cells(matrix: NDArray[Any] | Synapses) -> NDArray[np.float64]:
-    """Return the values of the pixels: of several entries, the one farthest from 0."""
-    height, width = matrix.shape
-    tall, wide = math.ceil(height / SIDE), math.ceil(width / SIDE)
-    if isinstance(matrix, Synapses):
-        shape = math.ceil(height / tall), math.ceil(width / wide)
-        place = matrix.rows // tall * shape[1] + matrix.columns // wide
-        low, high = np.full((2, shape[0] * shape[1]), np.nan)
-        np.fmin.at(low, place, matrix.values)
-        np.fmax.at(high, place, matrix.values)
-        cells: NDArray[np.float64] = np.where(high >= -low, high, low)
-        return cells.reshape(shape)
-    if tall == wide == 1:
-        return matrix.astype(np.float64)
-    columns = np.arange(0, width, wide)
-    rows = [_row(matrix[at : at + tall], columns) for at in range(0, height, tall)]
-    return np.array(rows, np.float64)
-
-
-def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the pixels of a band of rows, one for the entries from each column on."""
-    native = band.astype(band.dtype.newbyteorder("="), copy=False)
-    low, high = (
-        pick.reduceat(pick.reduce(native, axis=0), columns).astype(np.float64)
-        for pick in (np.fmin, np.fmax)
-    )
-    return np.where(high >= -low, high, low)

@@ -93,13 +93,11 @@ def draw(
     height, width = matrix.shape
     names = [str(0), str(height - 1)]
     left = max(map(canvas.width, names)) + 2 * SPACE
-    room = WIDTH - left - RIGHT, HEIGHT - TOP - BOTTOM
-    cells = reduced(matrix, room[1], room[0])
-    there = ~np.isnan(cells)
+    room = HEIGHT - TOP - BOTTOM, WIDTH - left - RIGHT
+    cells = reduced(matrix, *room)
     scale = scale_for(cells[np.isfinite(cells)], vmin, vmax, cmap)
-    drawn = np.full((*cells.shape, 3), colours.NOTHING, np.uint8)
-    drawn[there] = scale.colours(cells[there])
-    side = min(room[0] // cells.shape[1], room[1] // cells.shape[0])
+    drawn = coloured(cells, scale)
+    side = min(room[0] // cells.shape[0], room[1] // cells.shape[1])
     drawn = drawn.repeat(side, axis=0).repeat(side, axis=1)
     tall, wide = drawn.shape[:2]
 
@@ -114,9 +112,17 @@ def draw(
     last = str(width - 1)
     if width > 1 and wide > canvas.width(last) + LINE:
         canvas.write(pixels, last, left + wide, below, align=1)
-    if there.any():
+    if not np.isnan(cells).all():
         _draw_bar(pixels, scale, left + wide + 4 * SPACE)
     return pixels, bool(np.isinf(cells).any())
+
+
+def coloured(cells: NDArray[np.float64], scale: Scale) -> Pixels:
+    """Return the colours of cells, shape ``(H, W, 3)``; those of NaN are light grey."""
+    drawn = np.full((*cells.shape, 3), colours.NOTHING, np.uint8)
+    there = ~np.isnan(cells)
+    drawn[there] = scale.colours(cells[there])
+    return drawn
 
 
 def _draw_bar(pixels: Pixels, scale: Scale, x: int) -> None:
@@ -162,12 +168,18 @@ def reduced(
         return cells.reshape(shape)
     if tall == wide == 1:
         return matrix.astype(np.float64)
+    starts = np.arange(0, width, wide)
+    return np.array(
+        [_row(matrix[at : at + tall], starts) for at in range(0, height, tall)],
+        np.float64,
+    )
+
+
+def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the cells of a band of rows, one for the entries from each column on."""
+    native = band.astype(band.dtype.newbyteorder("="), copy=False)
     low, high = (
-        pick.reduceat(
-            pick.reduceat(matrix, np.arange(0, height, tall), axis=0),
-            np.arange(0, width, wide),
-            axis=1,
-        ).astype(np.float64)
+        pick.reduceat(pick.reduce(native, axis=0), columns).astype(np.float64)
         for pick in (np.fmin, np.fmax)
     )
     return np.where(high >= -low, high, low)

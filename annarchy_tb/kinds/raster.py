@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.inputs.arrays import is_whole, numbers
+from annarchy_tb.inputs.arrays import is_whole
 from annarchy_tb.inputs.clock import Clock, Time, in_time_unit, in_unit
 from annarchy_tb.inputs.groups import Groups, as_groups
-from annarchy_tb.inputs.messages import describe, warn
+from annarchy_tb.inputs.limits import limit
+from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
 from annarchy_tb.inputs.units import plain
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
 MOST = 10_000  # columns, on request
-LARGEST = 1e300  # for `start` and `duration`, so that no difference overflows
 
 
 def add_raster(
@@ -215,7 +215,7 @@ def _axis(
         span = (end if found.duration is None else found.duration) - left
         span = span if span > 0 else 1.0  # nothing to draw
     if bins is None and whole and span % 1 == 0:
-        width: float = math.ceil(span / spike_plot.PLOT)
+        width = float(math.ceil(span / spike_plot.PLOT))
         columns = math.ceil(span / width)
     else:
         columns = spike_plot.PLOT if bins is None else bins
@@ -231,14 +231,9 @@ def _axis(
 
 def _limit(name: str, given: object, spikes: Spikes, unit: str) -> float | None:
     """Return a limit of the time axis as a float, in the unit of the spikes' times."""
-    if given is None:
-        return None
-    if spikes.unit == unit:
+    if given is not None and spikes.unit == unit:
         given = in_time_unit(given, unit, name)
-    number = numbers(name, plain(given, name))
-    if number.size != 1 or not abs(number.item()) < LARGEST:
-        raise ValueError(f"{name} must be one finite number, got {describe(given)}")
-    return float(number.item())
+    return limit(name, None if given is None else plain(given, name))
 
 
 # -- reading back ----------------------------------------------------------------------
