@@ -289,8 +289,9 @@ def test_the_peak_is_in_hz_if_the_unit_is_known() -> None:
         elif clock.dt is not None:
             seconds = clock.dt * 1e-3
         column = (found.times / axis.width).astype(int)
+        counts = np.bincount(column, minlength=columns)[np.newaxis]
         axis = axis._replace(seconds=seconds)
-        return spike_plot.rates(found, axis, column, None, None)[1]
+        return spike_plot.rates(counts, axis, found.neurons, None)[1]
 
     pair = ([2.5, 2.5, 7.5], [0, 1, 3])  # 2 spikes of 4 neurons in 1 of 10
     assert peak(pair, Clock("ms", None)) == "500 Hz"

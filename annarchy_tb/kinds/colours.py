@@ -18,20 +18,20 @@ Table = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
 NOTHING = (224, 224, 224)  # light grey: a colour that no number has
+DARKEST, LIGHTEST = 0.4, 0.93  # the lightness of the ends of the sequential map
 
 
 @cache
 def sequential() -> Table:
-    """Return 256 colours from light yellow through red to dark violet.
+    """Return 256 colours from light yellow through orange and red to dark violet.
 
     Shape ``(256, 3)``, uint8. They lie on a helix: lightness and hue change evenly, and
     the chroma is constant. On a light ground, more is darker.
     """
     part = np.linspace(1, 0, 256)
     hue = np.radians(300 + 165 * part)
-    lightness = 0.3 + (0.96 - 0.3) * part
-    chroma = 0.14 * np.minimum(1, (1 - part) * 4 + 0.35)
-    return _srgb(lightness, chroma * np.cos(hue), chroma * np.sin(hue))
+    lightness = DARKEST + (LIGHTEST - DARKEST) * part
+    return _srgb(lightness, 0.15 * np.cos(hue), 0.15 * np.sin(hue))
 
 
 @cache
@@ -41,9 +41,9 @@ def diverging() -> Table:
     Shape ``(255, 3)``, uint8. The two arms are straight and equally light.
     """
     part = (np.arange(255) - 127) / 127
-    hue = np.radians(np.where(part < 0, 258, 27))
-    lightness = 1 - 0.6 * abs(part)
-    chroma = 0.19 * np.sqrt(abs(part)) * (1 - 0.25 * abs(part))
+    hue = np.radians(np.where(part < 0, 262, 27))
+    lightness = 1 - 0.55 * abs(part)
+    chroma = 0.18 * abs(part)
     return _srgb(lightness, chroma * np.cos(hue), chroma * np.sin(hue))
 
 

@@ -189,8 +189,8 @@ def raster(
     if outside:
         message = (
             f"{outside} of {len(found.times)} spikes are outside the time axis, "
-            f"{left:g} to {left + axis.span:g}, and not drawn; start= and duration= set "
-            f"the axis"
+            f"{left:g} to {left + axis.span:g}, and not drawn; start= and duration= "
+            f"set the axis"
         )
         remarks.append(("outside", message))
     return pixels, remarks

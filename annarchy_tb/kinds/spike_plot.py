@@ -188,7 +188,9 @@ def _inked(counts: NDArray[np.intp], groups: Groups | None) -> Pixels:
     fainter = np.log(whole.max(initial=1) / whole[fired]) / math.log(RANGE)
     amount[fired] = 1 - (1 - FAINTEST) * np.minimum(fainter, 1)
     ground, ink = np.array(GROUND), inks[counts.argmax(axis=0)]
-    mixed: Pixels = (ground + (ink - ground) * amount[..., np.newaxis] + 0.5).astype("u1")
+    mixed: Pixels = (ground + (ink - ground) * amount[..., np.newaxis] + 0.5).astype(
+        "u1"
+    )
     return mixed
 
 
