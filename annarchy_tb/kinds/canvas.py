@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
+
 WIDTH, HEIGHT = 320, 200  # pixels of a picture
 LINE = 12  # pixels from one line of text to the next
 DIGITS = slice(2, 10)  # the rows of a line that digits take
@@ -34,7 +36,8 @@ def blank(width: int = WIDTH, height: int = HEIGHT) -> Pixels:
 @lru_cache(1024)
 def mask(text: str) -> Pixels:
     """Return how much ink each pixel of a line of text gets, shape ``(LINE, W)``."""
-    from PIL import Image, ImageDraw, ImageFont
+    with importing:
+        from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size=10)
     line = Image.new("L", (math.ceil(font.getlength(text)) or 1, LINE))

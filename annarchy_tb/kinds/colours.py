@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 
 Table = NDArray[np.uint8]
@@ -55,7 +56,8 @@ def named(cmap: object) -> Table:
     TypeError, ValueError
         If there is none.
     """
-    import matplotlib
+    with importing:
+        import matplotlib
 
     if not isinstance(cmap, str):
         raise TypeError(f"cmap must be a name, such as 'viridis', got {describe(cmap)}")

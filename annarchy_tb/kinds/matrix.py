@@ -63,12 +63,12 @@ def add_matrix(
         value of this matrix: the bar says them, and they may differ from step to step.
     cmap : str, optional
         The name of a colour map of matplotlib, such as ``"viridis"``, which then goes
-        evenly from `vmin` to `vmax`.
+        evenly from ``vmin`` to ``vmax``.
 
     Raises
     ------
     ValueError
-        If `vmin` is not less than `vmax`, or there is no such colour map.
+        If ``vmin`` is not less than ``vmax``, or there is no such colour map.
     """
     with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
         low, high = limits(

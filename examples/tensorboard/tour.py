@@ -146,7 +146,9 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
             # [/histogram]
             if trial % 5 == 4:
                 # [raster]
-                logger.add_raster("Sheet/spikes", spikes, trial)  # (500, 64), bool
+                both = np.hstack([spikes, inhibitory])  # (500, 80), bool
+                sizes = {"excitatory": NEURONS, "inhibitory": INHIBITORY}
+                logger.add_raster("Sheet/spikes", both, trial, groups=sizes)
                 # [/raster]
                 # [matrix]
                 logger.add_matrix("Sheet/weights", sheet.seen, trial)
