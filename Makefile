@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo view test test-wheel test-viewer lint types docs gallery
+.PHONY: demo view test chaos test-wheel test-viewer lint types docs gallery
 .PHONY: bench bench-scale annarchy examples frameworks hooks clean
 
 demo: .venv/demo
@@ -17,6 +17,12 @@ view: .venv/demo
 # With coverage, as CI does: make test PYTEST_ARGS=--cov
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
+
+# Random programs, killed and refused, against a model of the API: until Ctrl-C with new
+# seeds, or make chaos SECONDS=60 SEEDS=0 (from 0 on). Full disks need root.
+chaos: .venv/test
+	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(SEEDS),--seeds $(SEEDS))
 
 # Builds the release, and tries the wheel in an environment of its own.
 test-wheel: .venv/test .venv/release

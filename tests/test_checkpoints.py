@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -707,6 +708,49 @@ def test_a_resume_that_is_killed_anywhere_is_completed_by_the_next(
         shutil.rmtree(copy)
         number += 1
     assert number > 30
+
+
+def test_a_resume_that_a_child_began_and_did_not_end_is_completed_by_its_parent(
+    logdir: Path, tmp_path: Path
+) -> None:
+    """The child logs first, and is killed while it cuts the files; its parent logs."""
+    run = killed_run(logdir)
+    number, killed = 0, True
+    while killed:
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(run, copy / "run")
+        with Logger(copy, "run", resume=True) as logger:
+
+            def log(logger: Logger = logger, number: int = number) -> None:
+                kill_before(number, logger.run_dir)
+                logger.add_scalar("later", 1)
+
+            killed = died(log)
+            logger.add_scalar("a", 9)
+            assert scalars(copy / "run", "a") == [*((i, i) for i in range(5)), (5, 9)]
+            assert Run(copy / "run").status == "running"
+        assert len(scalars(copy / "run", "later")) == (not killed)
+        assert scalars(copy / "run", "child") == []
+        found = Run(copy / "run")
+        assert (found.status, found.info["restarts"]) == ("finished", 1)
+        assert [one["kind"] for one in found.sessions] == ["new", "resume"]
+        shutil.rmtree(copy)
+        number += 3
+    assert number > 20
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:there is no checkpoint")
+def test_a_child_may_be_the_first_to_log_after_a_resume(logdir: Path) -> None:
+    """The run was left by another Logger of its parent, which did not close it."""
+    logger = Logger(logdir, "run")
+    logger.add_scalar("a", 1)
+    del logger
+    gc.collect()
+    with Logger(logdir, "run", resume=True) as logger:
+        assert in_child(lambda: logger.add_scalar("child", 1)) == 0
+    assert scalars(logdir / "run", "child") == [(0, 1)]
+    assert Run(logdir / "run").status == "finished"
 
 
 def test_a_save_that_is_killed_anywhere_leaves_a_checkpoint(

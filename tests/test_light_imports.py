@@ -86,3 +86,23 @@ with Logger({str(tmp_path)!r}, "run") as logger:
 assert called
 """)
     assert {point.tag for point in load(tmp_path / "run")} == {"array", "scalar"}
+
+
+def test_what_a_logger_reads_needs_nothing_that_numpy_imports_late(
+    tmp_path: Path,
+) -> None:
+    """NumPy imports numpy.ma in np.unique, and a fork does not wait for that."""
+    found = loaded(f"""
+from annarchy_tb import Logger, Run
+for mode in ("x", "a"):
+    with Logger({str(tmp_path)!r}, "run", mode=mode) as logger:
+        for tag in 30 * ["a", "b", "longer"]:
+            logger.add_scalar(tag, 1.0)
+            logger.add_scalars("plot", {{tag: 1.0}})
+        logger.add_series("series", [1.0, 2.0])
+        logger.save_checkpoint(1, 1)
+list(Run({str(tmp_path / "run")!r}).points())
+""")
+    if "numpy.ma" in loaded("import numpy"):
+        pytest.skip("this NumPy imports it itself")
+    assert "numpy.ma" not in found

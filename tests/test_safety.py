@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -759,3 +760,78 @@ def test_a_thread_that_parts_tags_disturbs_no_other(logdir: Path) -> None:
     found = [point.tag for point in load(logger.run_dir)]
     assert len(found) == 5000
     assert len(set(found)) == 4000
+
+
+def test_threads_that_begin_a_file_at_once_lose_nothing(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread logs while the file is being created for the series of another."""
+    with Logger(logdir, "run"):
+        pass
+    with Logger(logdir, "run", mode="a") as logger:
+        create = events.create
+
+        def slowly(directory: Path) -> tuple[Path, int]:
+            monkeypatch.setattr(events, "create", create)
+            thread.start()
+            thread.join(0.2)  # it has logged, or waits for the file
+            return create(directory)
+
+        def log() -> None:
+            for step in range(3):
+                logger.add_scalar("a", step)
+
+        thread = threading.Thread(target=log)
+        monkeypatch.setattr(events, "create", slowly)
+        logger.add_series("series", [1, 2])
+        thread.join()
+        logger.add_scalar("a", 3)
+    assert scalars(logdir / "run", "a") == [(i, i) for i in range(4)]
+    assert scalars(logdir / "run", "series") == [(0, 1), (1, 2)]
+    assert len(event_files(logdir / "run")) == 2
+
+
+def test_ctrl_c_loses_and_doubles_nothing_that_waits(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come after any call, while records that waited for room are written."""
+    number, interrupted = 0, True
+    while interrupted:
+        with Logger(logdir, f"run{number}") as logger:
+            with monkeypatch.context() as patch:
+                patch.setattr(events, "write", full)
+                patch.setattr(os, "write", full)
+                with pytest.warns(UserWarning, match="refuses writes"):
+                    for step in range(2):
+                        logger.add_scalar("a", step)
+            interrupted = interrupt(logger, number)
+            logger.add_scalar("a", 2)
+        run = logger.run_dir
+        assert scalars(run, "a") == [(i, i) for i in range(3)]
+        assert scalars(run, "b") == [(0, 0)] or (interrupted and not scalars(run, "b"))
+        number += 1
+    assert number > 30
+
+
+def full(descriptor: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def interrupt(logger: Logger, number: int) -> bool:
+    """Log, and be interrupted at a call of what writes; return whether that was."""
+
+    def count(frame: Any, event: str, _: object) -> None:
+        nonlocal number
+        if Path(frame.f_code.co_filename).name in ("event_file.py", "backlog.py"):
+            number -= 1
+            if number == -1:
+                raise KeyboardInterrupt
+
+    sys.setprofile(count)
+    try:
+        logger.add_scalar("b", 0)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False

@@ -336,28 +336,10 @@ class Opening:
                 there = self._before
             if self._has_begun(there):
                 return
-            before = self._before
-            if self.kind == "resume":
-                if sessions.writer(there)[0] or there.session != before.session:
-                    raise self._replaced("resumed", "opened")
-            elif before.started is not None and there.started != before.started:
-                raise self._replaced("appended to", "started over")
-            # Not one of the same process: a cell of a notebook may be run again.
-            mine = (self._origin["host"], self._origin["pid"])
-            same = mine == (there.host, there.pid)
-            appends = self.kind == "append"
-            self.joins = appends and there.is_open() is not False and not same
-            info = self._continued(there)
-            if appends and there.status == RUNNING and not self.joins:
-                # If it was killed, it may not have noted all tags: see InfoFile.
-                info.not_finite = self._not_finite(there)
-            if self.joins:
-                info = dataclasses.replace(
-                    there,
-                    sessions=info.sessions,
-                    session_count=info.session_count,
-                )
-            self.info.begin(info)
+            if there.session == self.info.session:
+                self.info.info = there  # a copy was interrupted while it rewound
+            else:
+                self._record(there)
             self._recorded = True
         if self._rewinds and not self.joins:
             with importing:
@@ -366,6 +348,32 @@ class Opening:
             restarts = self.info.info.restarts or 0
             checkpoints.rewind(self._path, restarts, self._checkpoint, self._there)
             self.info.begin(dataclasses.replace(self.info.info, rewinding=None))
+
+    def _record(self, there: RunInfo) -> None:
+        """Write the record of the run, unless another Logger has changed the run."""
+        before = self._before
+        if self.kind == "resume":
+            ended = sessions.identities(before)
+            if sessions.writer(there, ended)[0] or there.session != before.session:
+                raise self._replaced("resumed", "opened")
+        elif before.started is not None and there.started != before.started:
+            raise self._replaced("appended to", "started over")
+        # Not one of the same process: a cell of a notebook may be run again.
+        mine = (self._origin["host"], self._origin["pid"])
+        same = mine == (there.host, there.pid)
+        appends = self.kind == "append"
+        self.joins = appends and there.is_open() is not False and not same
+        info = self._continued(there)
+        if appends and there.status == RUNNING and not self.joins:
+            # If it was killed, it may not have noted all tags: see InfoFile.
+            info.not_finite = self._not_finite(there)
+        if self.joins:
+            info = dataclasses.replace(
+                there,
+                sessions=info.sessions,
+                session_count=info.session_count,
+            )
+        self.info.begin(info)
 
     def _not_finite(self, there: RunInfo) -> dict[str, int]:
         """Return all tags that were not finite, with those that only the files tell."""
@@ -380,8 +388,9 @@ class Opening:
     def _has_begun(self, there: RunInfo) -> bool:
         """Return whether the Logger, or a copy of it, has begun the session."""
         own = self.info.session
-        known = [there.session, *(one.get("session") for one in sessions.found(there))]
-        if own not in known or (there.rewinding and there.session == own):
+        if own not in sessions.identities(there):
+            return False
+        if there.rewinding and there.session == own:
             return False
         self.joins = there.session != own
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from annarchy_tb.run.info import RUNNING, RunInfo, typed
@@ -47,18 +47,27 @@ def found(info: RunInfo) -> list[dict[str, Any]]:
     return [dict(one) for one in info.sessions or () if isinstance(one, dict)]
 
 
-def writer(info: RunInfo) -> tuple[bool | None, RunInfo]:
+def writer(
+    info: RunInfo, ended: Collection[str | None] = ()
+) -> tuple[bool | None, RunInfo]:
     """Return whether a Logger is open on a run, None if unknown, and its record.
 
-    It may be one that joined the run, and outlives the one that keeps the record.
+    It may be one that joined the run, and outlives the one that keeps the record. Those
+    of sessions known to have `ended` are not: a child can't ask which are still open in
+    its parent.
     """
     unknown = None
     for one in (info, *(RunInfo.of(typed(session)) for session in found(info))):
-        is_open = one.is_open()
+        is_open = one.session not in ended and one.is_open()
         if is_open:
             return True, one
         unknown = one if is_open is None else unknown
     return (False, info) if unknown is None else (None, unknown)
+
+
+def identities(info: RunInfo) -> set[str | None]:
+    """Return the sessions of a run, by what identifies them."""
+    return {info.session, *(one.get("session") for one in found(info))}
 
 
 def status(session: Mapping[str, Any]) -> str:

@@ -92,6 +92,7 @@ class Backlog:
     dropped_blocks: int
     _limit: int
     _draining: bool
+    _writing: Rest | None  # the one of the waiting records that is being written
     _size: int  # of the waiting records, in bytes
     _blocks: int  # how many of them are blocks of recordings
     _waiting: deque[Rest]
@@ -105,7 +106,7 @@ class Backlog:
         """Drop all records: those that a fork inherits are written by its parent."""
         self.lock = threading.RLock()
         self.why = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._draining = False
+        self._draining, self._writing = False, None
         self._size = self._blocks = 0
         self.dropped = self.dropped_blocks = 0
         self._waiting = deque()
@@ -183,28 +184,28 @@ class Backlog:
                 while self._waiting and self._write_first():
                     pass
             finally:
-                self._draining = False
+                self._draining, self._writing = False, None
 
     def _write_first(self) -> bool:
-        """Write the first waiting record; return whether that is settled."""
-        rest = self._waiting.popleft()
-        size = len(rest.record)
-        refused = False
+        """Write the first waiting record; return whether that is settled.
+
+        It waits until then, so that Ctrl-C does not lose it.
+        """
+        rest = self._writing = self._waiting[0]
         try:
             rest.file.write_on(rest)
         except OSError as error:
-            refused = True
             self.why = error
             if not self.dropped:
                 self.remark(f"a record that was waiting is dropped: {error}")
             self._drop(rest)
-        finally:
-            if rest and not refused:
-                self._waiting.appendleft(rest)
-            else:
-                self._size -= size
-                self._blocks -= rest.file.yields
-        return refused or not rest
+        else:
+            if rest:
+                return False
+        self._waiting.remove(rest)  # records to be rescued may be before it
+        self._size -= len(rest.record)
+        self._blocks -= rest.file.yields
+        return True
 
     def _keep(self, rest: Rest) -> None:
         if rest.file.yields and self._size + len(rest.record) > self._limit:
@@ -252,10 +253,12 @@ class Backlog:
     def _oldest(self) -> int | None:
         """Return the place of the oldest block or, without one, of the oldest record.
 
-        Those that are written in part don't count: their files would be torn.
+        Those that are written in part don't count: their files would be torn. Nor does
+        the one that is being written.
         """
         for blocks in (True, False) if self._blocks else (False,):
             for place, rest in enumerate(self._waiting):
-                if not rest.done and (rest.file.yields or not blocks):
+                free = not rest.done and rest is not self._writing
+                if free and (rest.file.yields or not blocks):
                     return place
         return None

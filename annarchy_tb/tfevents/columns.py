@@ -13,6 +13,7 @@ import numpy as np
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.checksums import changes
 from annarchy_tb.tfevents.parsing import (
     last_field,
@@ -316,7 +317,9 @@ def _groups(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int
     first = [0]
     other = words != words[0]
     if other.any():  # which is much faster than to look at each row
-        odd = np.random.default_rng(0).integers(2**63, size=words.shape[1]) * 2 + 1
+        with importing:
+            from numpy.random import default_rng
+        odd = default_rng(0).integers(2**63, size=words.shape[1]) * 2 + 1
         hashes = words @ odd.astype(np.uint64)
         differ = np.flatnonzero(hashes != hashes[0])
         _, kinds, inverse = np.unique(

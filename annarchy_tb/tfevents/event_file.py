@@ -341,8 +341,11 @@ class EventFile:
             if self._is_final(error):
                 self.leave(rest)
                 raise
-        except BaseException:
-            self.leave(rest)  # an unknown part of the record is in the file
+        except BaseException:  # Ctrl-C: an unknown part of the record is in the file
+            if rest.path == self.path and self._end_of(rest.record[rest.whole :]):
+                rest.done = len(rest.record)  # all of it
+            else:
+                self.leave(rest)
             raise
 
     def _complete(self, rest: Rest) -> None:

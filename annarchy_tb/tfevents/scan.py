@@ -151,7 +151,8 @@ class Scan:
         buffer = np.frombuffer(data, np.uint8)
         bad: list[int] = []
         singles: list[int] = []
-        for size in np.unique(sizes).tolist():
+        # (np.unique would import numpy.ma, while another thread forks.)
+        for size in sorted(set(sizes.tolist())):
             places = np.flatnonzero(sizes == size)
             if len(places) > FEW and size <= LONGEST:
                 rows = sliding_window_view(buffer, size + TAIL)[begins[places] + HEAD]
