@@ -122,7 +122,9 @@ def test_masked_values_in_lists_are_nan(
     with pytest.warns(UserWarning, match="drawn black"):
         logger.add_images("images", wrap([wrap([row]), wrap([row])]), equalize=True)
     assert np.isnan(Run(logger.run_dir).scalars("c").values).all()
-    assert points(logger.run_dir, "matrix")[0].pixels[:, 2].tolist() == [[0] * 3] * 2
+    logger.add_matrix("nan", [[0, 1, np.nan]] * 2)
+    matrix, nan = (points(logger.run_dir, its)[0].pixels for its in ("matrix", "nan"))
+    assert (matrix == nan).all()
     assert points(logger.run_dir, "image")[0].pixels.tolist() == [[0, 255, 0]] * 2
     assert points(logger.run_dir, "images")[0].pixels[0, :3].tolist() == [0, 255, 0]
 
