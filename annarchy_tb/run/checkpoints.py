@@ -38,6 +38,7 @@ from annarchy_tb.run.atomic import (
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS, RUN_JSON
 from annarchy_tb.run.paths import archives, directories
 from annarchy_tb.run.strangers import check_no_link, open_own
+from annarchy_tb.tfevents import tears
 from annarchy_tb.tfevents.descriptors import opened
 from annarchy_tb.tfevents.history import history
 from annarchy_tb.tfevents.names import harmless
@@ -257,6 +258,19 @@ def warn_if_shorter(run: Path, found: Checkpoint, there: Mapping[str, int]) -> N
             warn_anyway(f"{run / name} is shorter than at the checkpoint, or missing")
 
 
+def sizes_at(run: Path, found: Checkpoint) -> dict[str, int]:
+    """Return the sizes of event files at a checkpoint, without half a record.
+
+    Another thread or process may have been writing one when the checkpoint was saved.
+    """
+    sizes = {}
+    for name, size in found.files.items():
+        sizes[name] = size
+        with contextlib.suppress(FileNotFoundError):  # which is warned of
+            sizes[name] = tears.begun_before(run / name, size)
+    return sizes
+
+
 def rewind(run: Path, number: int, path: Path | None, there: Mapping[str, int]) -> None:
     """Rewind the event files of a run to a checkpoint.
 
@@ -275,7 +289,7 @@ def rewind(run: Path, number: int, path: Path | None, there: Mapping[str, int]) 
     there
         The sizes of the event files before the new session, as `sizes` returned them.
     """
-    kept = {} if path is None else read(path).files
+    kept = {} if path is None else sizes_at(run, read(path))
     own = run / CHECKPOINTS
     inside = [path for path in own.rglob("*") if path.is_dir()]
     for directory in [*directories(run), own, *inside]:

@@ -231,7 +231,7 @@ class Opening:
             if last is not None:
                 found = checkpoints.read(last)
                 checkpoints.warn_if_shorter(self._path, found, there)
-                kept = found.files
+                kept = checkpoints.sizes_at(self._path, found)
             elif has_values(self._path):
                 away = checkpoints.aside(self._path, (before.restarts or 0) + 1)
                 again = f" from that of {before.parent}" if before.parent else ""

@@ -32,6 +32,36 @@ def whole(data: bytes, end: int) -> int:
     return at
 
 
+def begun_before(path: Path, end: int) -> int:
+    """Return where the record begins that goes on beyond a place; if none does, that.
+
+    Raises
+    ------
+    OSError
+        If the file can't be read.
+    """
+    window = 1 << 16
+    with path.open("rb") as stream:
+        while True:
+            start = max(0, end - window)
+            stream.seek(start)
+            data = stream.read(end - start)
+            at = _next(data, 0) if start else 0
+            if at is not None:
+                break
+            window *= 8
+    while at < len(data):
+        head = data[at : at + HEAD]
+        if len(head) == HEAD and UINT32.unpack_from(head, 8)[0] != mask(
+            crc32c(head[:8])
+        ):
+            return end  # it is damaged, which is another matter
+        if len(head) < HEAD or at + size(data, at) > len(data):
+            return start + at
+        at += size(data, at)
+    return end
+
+
 def behind(path: Path, part: bytes) -> tuple[list[bytes], int] | None:
     """Find the whole records behind half a record.
 
