@@ -23,7 +23,7 @@ from rich.text import Text
 import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
-from annarchy_tb.reading.find import Runs, directories, find_runs
+from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_records
 from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
@@ -36,6 +36,7 @@ from annarchy_tb.run.info import (
     as_json,
 )
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
+from annarchy_tb.run.paths import absolute
 from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
 from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
@@ -122,8 +123,9 @@ def main() -> None:
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
     """List the runs below LOGDIR (default: runs), newest first."""
-    found = find_runs(logdir, status=status or None)
-    rows = [_row(found.logdir, its) for its in _sorted(_listed(found), sort, reverse)]
+    root = absolute(logdir)
+    listed = _listed(found_with_records(root, status or None))
+    rows = [_row(root, its) for its in _sorted(listed, sort, reverse)]
     if not rows:
         click.echo("No runs found.")
         return
@@ -140,7 +142,7 @@ def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
         whole = name in ("status", "duration") or (name == "run" and longest <= WHOLE)
         table.add_column(name, overflow="fold", no_wrap=whole)
     for row in cells:
-        table.add_row(*row)
+        table.add_row(Text(row[0]), _coloured(row[1]), *map(Text, row[2:]))
     _console().print(table)
 
 
@@ -152,7 +154,7 @@ def show(run: str) -> None:
     info = RunInfo.read(found.path)
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
     table.add_row("run", shown(found.path))
-    table.add_row("status", _status(info))
+    table.add_row("status", _coloured(_status(info)))
     for name, value in found.info.items():
         if name not in OWN_ROWS and value not in (None, {}):
             table.add_row(shown(name), shown(_plain(value), keep="\n"))
@@ -264,10 +266,9 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
         return
     table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
     whys = dict(doomed)
-    for its in _listed(whys):
+    for its in _listed((run, RunInfo.read(run.path)) for run in whys):
         name, _, begun, _, _, metrics, _ = _row(found.logdir, its)
-        why = whys[its.run]
-        table.add_row(name, shown(why), begun, metrics)
+        table.add_row(*map(Text, (name, escaped(whys[its.run]), begun, metrics)))
     _console().print(table)
     if not yes:
         click.echo("Pass --yes to remove them with all their files.")
@@ -326,33 +327,33 @@ class Listed(NamedTuple):
     duration: timedelta | None
 
 
-def _listed(runs: Iterable[Run]) -> list[Listed]:
-    """Read the records of runs; leave out those that are gone."""
+def _listed(runs: Iterable[tuple[Run, RunInfo]]) -> list[Listed]:
+    """Return runs with what is computed from their records, but those that are gone."""
     found = []
-    for run in runs:
+    for run, info in runs:
         with contextlib.suppress(OSError):  # deleted meanwhile
-            info = RunInfo.read(run.path)
             times = began(run.path, info), lasted(run.path, info)
             found.append(Listed(run, info, *times))
     return found
 
 
-def _row(logdir: Path, its: Listed) -> tuple[Text, Text, Text, Text, Text, Text, Text]:
+def _row(logdir: Path, its: Listed) -> tuple[str, str, str, str, str, str, str]:
+    """Return the cells of a run, as a terminal may get them."""
     path, info, begun = its.run.path, its.info, its.begun
     return (
-        shown(path.name if path == logdir else path.relative_to(logdir)),
+        escaped(path.name if path == logdir else path.relative_to(logdir)),
         _status(info),
-        shown(begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else ""),
-        shown(_duration(its.duration)),
-        shown(_plain(info.params or {}), LONGEST),
-        shown(_plain(info.metrics or {}), LONGEST),
-        shown(_not_finite(info)),
+        begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else "",
+        _duration(its.duration),
+        escaped(_plain(info.params or {}), most=LONGEST),
+        escaped(_plain(info.metrics or {}), most=LONGEST),
+        escaped(_not_finite(info)),
     )
 
 
-def _print_lines(names: list[str], rows: Sequence[tuple[Text, ...]]) -> None:
+def _print_lines(names: list[str], rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows in columns, a line each, which is much faster than a table."""
-    texts = [names, *([cell.plain for cell in row] for row in rows)]
+    texts = [names, *rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
@@ -382,12 +383,16 @@ def _not_finite(info: RunInfo) -> str:
     return f"{tag} at {step}{more}"
 
 
-def _status(info: RunInfo) -> Text:
+def _coloured(status: str) -> Text:
+    """Return a status, and what may follow it, in its colour."""
+    return Text(status, style=COLOURS.get(status.partition(" ")[0], ""))
+
+
+def _status(info: RunInfo) -> str:
     status = info.state()
     numbers = {"records": info.lost_records, "blocks": info.lost_blocks}
     lost = [f"{number} {what} lost" for what, number in numbers.items() if number]
-    said = f"{status} ({', '.join(lost)})" if lost else status
-    return Text(said, style=COLOURS.get(status, ""))
+    return f"{status} ({', '.join(lost)})" if lost else status
 
 
 def _duration(duration: timedelta | None) -> str:

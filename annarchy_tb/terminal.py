@@ -17,7 +17,7 @@ from rich.text import Text
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how formulas of spreadsheets begin
 
 
-def escaped(text: object, keep: str = "") -> str:
+def escaped(text: object, keep: str = "", most: int | None = None) -> str:
     r"""Return a text as a terminal may get it.
 
     Names, parameters and errors of a run may be anybody's. Characters that a terminal
@@ -29,8 +29,12 @@ def escaped(text: object, keep: str = "") -> str:
         The text.
     keep
         Characters to keep all the same, such as line breaks.
+    most
+        How many characters are shown; the rest is left out.
     """
     its = str(text)
+    if most is not None and len(its) > most:
+        its = f"{its[:most]}..."
     if its.isprintable():
         return its
     return "".join(
@@ -41,15 +45,9 @@ def escaped(text: object, keep: str = "") -> str:
     )
 
 
-def shown(text: object, most: int | None = None, keep: str = "") -> Text:
-    """Return a text for a table, without any markup; see `escaped`.
-
-    If it is longer than `most` characters, the rest is left out.
-    """
-    its = str(text)
-    if most is not None and len(its) > most:
-        its = f"{its[:most]}..."
-    return Text(escaped(its, keep))
+def shown(text: object, keep: str = "") -> Text:
+    """Return a text for a table, without any markup; see `escaped`."""
+    return Text(escaped(text, keep))
 
 
 def cell(text: object) -> str:

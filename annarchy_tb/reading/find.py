@@ -126,6 +126,15 @@ def find_runs(
     ['tau 10']
     """
     root = absolute(logdir)
+    return Runs(root, [run for run, _ in found_with_records(root, status, params)])
+
+
+def found_with_records(
+    root: Path,
+    status: str | Collection[str] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> list[tuple[Run, RunInfo]]:
+    """Return what `find_runs` finds, with the records that it read."""
     if not root.is_dir():
         raise FileNotFoundError(f"there is no directory {root}")
     wanted = {status} if isinstance(status, str) else status
@@ -144,11 +153,13 @@ def find_runs(
             name in its and its[name] == value for name, value in values.items()
         ):
             with contextlib.suppress(OSError):  # deleted meanwhile
-                begun, run = began(path, info), Run(path)
-                found.append((begun.timestamp() if begun else 0.0, str(path), run))
+                begun = began(path, info)
+                when = begun.timestamp() if begun else 0.0
+                found.append((when, str(path), Run(path), info))
     if unreadable:
         warn(f"find_runs: these can't be read: {_listed(unreadable)}")
-    return Runs(root, [run for *_, run in sorted(found, reverse=True)])
+    found.sort(key=lambda one: one[:2], reverse=True)
+    return [(run, info) for *_, run, info in found]
 
 
 def _record(run: Path, unreadable: dict[str, str]) -> RunInfo:
