@@ -28,7 +28,7 @@ from annarchy_tb.kinds.canvas import (
 # colour-blind tell apart, without those that are too light on a light ground.
 COLOURS: tuple[Colour, ...] = (
     (0, 114, 178),  # blue
-    (213, 94, 0),  # vermillion
+    (213, 94, 0),  # vermilion
     (0, 158, 115),  # bluish green
     (204, 121, 167),  # reddish purple
     (230, 159, 0),  # orange
