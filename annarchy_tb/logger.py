@@ -590,11 +590,13 @@ class Logger:
                 self._info.ending(error)
                 self._write_end(error)
         finally:
-            closed = self._run.close()
-            if begun:
-                self._info.end(closed.lost, closed.lost_blocks)
-            elif own:
-                self._info.release()
+            try:
+                closed = self._run.close()
+                if begun:
+                    self._info.end(closed.lost, closed.lost_blocks)
+            finally:  # also after Ctrl-C: the run may be opened again
+                if own:
+                    self._info.release()
             closed.warn()
         closed.report(self.run_dir, error)
 

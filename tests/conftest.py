@@ -250,6 +250,31 @@ def kill_before(number: int, inside: Path) -> None:
     sys.addaudithook(hook)
 
 
+def interrupt(number: int, work: Callable[[], object], *files: str) -> bool:
+    """Do work, with Ctrl-C at a call made by these source files.
+
+    Python handles signals when a function begins, and after calls. Return whether it
+    came to that one.
+    """
+
+    def count(frame: Any, event: str, _: object) -> None:
+        nonlocal number
+        its = Path(frame.f_code.co_filename).name in files
+        if its and event in ("call", "c_return"):
+            number -= 1
+            if number == -1:
+                raise KeyboardInterrupt
+
+    sys.setprofile(count)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
 def died(work: Callable[[], None]) -> bool:
     """Run a function in a forked process; return whether it was killed."""
     status = in_child(work)

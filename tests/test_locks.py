@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import scalars
+from conftest import in_child, interrupt, scalars
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.run import info_file, opening
@@ -185,3 +185,36 @@ def test_a_forked_process_does_not_end_the_lock_of_its_parent(tmp_path: Path) ->
             assert not alone
     with exclusive(tmp_path, 0.0) as alone:
         assert alone
+
+
+def test_ctrl_c_leaves_no_lock(tmp_path: Path) -> None:
+    """It may come at any call: this thread and other processes can lock again."""
+
+    def lock() -> None:
+        with exclusive(tmp_path, 0.0):
+            pass
+
+    def locks() -> None:
+        with exclusive(tmp_path, 0.0) as alone:
+            assert alone
+
+    number = 0
+    while interrupt(number, lock, "atomic.py", "contextlib.py"):
+        locks()
+        assert in_child(locks) == 0
+        number += 1
+    assert number > 10
+
+
+@pytest.mark.filterwarnings("ignore:Logger. another Logger was still open")
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_ctrl_c_during_close_leaves_the_run_to_the_next_logger(tmp_path: Path) -> None:
+    """It may come at any call: the same process can start the run over."""
+    number, interrupted = 0, True
+    while interrupted:
+        logger = Logger(tmp_path, "run", mode="w")
+        logger.add_scalar("a", 1)
+        files = ("logger.py", "directory.py", "info_file.py", "atomic.py")
+        interrupted = interrupt(number, logger.close, *files)
+        number += 5
+    assert number > 50

@@ -16,11 +16,10 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Server, fill, in_child, load, points, scalars
+from conftest import Server, fill, in_child, interrupt, load, points, scalars
 
 from annarchy_tb import Logger, Run, SummaryWriter
 from annarchy_tb.kinds import parameters as hparams
@@ -804,7 +803,12 @@ def test_ctrl_c_loses_and_doubles_nothing_that_waits(
                 with pytest.warns(UserWarning, match="refuses writes"):
                     for step in range(2):
                         logger.add_scalar("a", step)
-            interrupted = interrupt(logger, number)
+            interrupted = interrupt(
+                number,
+                lambda logger=logger: logger.add_scalar("b", 0),
+                "event_file.py",
+                "backlog.py",
+            )
             logger.add_scalar("a", 2)
         run = logger.run_dir
         assert scalars(run, "a") == [(i, i) for i in range(3)]
@@ -815,23 +819,3 @@ def test_ctrl_c_loses_and_doubles_nothing_that_waits(
 
 def full(descriptor: int, data: bytes) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def interrupt(logger: Logger, number: int) -> bool:
-    """Log, and be interrupted at a call of what writes; return whether that was."""
-
-    def count(frame: Any, event: str, _: object) -> None:
-        nonlocal number
-        if Path(frame.f_code.co_filename).name in ("event_file.py", "backlog.py"):
-            number -= 1
-            if number == -1:
-                raise KeyboardInterrupt
-
-    sys.setprofile(count)
-    try:
-        logger.add_scalar("b", 0)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.setprofile(None)
-    return False

@@ -70,15 +70,19 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
     mine = (threading.get_ident(), str(directory))
     if mine in list(_locks.values()):
         patience = -1.0
-    _locks[descriptor] = mine
     try:
+        _locks[descriptor] = mine
         yield _lock(fcntl, descriptor, time.monotonic() + patience)
     finally:
-        if _locks.pop(descriptor, None):  # not in a forked process
-            with contextlib.suppress(OSError):
-                # Closing alone would not unlock while another process has a copy, as
-                # one that other code than Python forked.
+        if descriptor in _locks:  # not in a forked process
+            # At once, without other calls: Ctrl-C would leave the lock. Closing alone
+            # would not unlock while another process has a copy, as one that other code
+            # than Python forked.
+            try:  # noqa: SIM105
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
+            except OSError:
+                pass
+            del _locks[descriptor]
             with contextlib.suppress(OSError):  # other code may have closed it
                 os.close(descriptor)
 

@@ -18,8 +18,10 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,7 +59,7 @@ class Child:
         self.place = place
         self.pipe = pipe
         self.logger: Any = None
-        self.running: dict[str, Any] = {}  # threads, and the ids of children
+        self.running: dict[str, Any] = {}  # events of threads, and ids of children
 
     def report(self, actor: str, letter: str, op: Any, turn: int, said: object) -> None:
         line = f"{actor}\t{letter}\t{op}\t{turn}\t{said}"[:2000].replace("\n", " ")
@@ -77,14 +79,16 @@ class Child:
     def count(self, at: int, effect: str) -> None:
         """Have a signal sent at the call number `at` that the package makes.
 
-        Python handles signals at calls only, so it is as if that came from outside.
+        Python handles signals when a function begins, and after calls: so it is as if
+        that came from outside.
         """
         number = {"kill": signal.SIGKILL, "interrupt": signal.SIGINT}[effect]
         left = at
 
-        def profile(frame: Any, _: str, __: object) -> None:
+        def profile(frame: Any, event: str, _: object) -> None:
             nonlocal left
-            if frame.f_code.co_filename.startswith(PACKAGE):
+            its = frame.f_code.co_filename.startswith(PACKAGE)
+            if its and event in ("call", "c_return"):
                 left -= 1
                 if left == 0:
                     os.kill(os.getpid(), number)
@@ -190,20 +194,25 @@ class Child:
     # -- threads and children ----------------------------------------------------------
 
     def thread(self, op: Program) -> None:
+        done = threading.Event()  # after Ctrl-C, Thread.join may return too early
+
         def work() -> None:
             for one in op["ops"]:
                 self.perform(op["name"], one)
+            done.set()
 
         self.join(op["name"])
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        self.running[op["name"]] = thread
+        with without_ctrl_c():
+            threading.Thread(target=work, daemon=True).start()
+            self.running[op["name"]] = done
 
     def fork(self, op: Program) -> None:
         self.join(op["name"])
-        child = os.fork()
+        with without_ctrl_c():
+            child = os.fork()
+            if child:
+                self.running[op["name"]] = child
         if child:
-            self.running[op["name"]] = child
             return
         try:
             for one in op["ops"]:
@@ -224,7 +233,8 @@ class Child:
                         with contextlib.suppress(ChildProcessError):
                             os.waitpid(one, 0)
                     else:
-                        one.join()
+                        while not one.is_set():  # no lock that Ctrl-C may break
+                            time.sleep(0.001)
                     del self.running[name]
                 except KeyboardInterrupt as error:
                     if self.process["leaves"]:
@@ -232,6 +242,16 @@ class Child:
                     interrupted = error
         if interrupted is not None:
             raise interrupted
+
+
+@contextlib.contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C come later, so that no thread or child is begun and forgotten."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def fill(place: Path, room: int) -> None:

@@ -161,6 +161,7 @@ class Model:
         threads = any(op["do"] == "thread" for op in self.ops.values())
         self.behind |= self.faulty and threads
         self.forks = {op["name"] for op in self.ops.values() if op["do"] == "fork"}
+        self.half_open = False
         self.actors: dict[str, Actor] = {}
         self.waiting: dict[str, list[Piece]] = {}  # returned, by process
         self.session = Session({})
@@ -212,12 +213,16 @@ class Model:
         """Raise a failure, unless a call may raise this error."""
         kind = said.split()[0]
         late = self.interrupted and name != "main" and "is closed" in said
+        # Of a Logger that was interrupted just before it was there, nobody knows.
+        self.half_open |= kind == "KeyboardInterrupt" and do.startswith("open-")
+        taken = self.half_open and "of this process is still writing" in said
         twice = self.interrupted and do == "parameters" and "already been" in said
         if not (
             (kind == "KeyboardInterrupt" and self.interrupted)
             or (kind in SYSTEM and self.faulty)
             or (kind == "FileExistsError" and do == "open-x")
             or late
+            or taken
             or twice
         ):
             raise BrokenError("error", f"{do} of {name} raised {said}")
@@ -252,7 +257,7 @@ class Model:
         self._open_x(letter)
         if letter == "B":
             self.unsettled = "open"
-            self._withdraw({}, self.session.start, object())
+            self._withdraw({}, self.session.start, object(), regroup=False)
             for checkpoint in self.checkpoints:
                 checkpoint.saved = False
 
@@ -333,11 +338,14 @@ class Model:
                 for name in both
             }
 
-    def _withdraw(self, begin: Lengths, end: Lengths, group: object) -> None:
-        """Have pieces that are there be there or not."""
+    def _withdraw(
+        self, begin: Lengths, end: Lengths, group: object, regroup: bool = True
+    ) -> None:
+        """Have pieces that are there, or all of their groups, be there or not."""
         for key, last in end.items():
             for piece in self.pieces[key][begin.get(key, 0) : last]:
-                if piece.sure or (piece.sure is None and piece.group is not None):
+                grouped = piece.sure is None and piece.group is not None
+                if piece.sure or (grouped and regroup):
                     piece.sure, piece.group = None, group
 
     # -- other operations --------------------------------------------------------------
