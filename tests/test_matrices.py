@@ -12,6 +12,7 @@ from conftest import Synapses, points
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pictures import cells_of
 
 from annarchy_tb import Logger
 from annarchy_tb.inputs.synapses import collect
@@ -43,17 +44,6 @@ def drawn(matrix: object, **ends: Any) -> np.ndarray:
         ends.get("cmap"),
     )
     return matrix_plot.coloured(cells, scale)
-
-
-def cells_of(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return the colours of the cells in a picture of a matrix of this shape."""
-    left = canvas.width(str(rows - 1)) + 2 * matrix_plot.SPACE
-    room = canvas.WIDTH - left - matrix_plot.RIGHT
-    side = min(room // columns, (canvas.HEIGHT - matrix_plot.TOP - 15) // rows)
-    top = matrix_plot.TOP
-    found = pixels[top : top + side * rows : side, left : left + side * columns : side]
-    assert found.shape == (rows, columns, 3)
-    return found
 
 
 class Projection:

@@ -9,6 +9,7 @@ from conftest import points
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pictures import GROUND, INK, cells, plot
 
 from annarchy_tb import Logger
 from annarchy_tb.inputs.clock import Clock
@@ -18,7 +19,6 @@ from annarchy_tb.kinds.raster import raster
 
 RNG = np.random.default_rng(0)
 MS = Clock("ms", None)
-INK, GROUND = np.array(canvas.INK), np.array(canvas.GROUND)
 
 
 def logged(logger: Logger, tag: str = "spikes") -> np.ndarray:
@@ -31,25 +31,6 @@ def drawn(spikes: object, **limits: Any) -> np.ndarray:
     pixels, remarks = raster(collect(spikes, "ms"), MS, **limits)
     assert remarks == []
     return pixels
-
-
-def plot(pixels: np.ndarray) -> np.ndarray:
-    """Return the part of a picture that shows spikes, without the axes."""
-    axis = (pixels == canvas.AXIS).all(axis=-1)
-    left = spike_plot.LEFT
-    bottom = int(np.flatnonzero(axis[:, left : left + 30].all(axis=1))[0])
-    wide = int(axis[bottom, left:].argmin()) or pixels.shape[1] - left
-    top = int(axis[:, left - 1].argmax())
-    return pixels[top:bottom, left : left + wide]
-
-
-def cells(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return the part of the ink in each tick, neuron 0 first."""
-    found = plot(pixels)
-    height, width = found.shape[0] // rows, found.shape[1] // columns
-    assert found.shape[:2] == (rows * height, columns * width)
-    ticks = found[height - 1 :: height, ::width][::-1].astype(float)
-    return ((GROUND - ticks) / (GROUND - INK)).mean(axis=-1).round(2)
 
 
 def test_time_runs_to_the_right_and_neuron_0_is_at_the_bottom(logger: Logger) -> None:
