@@ -84,12 +84,12 @@ def test_spikes_are_a_raster(made: SimpleNamespace, logger: Logger) -> None:
     logger.add_raster("steps", made.spikes, duration=100)
     times, ranks = made.monitor.raster_plot(made.spikes)
     logger.add_raster("ms", (times, ranks), duration=50.0, bins=100)
-    steps, ms = (cells(logged(logger, tag), 20, 100) for tag in ("steps", "ms"))
-    assert (steps == ms).all()
+    shown, ms = (cells(logged(logger, tag), 20, 100) for tag in ("steps", "ms"))
+    assert (shown == ms).all()
     fired = np.zeros((100, 20), bool)
     for rank, steps in made.spikes.items():
         fired[steps, rank] = True
-    assert (steps.T > 0).tolist() == fired.tolist()
+    assert (shown.T > 0).tolist() == fired.tolist()
 
 
 def test_recordings_survive_a_kill(made: SimpleNamespace, logdir: Path) -> None:
