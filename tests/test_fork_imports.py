@@ -193,3 +193,48 @@ def test_a_fork_waits_for_every_import_at_the_point_of_use() -> None:
         ]
         found = {line for function in functions for line in late_imports(function)}
         assert found <= {"from annarchy_tb.inputs.importing import importing"}, path
+
+
+def test_a_fork_waits_for_what_other_packages_import_late(tmp_path: Path) -> None:
+    """NumPy, Pillow and others import modules when they are used, as this one does."""
+    run(
+        f"""
+import sys, threading, traceback
+import numpy as np
+{LOGGER}
+from annarchy_tb import Run
+from annarchy_tb.inputs.importing import importing
+
+class Finder:
+    def find_spec(self, name, *_):
+        if not importing._threads.get(threading.get_ident()):
+            late[name] = traceback.extract_stack()[-8:]
+
+late = {{}}
+sys.meta_path.insert(0, Finder())
+logger.add_parameters({{"a": 1}})
+for tag in "ab" * 30:
+    logger.log({{tag: 1.0, tag + "1": 2.0}})
+    logger.add_scalar(2 * tag, 1.0)
+logger.add_scalars("curves", {{"x": 1.0}})
+logger.add_series("series", np.arange(5000.0))
+logger.add_histogram("histogram", [1, 2, 3])
+logger.add_image("image", np.zeros((9, 9)))
+logger.add_images("images", np.zeros((3, 9, 9)), equalize_per_image=True)
+logger.add_raster("raster", {{0: [1, 2]}})
+logger.add_matrix("matrix", np.eye(3))
+logger.add_audio("audio", np.zeros(100))
+logger.add_text("text", "said")
+logger.add_metrics({{"result": 1.0}})
+logger.save_checkpoint(1, 1)
+assert logger.load_checkpoint() == (1, 1)
+assert logger.last["a"] == 1
+logger.close()
+found = Run(logger.run_dir)
+for tag, kind in found.tags().items():
+    found.data(tag)
+list(found.points()), list(found.news()), found.damage(), found.spikes("raster")
+assert not late, late
+""",
+        str(tmp_path),
+    )

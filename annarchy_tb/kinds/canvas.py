@@ -36,13 +36,13 @@ def blank(width: int = WIDTH, height: int = HEIGHT) -> Pixels:
 @lru_cache(1024)
 def mask(text: str) -> Pixels:
     """Return how much ink each pixel of a line of text gets, shape ``(LINE, W)``."""
-    with importing:
+    with importing:  # Pillow imports more when it is used
         from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.load_default(size=10)
-    line = Image.new("L", (math.ceil(font.getlength(text)) or 1, LINE))
-    ImageDraw.Draw(line).text((0, 0), text, fill=255, font=font)
-    return np.asarray(line)
+        font = ImageFont.load_default(size=10)
+        line = Image.new("L", (math.ceil(font.getlength(text)) or 1, LINE))
+        ImageDraw.Draw(line).text((0, 0), text, fill=255, font=font)
+        return np.asarray(line)
 
 
 def width(text: str) -> int:

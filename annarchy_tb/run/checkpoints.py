@@ -17,6 +17,7 @@ and the last steps of its tags at that point in ``parent.json``.
 from __future__ import annotations
 
 import contextlib
+import encodings.cp437  # noqa: F401 -- zipfile imports it late, and a fork does not wait
 import errno
 import json
 import os
