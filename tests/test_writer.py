@@ -448,6 +448,9 @@ def test_torchs_styles_of_scalars_are_shown(
     assert np.float32(value) == np.float32(0.1)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Setting the dtype:DeprecationWarning"
+)  # TensorBoard
 @pytest.mark.parametrize("dtype", [*writer_module.TENSORS, ">f8"])
 def test_tensors_keep_their_type(dtype: str, tmp_path: Path) -> None:
     """Of any shape, and also without elements."""

@@ -66,7 +66,8 @@ def _are_trains(spikes: list[Any]) -> bool:
         rows = np.asarray(spikes)
     except (TypeError, ValueError):
         return False
-    return rows.ndim == 2 and rows.dtype != np.bool_ and not np.isin(rows, (0, 1)).all()
+    is_numbers = rows.ndim == 2 and rows.dtype.kind in "iuf"
+    return is_numbers and bool(((rows != 0) & (rows != 1)).any())
 
 
 def _from_events(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
