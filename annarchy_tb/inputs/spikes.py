@@ -66,8 +66,10 @@ def _are_trains(spikes: list[Any]) -> bool:
         rows = np.asarray(spikes)
     except (TypeError, ValueError):
         return False
-    is_numbers = rows.ndim == 2 and rows.dtype.kind in "iuf"
-    return is_numbers and bool(((rows != 0) & (rows != 1)).any())
+    if rows.ndim != 2 or rows.dtype == np.bool_:
+        return False
+    is_numbers = rows.dtype.kind in "iuf"
+    return not is_numbers or bool(((rows != 0) & (rows != 1)).any())
 
 
 def _from_events(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
