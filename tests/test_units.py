@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.inputs.units import said, separate
-from annarchy_tb.run import atomic
 from annarchy_tb.sweep.trials import Settings, attempt
 
 Make = Callable[..., Any]  # takes numbers and the text of a unit
@@ -455,18 +454,18 @@ def test_a_full_disk_does_not_stop_quantities(
     with Logger(logdir, "run") as logger:
         logger.add_scalar("old", 1.0)
     name = "new" if mode == "x" else "run"
-    replace = atomic.os.replace
+    replace = Path.replace
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with Logger(logdir, name, mode=mode) as logger:
         logger.add_scalar("old", 2.0)
-        monkeypatch.setattr(atomic.os, "replace", full)
+        monkeypatch.setattr(Path, "replace", full)
         with pytest.warns(UserWarning, match=r"run.json can't be written"):
             logger.add_scalar("v", make(5, "km"))
         logger.add_scalar("v", make(500, "m"))
-        monkeypatch.setattr(atomic.os, "replace", replace)
+        monkeypatch.setattr(Path, "replace", replace)
     assert scalars(logger.run_dir, "v") == [(0, 5), (1, 0.5)]
     assert units(logger) == {"v": "km"}
 
