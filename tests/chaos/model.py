@@ -471,7 +471,8 @@ def _match(
         after: dict[int, int] = {}
         for at in reached[-1]:
             for number in piece.fits(found, at):
-                after.setdefault(at + number, at)
+                # If two pieces look alike, it is the earlier one that is there.
+                after[at + number] = max(at, after.get(at + number, at))
         if not after:
             where = _about(key, found, max(reached[-1]))
             raise BrokenError("lost", f"{piece.name} should be {where}")
