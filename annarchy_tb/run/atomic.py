@@ -78,13 +78,14 @@ def exclusive(directory: Path, patience: float) -> Iterator[bool]:
             # At once, without other calls: Ctrl-C would leave the lock. Closing alone
             # would not unlock while another process has a copy, as one that other code
             # than Python forked.
-            try:  # noqa: SIM105
+            try:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
             except OSError:
                 pass
-            del _locks[descriptor]
-            with contextlib.suppress(OSError):  # other code may have closed it
-                os.close(descriptor)
+            finally:
+                del _locks[descriptor]
+                with contextlib.suppress(OSError):  # other code may have closed it
+                    os.close(descriptor)
 
 
 # The threads and directories of the locks that this process has, or waits for.
