@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import points
+from conftest import in_child, points
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from annarchy_tb import Logger
 from annarchy_tb.kinds import image as images
-from annarchy_tb.kinds import png
+from annarchy_tb.kinds import colours, png
 from annarchy_tb.kinds.levels import Levels, Scope
 
 RNG = np.random.default_rng(0)
@@ -252,6 +252,198 @@ def test_any_numbers_become_pixels_without_a_warning_of_numpy(
     encoded = b"".join(png.encode(picture.shape, [pixels]))
     decoded = np.asarray(Image.open(io.BytesIO(encoded)))
     assert (decoded.reshape(pixels.shape) == pixels).all()
+
+
+# -- a fixed range, and colours --------------------------------------------------------
+
+VIRIDIS, GREYS = colours.named("viridis"), colours.named("gray")
+
+
+def test_a_fixed_range_is_black_to_white(logger: Logger) -> None:
+    """vmin is black and vmax white; values beyond them are clipped without a warning."""
+    img = np.array([[-70.0, -65.0], [-60.0, -50.0], [-90.0, 10.0]])
+    kept = img.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.add_image("image", img, vmin=-70, vmax=np.float32(-50))
+        logger.add_images("images", [img, img], vmin=-70, vmax=-50)
+    assert logged(logger).tolist() == [[0, 64], [128, 255], [0, 255]]
+    assert (logged(logger, "images")[:, :2] == logged(logger)).all()
+    assert (img == kept).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"cmap": "viridis"}])
+def test_a_value_is_one_colour_in_every_image(
+    logdir: Path, options: dict[str, str]
+) -> None:
+    """At all steps, in all types, in other processes, and after a resume."""
+    ends = {"vmin": -3.3, "vmax": 7.7, **options}
+    values = np.arange(-3, 8)[np.newaxis]
+
+    def log(logger: Logger, other: float) -> None:
+        for dtype in ("i1", "i8", "f2", "f4", "f8", ">f4"):
+            img = np.append(values, [[other]], axis=1).astype(dtype)
+            logger.add_image("image", img, **ends)
+            logger.add_images("images", img[np.newaxis, ..., np.newaxis], **ends)
+
+    with Logger(logdir, "run") as logger:
+        log(logger, 100)
+        log(logger, -100)
+        logger.save_checkpoint(None, 0)
+    with Logger(logdir, "run", resume=True) as logger:
+        log(logger, 0)
+        assert in_child(lambda: log(logger, 3)) == 0
+    found = [
+        p.pixels[:, :-1] for t in ("image", "images") for p in points(logger.run_dir, t)
+    ]
+    assert len(found) == 48
+    assert all((pixels == found[0]).all() for pixels in found)
+    assert len(np.unique(found[0].reshape(11, -1), axis=0)) == 11
+
+
+def test_ends_left_out_are_those_of_the_type(logger: Logger) -> None:
+    """0, and 1 or 255; what is clipped there is warned of, as without a range."""
+    with pytest.warns(UserWarning, match=r"from -2 to 3 are clipped to -1\.\.1;"):
+        logger.add_image("image", [[-2.0, -1.0, 0.0, 1.0, 3.0]], vmin=-1)
+    assert logged(logger).tolist() == [[0, 0, 128, 255, 255]]
+    logger.add_image("image", [[0, 10, 20]], vmax=10)
+    assert logged(logger).tolist() == [[0, 255, 255]]
+    logger.add_image("image", [[0, 155, 255]], vmin=55)
+    assert logged(logger).tolist() == [[0, 128, 255]]
+    logger.add_image("image", [[False, True]], vmax=2)
+    assert logged(logger).tolist() == [[0, 128]]
+
+
+def test_a_map_colours_the_levels(logger: Logger) -> None:
+    """Its first colour is level 0, its last one level 255: also of bool and uint8."""
+    img = RNG.integers(0, 256, (5, 7), np.uint8)
+    for given in (img, img.astype(int), img / 255, img[..., np.newaxis], img - 0.0):
+        ends = {"vmax": 255} if given.dtype.kind == "f" and given.max() > 1 else {}
+        logger.add_image("image", given, cmap="viridis", **ends)
+        assert (logged(logger) == VIRIDIS[img]).all()
+    logger.add_image("image", img > 99, cmap="viridis")
+    assert (logged(logger) == VIRIDIS[np.where(img > 99, 255, 0)]).all()
+    logger.add_image("image", Image.fromarray(img), cmap="viridis")
+    assert (logged(logger) == VIRIDIS[img]).all()
+    logger.add_image("image", [[2.0, 3.0, 4.0]], equalize=True, cmap="viridis")
+    assert (logged(logger) == VIRIDIS[[0, 128, 255]]).all()
+    logger.add_images("images", np.stack([img] * 3), cmap="viridis")
+    sheet = logged(logger, "images")
+    assert sheet.shape == (11, 15, 3)
+    assert (sheet[:5, :7] == VIRIDIS[img]).all()
+    assert (sheet[:, 7] == images.GREY).all()
+    two = np.array([[[0.0, 9.0]], [[2.0, 3.0]]])
+    logger.add_images("images", two, equalize_per_image=True, cmap="viridis")
+    assert (
+        logged(logger, "images")[0, [0, 1, 3, 4]] == VIRIDIS[[0, 255, 0, 255]]
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("cmap", "name", "colour"),
+    [
+        ("viridis", "light grey", colours.NOTHING),
+        ("gray", "magenta", colours.MAGENTA),
+        ("coolwarm", "magenta", colours.MAGENTA),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_nan_has_a_colour_that_no_number_has(
+    logger: Logger, cmap: str, name: str, colour: tuple[int, int, int], dtype: str
+) -> None:
+    """So have infinity and masked values, in every map; without one they are black."""
+    img = np.array([[np.nan, 0.0], [np.inf, 1.0], [-np.inf, 0.5]], dtype)
+    for options in ({}, {"vmin": 0, "vmax": 1}, {"equalize": True}):
+        tag = f"image {options}"
+        with pytest.warns(
+            UserWarning, match=f"NaN or infinite values are drawn {name}"
+        ):
+            logger.add_image(tag, img, cmap=cmap, **options)
+        found = logged(logger, tag)
+        assert (found[:, 0] == colour).all()
+        assert (found[:, 1] == colours.named(cmap)[[0, 255, 128]]).all()
+    masked = np.ma.masked_array([[0, 5]], [[True, False]])
+    with pytest.warns(UserWarning, match="masked"):
+        logger.add_image("masked", masked, vmin=0, vmax=5, cmap=cmap)
+    assert logged(logger, "masked").tolist() == [
+        [list(colour), colours.named(cmap)[255].tolist()]
+    ]
+    with pytest.warns(UserWarning, match="are drawn black"):
+        logger.add_image("grey", img, vmin=-1, vmax=1)
+    assert logged(logger, "grey").tolist() == [[0, 128], [0, 255], [0, 191]]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "u8"])
+@pytest.mark.parametrize(
+    ("vmin", "vmax"), [(0, 5e-324), (-9e299, 9e299), (0, 1e-30), (-(2.0**63), 2.0**64)]
+)
+def test_a_fixed_range_may_be_wide_or_narrow(
+    logger: Logger, vmin: float, vmax: float, dtype: str
+) -> None:
+    """NumPy warns of nothing, and its ends are black and white."""
+    most = np.finfo(dtype).max if dtype[0] == "f" else np.iinfo(dtype).max
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        img = np.array([[0, most]], dtype)
+        logger.add_image("image", img, vmin=vmin, vmax=vmax)
+    if vmin == 0:
+        assert logged(logger).tolist() == [[0, 255]]
+
+
+def test_a_fixed_range_has_the_unit_of_the_image(logger: Logger) -> None:
+    """The first image sets it; ends are converted to it, or count as in it."""
+    u = pytest.importorskip("pint").UnitRegistry()
+    img = np.array([[-70.0, -60.0, -50.0]])
+    logger.add_image("image", img * u.mV, vmin=-0.07 * u.V, vmax=-50)
+    assert logged(logger).tolist() == [[0, 128, 255]]
+    logger.add_matrix("matrix", img * u.mV, vmin=-70, vmax=-0.05 * u.V)
+    with pytest.raises(TypeError, match=r"^add_image\('image'\): vmax must be in mV"):
+        logger.add_image("image", img, vmin=0, vmax=1 * u.s)
+    with pytest.raises(TypeError, match=r"^add_image\('plain'\): .* vmin must be"):
+        logger.add_image("plain", img, vmin=-70 * u.mV)
+
+
+@pytest.mark.parametrize(
+    ("img", "options", "message"),
+    [
+        ((2, 2), {"vmin": 1, "vmax": 1}, "vmin must be less than vmax, got 1 and 1"),
+        ((2, 2), {"vmin": 5}, r"vmin must be .*, got 5 and 1 \(by default\)"),
+        ((2, 2), {"vmax": -5}, r"vmin must be .*, got 0 \(by default\) and -5"),
+        ((2, 2), {"vmin": np.nan}, "vmin must be one finite number"),
+        ((2, 2), {"vmax": np.inf, "cmap": "gray"}, "vmax must be one finite number"),
+        ((2, 2), {"vmax": "1"}, "vmax must be an array of numbers"),
+        ((2, 2), {"vmax": [1, 2]}, "vmax must be one finite number"),
+        ((2, 2), {"cmap": "no such map"}, "cmap must be the name of a colour map"),
+        ((2, 2), {"cmap": ["viridis"]}, "cmap must be a name"),
+        ((2, 2, 3), {"vmin": 0}, "vmin is for images of one channel"),
+        ((2, 2, 3), {"vmax": 1}, "vmax is for images of one channel"),
+        ((2, 2, 4), {"cmap": "viridis"}, "cmap is for images of one channel"),
+        ((2, 2), {"vmin": 0, "equalize": True}, "vmin fixes the range"),
+        ((2, 2), {"vmax": 1, "equalize": True}, "vmax fixes the range"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused(
+    logger: Logger, img: tuple[int, ...], options: dict[str, object], message: str
+) -> None:
+    """The error names the argument; nothing is written, and no warning spent."""
+    array = np.full(img, 7.0)
+    each = {
+        ("equalize_per_image" if k == "equalize" else k): v for k, v in options.items()
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(
+            (TypeError, ValueError), match=rf"^add_image\('a'\): {message}"
+        ):
+            logger.add_image("a", array, **options)
+        for its in (options, each):
+            with pytest.raises(
+                (TypeError, ValueError), match=rf"^add_images\('a'\): {message}"
+            ):
+                logger.add_images("a", array[np.newaxis], **its)
+    assert points(logger.run_dir, "a") == []
+    with pytest.warns(UserWarning, match="clipped"):
+        logger.add_image("a", array)
 
 
 # -- pictures of Pillow ----------------------------------------------------------------

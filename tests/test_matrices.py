@@ -137,6 +137,14 @@ def test_a_colour_map_of_matplotlib(logger: Logger) -> None:
     assert (cells_of(logged(logger), 1, 2) == found).all()
 
 
+@pytest.mark.parametrize("cmap", ["gray", "coolwarm", "RdBu", "viridis"])
+def test_nan_has_a_colour_that_no_number_has(cmap: str) -> None:
+    """Also in a map of matplotlib that has light grey for numbers."""
+    found = drawn([[np.nan, 0.0, 1.0]], cmap=cmap)
+    away = abs(colours.named(cmap).astype(int) - found[0, 0]).max(axis=1)
+    assert away.min() >= colours.ALIKE
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

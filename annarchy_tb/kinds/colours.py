@@ -18,7 +18,9 @@ from annarchy_tb.inputs.messages import describe
 Table = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
-NOTHING = (224, 224, 224)  # light grey: a colour that no number has
+NOTHING = (224, 224, 224)  # light grey: a colour that no number has in our own maps
+MAGENTA = (255, 0, 255)  # far from all colours of the maps that have light grey
+ALIKE = 24  # levels: colours that differ less in each channel are easily confused
 DARKEST, LIGHTEST = 0.4, 0.93  # the lightness of the ends of the sequential map
 
 
@@ -70,6 +72,13 @@ def named(cmap: object) -> Table:
         ) from None
     table: Table = (colours[:, :3] * 255 + 0.5).astype(np.uint8)
     return table
+
+
+def nothing(table: Table) -> tuple[str, tuple[int, int, int]]:
+    """Return the name and the levels of a colour that no number has in a map."""
+    if (abs(table.astype(np.int16) - NOTHING).max(axis=1) < ALIKE).any():
+        return "magenta", MAGENTA
+    return "light grey", NOTHING
 
 
 def _srgb(lightness: Floats, a: Floats, b: Floats) -> Table:

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.importing import importing
-from annarchy_tb.kinds import png
+from annarchy_tb.inputs.limits import limits
+from annarchy_tb.kinds import colours, png
 from annarchy_tb.kinds.levels import Levels, Pixels, Remark, Scope, parts
 from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import tensors
@@ -44,6 +45,9 @@ def add_image(
     step: SupportsFloat | None = None,
     equalize: bool = False,
     *,
+    vmin: SupportsFloat | None = None,
+    vmax: SupportsFloat | None = None,
+    cmap: str | None = None,
     time: Time | None = None,
 ) -> None:
     """Log one image.
@@ -61,11 +65,28 @@ def add_image(
         arrays of numbers.
     equalize : bool, default False
         Rescale the image so that its minimum is black and its maximum white. A constant
-        image is black.
+        image is black. The range may differ from step to step: for fields that change
+        over time, use ``vmin`` and ``vmax`` instead.
+    vmin, vmax : float or quantity, optional
+        For images of one channel: the values that are drawn black and white, at all
+        steps, so that each value always has the same colour. Values beyond them are
+        clipped. If only one of them is given, the other end is 0, or else 1 for floats
+        and bool, and 255 for integers.
+    cmap : str, optional
+        For images of one channel: the name of a colour map of matplotlib, such as
+        ``"viridis"``, in place of black to white. NaN, infinity and masked values are
+        then drawn light grey, or magenta if the map has light grey for numbers.
+
+    Raises
+    ------
+    ValueError
+        If ``vmin`` is not less than ``vmax``, there is no such colour map, or ``img``
+        or ``equalize`` does not go with them.
     """
     with Entry(self._run, "add_image", tag, IMAGE, step, time) as entry:
         array = as_image(entry.plain(img, name="img"))
-        _write_levels(entry, tag, array[np.newaxis], "all" if equalize else "")
+        scope: Scope = "all" if equalize else ""
+        _write_levels(entry, tag, array[np.newaxis], scope, vmin, vmax, cmap)
 
 
 def add_images(
@@ -76,6 +97,9 @@ def add_images(
     equalize: bool = False,
     equalize_per_image: bool = False,
     *,
+    vmin: SupportsFloat | None = None,
+    vmax: SupportsFloat | None = None,
+    cmap: str | None = None,
     time: Time | None = None,
 ) -> None:
     """Log several images side by side as one, such as receptive fields.
@@ -92,19 +116,54 @@ def add_images(
         Rescale all images alike, by the minimum and maximum over all of them.
     equalize_per_image : bool, default False
         Rescale each image by its own minimum and maximum, also without ``equalize``.
+    vmin, vmax, cmap
+        As in `add_image`, for all images alike.
+
+    Raises
+    ------
+    ValueError
+        As in `add_image`.
     """
     with Entry(self._run, "add_images", tag, IMAGE, step, time) as entry:
         array = as_images(entry.plain(img, name="img"))
-        each: Scope = "each" if equalize_per_image else "all" if equalize else ""
-        _write_levels(entry, tag, array, each)
+        scope: Scope = "each" if equalize_per_image else "all" if equalize else ""
+        _write_levels(entry, tag, array, scope, vmin, vmax, cmap)
 
 
-def _write_levels(entry: Entry, tag: str, array: NDArray[Any], equalize: Scope) -> None:
+def _write_levels(
+    entry: Entry,
+    tag: str,
+    array: NDArray[Any],
+    equalize: Scope,
+    vmin: object,
+    vmax: object,
+    cmap: object,
+) -> None:
     """Write images of shape ``(N, H, W, C)`` as one."""
-    levels = Levels(array, equalize)
+    given = {"vmin": vmin, "vmax": vmax, "cmap": cmap}
+    name = next((name for name, its in given.items() if its is not None), "")
+    if name and array.shape[-1] != 1:
+        raise ValueError(
+            f"{name} is for images of one channel, such as (H, W), and img has "
+            f"{array.shape[-1]}, which are colours already"
+        )
+    check_range(equalize, vmin, vmax)
+    low, high = limits(vmin, vmax, entry.plain)
+    table = None if cmap is None else colours.named(cmap)
+    levels = Levels(array, equalize, low, high, table)
     for subject, message in levels.remarks:
         entry.warn(subject, message)
     entry.write(encode(tag, drawn(levels, array.shape)))
+
+
+def check_range(equalize: object, vmin: object, vmax: object) -> None:
+    """Raise ValueError if both equalize and a fixed range are given."""
+    if equalize and (vmin is not None or vmax is not None):
+        name = "vmax" if vmin is None else "vmin"
+        raise ValueError(
+            f"{name} fixes the range at all steps, and equalize takes it from each "
+            f"image: pass one or the other"
+        )
 
 
 def write(
@@ -169,18 +228,19 @@ def as_images(img: ArrayLike) -> NDArray[Any]:
 
 
 def drawn(levels: Levels, shape: tuple[int, ...]) -> Picture:
-    """Lay images of shape ``(N, H, W, C)`` side by side, row by row.
+    """Lay images of `shape`, ``(N, H, W, C)``, side by side, row by row.
 
     There are about as many rows as columns, ``ceil(sqrt(N))``, and grey gaps of one
     pixel between the images.
     """
-    number, height, width, channels = shape
+    number, height, width, _ = shape
+    channels = levels.channels
     columns = math.ceil(math.sqrt(number))
     rows = math.ceil(number / columns)
     size = rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels
 
     def bands() -> Iterator[Pixels]:
-        for images, lines in parts(shape, columns):
+        for images, lines in parts((number, height, width, channels), columns):
             pixels = levels.pixels(images, lines)
             if number == 1:
                 yield pixels[0]

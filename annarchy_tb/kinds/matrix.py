@@ -38,7 +38,8 @@ def add_matrix(
     The colours are evenly spaced to the eye, from light to dark. If there are both
     negative and positive values, 0 is white, negative values are blue and positive ones
     red. Each side has a scale of its own, so that weak excitation is seen beside strong
-    inhibition. NaN and missing synapses are light grey.
+    inhibition. NaN and missing synapses are light grey, or magenta if ``cmap`` has
+    light grey for numbers.
 
     Of a matrix of many rows or columns, each pixel shows the value farthest from 0
     among those it covers, so that single synapses are visible.
@@ -71,13 +72,8 @@ def add_matrix(
         If ``vmin`` is not less than ``vmax``, or there is no such colour map.
     """
     with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
-        low, high = limits(
-            *(
-                None if given is None else entry.plain(given, name=name)
-                for name, given in (("vmin", vmin), ("vmax", vmax))
-            )
-        )
         found = collect(matrix, lambda its: entry.plain(its, name="weights"))
+        low, high = limits(vmin, vmax, entry.plain)
         pixels, infinite = draw(found, low, high, cmap)
         remarks: list[Remark] = []
         if infinite:

@@ -28,6 +28,7 @@ class Scale(NamedTuple):
     high: float
     split: bool
     table: colours.Table
+    nothing: canvas.Colour = colours.NOTHING
 
     def colours(self, values: NDArray[np.float64]) -> Pixels:
         """Return the colours of finite values, shape ``(..., 3)``."""
@@ -62,7 +63,8 @@ def scale_for(
     if low > high:  # all values are outside of what the user gave
         low, high = (vmin, vmin) if vmax is None else (vmax, vmax)  # type: ignore[assignment]
     if cmap is not None:
-        return Scale(low, high, False, colours.named(cmap))
+        table = colours.named(cmap)
+        return Scale(low, high, False, table, colours.nothing(table)[1])
     if low < 0 < high:
         return Scale(low, high, True, colours.diverging())
     if high <= 0 and low < 0:  # the colours of the negative side
@@ -86,7 +88,7 @@ def draw(
     -------
     pixels
         Shape ``(200, 320, 3)``, uint8. NaN, and entries that a sparse matrix does not
-        store, are light grey.
+        store, have a colour that no number has.
     infinite
         Whether there are infinite values, which are drawn as the ends of the scale.
     """
@@ -118,8 +120,8 @@ def draw(
 
 
 def coloured(cells: NDArray[np.float64], scale: Scale) -> Pixels:
-    """Return the colours of cells, shape ``(H, W, 3)``; those of NaN are light grey."""
-    drawn = np.full((*cells.shape, 3), colours.NOTHING, np.uint8)
+    """Return the colours of cells, shape ``(H, W, 3)``; NaN has one of its own."""
+    drawn = np.full((*cells.shape, 3), scale.nothing, np.uint8)
     there = ~np.isnan(cells)
     drawn[there] = scale.colours(cells[there])
     return drawn
