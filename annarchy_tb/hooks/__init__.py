@@ -14,6 +14,21 @@ several curves on one plot, a matplotlib Figure as an image (it is then closed),
 anything with several values as a histogram. The type of its first value decides.
 Quantities are logged as the Logger logs them: in the unit of the first one.
 
+`raster`, `matrix` and `image` around a source log its values as pictures::
+
+    from annarchy_tb.hooks import annarchy, image, matrix, raster
+
+    sources = {
+        "Spikes": raster(lambda: monitor.get("spike"), groups={"E": 160, "I": 40}),
+        "Weights": matrix(lambda: proj),
+        "Field": image((pop, "r"), vmin=0, vmax=1, cmap="viridis"),
+    }
+    annarchy.sample(logger, net, sources, every=1000.0)
+
 The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
 ``simpy``. None imports its framework before ``sample`` is called.
 """
+
+from annarchy_tb.hooks.pictures import image, matrix, raster
+
+__all__ = ["image", "matrix", "raster"]

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, SupportsIndex
 
+from annarchy_tb.hooks.pictures import unwrapped
 from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import (
     METHOD,
@@ -115,7 +116,7 @@ def sample(
         "the name of a reporter, or a callable that takes the model",
     )
     interval = whole(every, "collections")
-    named = [tag for tag, source in sources.items() if isinstance(source, str)]
+    named = [tag for tag, its in unwrapped(sources).items() if isinstance(its, str)]
     sampler = Sampler(logger, reads, optional=named)
     number = 0
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from annarchy_tb.hooks.pictures import Drawn
 from annarchy_tb.hooks.sampling import (
     METHOD,
     Read,
@@ -97,6 +98,11 @@ def sample(
     def as_read(tag: str, source: Any) -> Read | None:
         if not isinstance(source, sampled):
             return function(source)
+        if isinstance(sources[tag], Drawn):
+            raise TypeError(
+                f"{where(METHOD, tag)}: to draw a picture, the source must be a "
+                f"callable without arguments, got {source}, whose signal has no rows"
+            )
         size, start = source.size_out, sum(p.stop - p.start for p in parts.values())
         if not size:
             raise ValueError(f"{where(METHOD, tag)}: {source} has no output")

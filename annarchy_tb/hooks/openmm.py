@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, SupportsIndex
 
+from annarchy_tb.hooks.pictures import unwrapped
 from annarchy_tb.hooks.sampling import (
     METHOD,
     Read,
@@ -98,8 +99,9 @@ class Reporter:
         )
         self._every = whole(every, "steps")
         self._sampler = Sampler(logger, reads, "ps")
-        names = {source for source in sources.values() if isinstance(source, str)}
-        self._needs_all = not all(isinstance(it, str) for it in sources.values())
+        plain = unwrapped(sources).values()
+        names = {source for source in plain if isinstance(source, str)}
+        self._needs_all = not all(isinstance(it, str) for it in plain)
         self._needs_energy = self._needs_all or not names <= {"volume", "density"}
 
     def describeNextReport(  # noqa: N802 -- OpenMM's name

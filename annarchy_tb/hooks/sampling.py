@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from annarchy_tb.hooks.pictures import Drawn, unwrapped
 from annarchy_tb.inputs.clock import FEMTOSECONDS, in_time_unit, in_unit
-from annarchy_tb.inputs.messages import describe, naming, warn, where
+from annarchy_tb.inputs.messages import describe, naming, raise_named, warn, where
 from annarchy_tb.inputs.numbers import as_count, as_number
 from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.inputs.units import is_quantity, separate
@@ -36,7 +37,7 @@ class Sampler:
     logger
         The Logger.
     reads
-        A function without arguments for each tag.
+        A function without arguments for each tag; or one with how its values are drawn.
     time_unit
         The unit of the times passed; None if it is that of the Logger.
     optional
@@ -47,15 +48,20 @@ class Sampler:
     def __init__(
         self,
         logger: Logger,
-        reads: Mapping[str, Read],
+        reads: Mapping[str, Read | Drawn],
         time_unit: str | None = None,
         optional: Collection[str] = (),
     ) -> None:
         self._logger = logger
         self._optional = frozenset(optional)
-        self._new = dict(reads)
+        self._new: dict[str, Read] = {}
         self._numbers: dict[str, Read] = {}
         self._others: list[tuple[Callable[..., None], str, Read]] = []
+        for tag, read in reads.items():
+            if isinstance(read, Drawn):
+                self._others.append((read.added_to(logger), tag, read.read))
+            else:
+                self._new[tag] = read
         self._factor = 1.0 if time_unit is None else factor(logger, time_unit)
 
     @property
@@ -86,6 +92,7 @@ class Sampler:
                 add(tag, value, step, time=time)
             except (TypeError, ValueError) as error:
                 if tag not in self._optional:
+                    raise_named(METHOD, tag, error)
                     raise
                 self._leave_out(tag, str(error))
 
@@ -179,15 +186,16 @@ def checked(
     sources: Mapping[str, Any],
     as_read: Callable[[str, Any], Read | None],
     allowed: str,
-) -> dict[str, Read]:
-    """Return the functions that read each source.
+) -> dict[str, Read | Drawn]:
+    """Return the functions that read each source, and how they are to be drawn.
 
     Parameters
     ----------
     logger, sources
         As given by the user.
     as_read
-        Called with a tag and a source; returns None if the source is invalid.
+        Called with a tag and a source, without how it is to be drawn; returns None if
+        the source is invalid.
     allowed
         A description of valid sources, for the error.
 
@@ -205,8 +213,8 @@ def checked(
         )
     if not sources:
         raise ValueError(f"{METHOD}: there are no sources")
-    reads = {}
-    for tag, source in sources.items():
+    reads: dict[str, Read | Drawn] = {}
+    for tag, source in unwrapped(sources).items():
         check_tag(METHOD, tag)
         read = as_read(tag, source)
         if read is None:
@@ -214,7 +222,8 @@ def checked(
                 f"{where(METHOD, tag)}: the source must be {allowed}, "
                 f"got {describe(source)}"
             )
-        reads[tag] = read
+        given = sources[tag]
+        reads[tag] = given.read_by(read) if isinstance(given, Drawn) else read
     return reads
 
 

@@ -169,8 +169,7 @@ def raster(
         If a time is before 0 and before `start`, or another argument is invalid.
     """
     left = 0.0 if start is None else start
-    if duration is not None and duration <= 0:
-        raise ValueError(f"duration must be more than 0, got {duration:g}")
+    check_duration(duration)
     number = None if bins is None else as_count("bins", bins, MOST)
     low = found.times.min(initial=math.inf)
     if low < min(left, 0.0):
@@ -194,6 +193,12 @@ def raster(
         )
         remarks.append(("outside", message))
     return pixels, remarks
+
+
+def check_duration(duration: float | None) -> None:
+    """Raise ValueError if there is no time axis of that length."""
+    if duration is not None and duration <= 0:
+        raise ValueError(f"duration must be more than 0, got {duration:g}")
 
 
 def _with(found: Spikes, groups: Groups) -> Spikes:
