@@ -15,7 +15,8 @@ from conftest import points, scalars
 from pictures import cells, cells_of, plot
 from sampled import killed_and_resumed
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
+from annarchy_tb.hooks import annarchy, image, matrix, raster
 from annarchy_tb.kinds.colours import NOTHING
 
 ann = pytest.importorskip("ANNarchy", reason="needs ANNarchy")
@@ -49,6 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     net.simulate(50.0)
     recorded = monitor.get()
     return SimpleNamespace(
+        net=net,
         **{"sheet": sheet, "monitor": monitor, "recorded": recorded},
         **{"sparse": sparse, "constant": constant, "dense": dense, "views": views},
         spikes=recorded["spike"],
@@ -281,3 +283,31 @@ def test_what_a_method_can_not_show_teaches_the_right_call(
         getattr(logger, method)("tag", given)
     assert str(caught.value).startswith(f"{method}('tag'): ")
     assert "\n" not in str(caught.value)
+
+
+def test_pictures_are_sampled(made: SimpleNamespace, logger: Logger) -> None:
+    """A variable of a sheet as an image, a projection, and the spikes since the last.
+
+    The axis of the raster moves with the network's steps.
+    """
+    net, begin = made.net, made.net.current_step
+    made.monitor.get("spike")  # drops those of before
+    sources = {
+        "Field": image((made.sheet, "v"), vmin=-80, vmax=30, cmap="viridis"),
+        "Weights": matrix(lambda: made.sparse, vmin=0),
+        "Spikes": raster(
+            lambda: made.monitor.get("spike"),
+            start=lambda: net.current_step - 20,
+            duration=20,
+        ),
+        "Rate": lambda: np.mean(made.sheet.v),
+    }
+    annarchy.sample(logger, net, sources, every=10.0)
+    net.simulate(50.0)
+    run = Run(logger.run_dir)
+    steps = [begin + 20 * number for number in range(5)]
+    for tag in ("Field", "Weights", "Spikes"):
+        assert [point.step for point in points(run.path, tag)] == steps
+    assert points(run.path, "Field")[0].pixels.shape == (4, 5, 3)
+    for step, (times, _) in zip(*run.spikes("Spikes")[:2], strict=True):
+        assert ((times >= step - 20) & (times <= step)).all()

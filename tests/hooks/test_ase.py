@@ -12,6 +12,7 @@ from sampled import run_script, times
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.hooks import ase as hook
+from annarchy_tb.hooks import image, matrix
 
 ase = pytest.importorskip("ase", reason="needs ase; make hooks runs it")
 
@@ -166,3 +167,24 @@ def test_the_script_runs(tmp_path: Path) -> None:
     """The thermostat of the example holds its temperature."""
     run = run_script("ase_melting.py", tmp_path)
     assert len(run.scalars("Temperature (K)").steps) > 50
+
+
+def test_pictures_are_sampled(atoms: Any, logdir: Path) -> None:
+    """Distances as a matrix, and velocities as an image with a fixed range."""
+    dyn = VelocityVerlet(atoms, 2.5 * units.fs)
+    with Logger(logdir, time_unit="fs") as logger:
+        sources = {
+            "Distances": matrix(atoms.get_all_distances, vmin=0, cmap="viridis"),
+            "Velocities": image(lambda: abs(atoms.get_velocities()), vmin=0, vmax=0.1),
+            "Epot": atoms.get_potential_energy,
+        }
+        hook.sample(logger, dyn, sources, every=3)
+        dyn.run(7)
+    found = points(logger.run_dir, "Velocities")
+    assert [point.step for point in found] == [0, 3, 6]
+    assert (found[0].pixels == 0).all()
+    wanted = abs(atoms.get_velocities())
+    assert found[2].pixels.shape == wanted.shape
+    assert found[1].pixels.max() > 0
+    assert [p.step for p in points(logger.run_dir, "Distances")] == [0, 3, 6]
+    assert times(logger, "Distances") == [0, 7.5, 15]

@@ -13,6 +13,7 @@ from sampled import descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.hooks import brian2 as hook
+from annarchy_tb.hooks import image, matrix, raster
 
 # Brian2's own
 pytestmark = pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
@@ -376,3 +377,35 @@ def test_the_script_runs(tmp_path: Path) -> None:
     """The network of the example is neither silent nor synchronous."""
     run = run_script("brian2_balance.py", tmp_path)
     assert 1 < run.curves("Rate")["excitatory"].values.mean() < 100
+
+
+def test_pictures_are_sampled(logger: Logger) -> None:
+    """Sources with units, spikes of a monitor, and synapses."""
+    neurons = b2.NeuronGroup(
+        4,
+        "dv/dt = 10*mV/ms : volt",
+        threshold="v > -60*mV",
+        reset="v = -70*mV",
+        method="euler",
+    )
+    neurons.v = [-70, -68, -66, -64] * mV
+    synapses = b2.Synapses(neurons, neurons, "w : 1")
+    synapses.connect(condition="i != j")
+    synapses.w = "0.1 * i"
+    monitor = b2.SpikeMonitor(neurons)
+    field = (lambda: neurons.v[:].reshape(2, 2), mV)
+    sources = {
+        "Raster": raster(lambda: (monitor.t, monitor.i), duration=3 * ms),
+        "Weights": matrix(lambda: (synapses.i, synapses.j, synapses.w)),
+        "Field": image(field, vmin=-70, vmax=-60 * mV, cmap="gray"),
+    }
+    sampling = hook.sample(logger, sources, every=1 * ms)
+    network = b2.Network(neurons, synapses, monitor, sampling)
+    network.run(2.5 * ms)
+    found = points(logger.run_dir, "Field")
+    assert [point.step for point in found] == [0, 10, 20]
+    assert found[0].pixels[..., 0].tolist() == [[0, 51], [102, 153]]
+    assert Run(logger.run_dir).info["units"]["Field"] == "mV"
+    _, spikes, *_ = Run(logger.run_dir).spikes("Raster")
+    assert len(spikes[0][0]) == 0 < len(spikes[1][0]) < len(spikes[2][0])
+    assert len(points(logger.run_dir, "Weights")) == 3

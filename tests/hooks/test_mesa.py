@@ -13,6 +13,7 @@ from conftest import load, points, scalars
 from sampled import run_script, times
 
 from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb.hooks import image, matrix
 from annarchy_tb.hooks import mesa as hook
 
 mesa = pytest.importorskip("mesa", reason="needs mesa; make hooks runs it")
@@ -295,3 +296,23 @@ def test_the_script_runs(tmp_path: Path) -> None:
     gini = run.scalars("Gini").values
     assert gini[0] == 0
     assert gini[-1] > 0.4
+
+
+def test_pictures_are_sampled(logger: Logger) -> None:
+    """A reporter by its name, or a callable that takes the model; None is left out."""
+    model = Growth()
+    grid = {"grid": lambda it: [[len(it.agents) / 4]] if it.steps != 2 else None}
+    model.datacollector = mesa.DataCollector({**grid, "number": lambda it: it.steps})
+    sources = {
+        "Grid": image("grid", vmin=0, vmax=1),
+        "Matrix": matrix(lambda model: [[model.steps]]),
+        "number": "number",
+    }
+    hook.sample(logger, model, sources)
+    with pytest.warns(UserWarning, match=r"sample\('Grid'\): .*left out: .*got None"):
+        run(model, 3)
+    found = points(logger.run_dir, "Grid")
+    assert [(p.step, p.pixels.item()) for p in found] == [(1, 128), (3, 255)]
+    assert [p.step for p in points(logger.run_dir, "Matrix")] == [1, 2, 3]
+    with pytest.raises(ValueError, match="the data collector has no reporter 'none'"):
+        hook.sample(logger, model, {"a": image("none")})

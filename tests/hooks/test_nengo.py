@@ -11,6 +11,7 @@ from conftest import load, points, scalars
 from sampled import run_script, times
 
 from annarchy_tb import Logger, Run
+from annarchy_tb.hooks import image, matrix
 from annarchy_tb.hooks import nengo as hook
 
 nengo = pytest.importorskip("nengo", reason="needs nengo; make hooks runs it")
@@ -228,3 +229,27 @@ def test_the_script_runs(tmp_path: Path) -> None:
     run = run_script("nengo_oscillator.py", tmp_path)
     assert run.scalars("Recorded/0").values.min() < -0.5
     assert run.scalars("Recorded/0").values.max() > 0.5
+
+
+def test_pictures_are_sampled(model: Any, logger: Logger) -> None:
+    """Callables may read the simulator; a signal has one row, and is refused."""
+    weights = np.array([[0.5, 1.0, 0.0], [0.0, 0.25, 0.5]])
+    with model:
+        inputs, outputs = nengo.Node([0.5, 0.5, 0.5]), nengo.Node(size_in=2)
+        made = nengo.Connection(inputs, outputs, transform=weights)
+        sources = {
+            "Weights": matrix(lambda: sim.data[made].weights),
+            "Field": image(lambda: sim.data[made].weights, vmin=0, vmax=1),
+            "ramp": model.ramp,
+        }
+        hook.sample(logger, sources, every=0.005)
+        for signal in (model.ramp, model.ensemble.neurons, model.ensemble[0]):
+            with pytest.raises(TypeError, match=r"sample\('a'\): to draw a picture"):
+                hook.sample(logger, {"a": image(signal)})
+    with nengo.Simulator(model, progress_bar=False) as sim:
+        sim.run(0.012)
+    found = points(logger.run_dir, "Field")
+    assert [point.step for point in found] == [5, 10]
+    assert found[0].pixels.tolist() == [[128, 255, 0], [0, 64, 128]]
+    assert len(points(logger.run_dir, "Weights")) == 2
+    assert len(points(logger.run_dir / "0", "ramp")) == 2

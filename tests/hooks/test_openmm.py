@@ -14,6 +14,7 @@ from sampled import descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.cli import main
+from annarchy_tb.hooks import matrix
 from annarchy_tb.hooks import openmm as hook
 
 openmm = pytest.importorskip("openmm", reason="needs openmm; make hooks runs it")
@@ -331,3 +332,22 @@ def test_the_script_runs(tmp_path: Path) -> None:
     """The thermostat of the example brings the argon to the target temperature."""
     run = run_script("openmm_argon.py", tmp_path)
     assert run.scalars("Temperature").values[-20:].mean() == pytest.approx(94, abs=15)
+
+
+def test_pictures_are_sampled(logdir: Path) -> None:
+    """A callable takes the State, and its quantities have a unit."""
+    simulation = molecules(verlet())
+    with Logger(logdir, time_unit="ps") as logger:
+        sources = {
+            "Positions": matrix(
+                lambda state: state.getPositions(asNumpy=True),
+                vmin=0 * unit.angstrom,
+                vmax=15 * unit.angstrom,
+            ),
+            "Epot": "potentialEnergy",
+        }
+        simulation.reporters.append(hook.sample(logger, sources, every=2))
+        simulation.step(5)
+    assert [p.step for p in points(logger.run_dir, "Positions")] == [2, 4]
+    assert Run(logger.run_dir).info["units"]["Positions"] == "nm"
+    assert len(scalars(logger.run_dir, "Epot")) == 2

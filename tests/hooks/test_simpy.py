@@ -11,6 +11,7 @@ from conftest import points, scalars
 from sampled import run_script, times
 
 from annarchy_tb import Logger, Run
+from annarchy_tb.hooks import image, matrix, raster
 from annarchy_tb.hooks import simpy as hook
 
 simpy = pytest.importorskip("simpy", reason="needs simpy; make hooks runs it")
@@ -249,3 +250,35 @@ def test_the_script_runs(tmp_path: Path) -> None:
     """The queue of the example grows with the load, as theory predicts."""
     run = run_script("simpy_queue.py", tmp_path)
     assert len(run.scalars("Queue/length").steps) > 100
+
+
+def test_pictures_are_sampled(logger: Logger) -> None:
+    """Spikes, weights and fields, at the steps of the numbers beside them."""
+    env = simpy.Environment()
+    count = counter(env)
+    sources = {
+        "Raster": raster(lambda: {0: [env.now], 1: []}, start=lambda: env.now - 5),
+        "Weights": matrix(lambda: ([0, 1], [1, 0], count[0] + 0.5), vmin=0, vmax=10),
+        "Field": image(lambda: np.full((2, 3), count[0] / 10), vmin=0, vmax=1),
+        "count": lambda: count[0],
+    }
+    hook.sample(logger, env, sources, every=5)
+    env.run(until=20)
+    run = Run(logger.run_dir)
+    assert scalars(run.path, "count") == [(0, 0), (1, 2), (2, 4), (3, 7)]
+    levels = [point.pixels[0, 0] for point in points(run.path, "Field")]
+    assert levels == [0, 51, 102, 179]
+    steps, spikes, *_ = run.spikes("Raster")
+    assert steps.tolist() == [0, 1, 2, 3]
+    assert [its[0].tolist() for its in spikes] == [[0], [5], [10], [15]]
+    assert len(points(run.path, "Weights")) == 4
+
+
+def test_a_picture_that_cannot_be_drawn_reaches_the_user(logger: Logger) -> None:
+    """Its error propagates out of run(), and names the hook and the tag."""
+    env = simpy.Environment()
+    hook.sample(logger, env, {"Field": image(lambda: None)})
+    with pytest.raises(
+        TypeError, match=r"^sample\('Field'\): add_image\('Field'\): img must"
+    ):
+        env.run()

@@ -23,7 +23,18 @@ from typing_extensions import assert_type
 
 import annarchy_tb
 from annarchy_tb import Logger, Run, SummaryWriter, figure_style, find_runs
-from annarchy_tb.hooks import annarchy, ase, brian2, mesa, nengo, openmm, simpy
+from annarchy_tb.hooks import (
+    annarchy,
+    ase,
+    brian2,
+    image,
+    matrix,
+    mesa,
+    nengo,
+    openmm,
+    raster,
+    simpy,
+)
 from annarchy_tb.reading import (
     Damage,
     Histograms,
@@ -253,6 +264,10 @@ def pictures(logger: Logger, array: NDArray[np.float32]) -> None:
     logger.add_image("a", np.zeros((3, 3), bool), equalize=True)
     logger.add_images("a", np.zeros((9, 3, 3, 3), np.uint8), equalize_per_image=True)
     logger.add_images("a", [[[0.0, 0.5], [1.0, 0.0]]])
+    logger.add_image("a", array, vmin=-70, vmax=np.float32(-50), cmap="viridis")
+    logger.add_images("a", [[[0.0, 0.5]]], vmin=0.0, cmap="gray")
+    logger.add_image("a", array, cmap=3)  # type: ignore[arg-type]
+    logger.add_image("a", array, vmin="0")  # type: ignore[arg-type]
     figure, axes = plt.subplots()
     axes.plot([1, 2, 3])
     logger.add_figure("a", figure)
@@ -560,6 +575,17 @@ def hooks(logger: Logger, simulator: Any, sources: dict[str, Any]) -> None:
         openmm.Reporter,
     )
     simpy.sample(logger, simulator, {"Queue": lambda: 3}, every=1.0)
+    pictures = {
+        "Spikes": raster(lambda: {0: [1]}, start=lambda: 5.0, duration=10, bins=100),
+        "Trains": raster(simulator.trains, start=0, groups={"E": 160, "I": 40}),
+        "Weights": matrix(lambda: simulator.proj, vmin=0, cmap="viridis"),
+        "Field": image((simulator, "v"), vmin=np.float32(0), vmax=1),
+        "Equalized": image(rate, equalize=True),
+    }
+    annarchy.sample(logger, simulator, pictures)
+    simpy.sample(logger, simulator, {**pictures, "Queue": lambda: 3})
+    image(rate, colour="red")  # type: ignore[call-arg]
+    matrix(rate, vmin="0")  # type: ignore[arg-type]
     every = np.int64(10)
     annarchy.sample(logger, simulator, sources, every)
     ase.sample(logger, simulator, sources, every)

@@ -11,15 +11,26 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for conftest
 
+import numpy as np
 from playwright.sync_api import Locator
 from viewer import Viewer, chromium, serving, text, write_examples
+
+from annarchy_tb import Logger
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 RUN = "20Hz-0.5"
+
+# The names, tags and options of the pictures of a field that decays.
+FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "equalize": ("Field/equalize=True", {"equalize": True}),
+    "fixed": ("Field/vmin=0, vmax=1", {"vmin": 0, "vmax": 1}),
+    "viridis": ("Field/cmap=viridis", {"vmin": 0, "vmax": 1, "cmap": "viridis"}),
+}
 
 # The tags of the tour, and the names of the pictures of TIME SERIES.
 CARDS = {
@@ -58,6 +69,30 @@ def take_time_series(viewer: Viewer) -> None:
             page.locator(".scalars-smoothing input[type=number]").fill("0")
         settle(viewer)
         save(card, name)
+
+
+def log_fields(logdir: Path) -> None:
+    """Log a field that decays, as docs/guide/data.rst does."""
+    y, x = np.mgrid[-1:1:20j, -1.7:1.7:34j]
+    with Logger(logdir, "field") as logger:
+        for step in range(10):
+            field = 2.0 ** (-step / 4.5) * np.exp(-4 * (x**2 + y**2))
+            for tag, options in FIELDS.values():
+                logger.add_image(tag, field, step, **options)
+
+
+def take_fields(viewer: Viewer) -> None:
+    """Take the first and the last step of each field."""
+    for name, (tag, _) in FIELDS.items():
+        page = viewer.tab("timeseries", tagFilter=re.escape(tag) + "$")
+        card = viewer.card(tag)
+        settle(viewer)
+        save(card, f"field_{name}_last")
+        card.locator("input[type=range]").focus()
+        page.keyboard.press("Home")
+        page.evaluate("document.activeElement.blur()")
+        settle(viewer)
+        save(card, f"field_{name}_first")
 
 
 def take_time_axes(viewer: Viewer) -> None:
@@ -126,8 +161,10 @@ def main() -> None:
         os.chdir(directory)
         logdir = Path("runs")
         write_examples(logdir)
+        log_fields(logdir / "fields")
         for name, take in (
             ("quickstart", [take_first_look]),
+            ("fields", [take_fields]),
             ("tour", [take_time_series, take_time_axes, take_tabs]),
         ):
             with serving(logdir / name) as server:
