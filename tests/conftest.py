@@ -339,9 +339,14 @@ def scalars(directory: Path, tag: str) -> list[tuple[int, float]]:
 
 
 class Server:
-    """A running TensorBoard."""
+    """A running TensorBoard, which shows as many samples of each tag as it is told."""
 
-    def __init__(self, logdir: Path, fast: bool) -> None:
+    def __init__(
+        self,
+        logdir: Path,
+        fast: bool,
+        samples: str | None = "images=100,scalars=100000",
+    ) -> None:
         self.fast = fast
         self.log = logdir.parent / f"tensorboard-{'fast' if fast else 'slow'}.txt"
         self._out = self.log.open("w")
@@ -354,7 +359,7 @@ class Server:
                     "1",
                     f"--load_fast={'true' if fast else 'false'}",
                 ),
-                *("--samples_per_plugin", "images=100,scalars=100000"),
+                *(("--samples_per_plugin", samples) if samples else ()),
             ],
             stdout=self._out,
             stderr=subprocess.STDOUT,

@@ -46,4 +46,4 @@ def test_the_tour_logs_a_sweep_of_every_kind(tmp_path: Path) -> None:
             *("scalars", "images", "histograms", "text", "hparams", "custom_scalars"),
             "audio",
         }
-        assert run.metrics["Result/clarity"] > 0.8
+        assert run.metrics["Final/clarity"] > 0.8

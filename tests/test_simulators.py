@@ -110,14 +110,14 @@ def test_the_basal_ganglia_learn(here: Path) -> None:
     [path] = (here / "runs").iterdir()
     run = Run(path)
     assert run.status == "finished"
-    assert run.metrics["Result/mean reward of the last 20"] > 0.7
+    assert run.metrics["Final/mean reward of the last 20"] > 0.7
     assert len(run.scalars("Reward/trial").steps) == 100
     assert [len(run.curves(f"GPi/{s}")["left"].steps) for s in "ABCD"] == [25] * 4
     tags = {point.tag for point in points(path, "Time course")} | set(run.tags())
     assert tags == {
         *("Reward/trial", "Reward/mean of 20", "Striatum/rate", "Time course"),
         *("Striatum/receptive fields", "Preference for A, B/left half"),
-        *("Preference for A, B/right half", "Result/mean reward of the last 20"),
+        *("Preference for A, B/right half", "Final/mean reward of the last 20"),
     }
     left = run.histograms("Preference for A, B/left half").histograms[-1]
     right = run.histograms("Preference for A, B/right half").histograms[-1]

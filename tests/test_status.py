@@ -94,9 +94,8 @@ def test_every_end_leaves_its_status(ended: Path, name: str) -> None:
     assert [message.session_end_info.status for message in data[1:]] == (
         [shown] if shown else []
     )
-    assert tables(ended / name)[-1].splitlines()[2] == (
-        f"| status | {run.info['status']} |"
-    )
+    table = tables(ended / name)[-1].splitlines()
+    assert f"| status | {run.info['status']} |" in table
     assert [p.step for p in load(ended / name) if p.tag == "a"] == [0]
 
 
@@ -214,11 +213,42 @@ def test_the_record_follows_the_run(logger: Logger) -> None:
     logger.add_metrics({"b": np.inf})
     assert read(logger.run_dir)["metrics"] == {"a": 0.5, "b": None}
     table = tables(logger.run_dir)[-1]
-    assert "| params: **tau** | 10.0 |" in table
+    assert "| params: **tau** | 10 |" in table
     assert "| params: **none** | None |" in table
     assert "| params: **nan** | None |" in table
     logger.close()
     assert "| metrics: **a** | 0.5 |" in tables(logger.run_dir)[-1]
+
+
+def test_the_table_starts_with_rounded_parameters_and_results(logdir: Path) -> None:
+    """Six digits are shown; run.json, HPARAMS and the scalar keep all of them."""
+    params = {"x": 0.1 + 0.2, "tiny": -1.23456789e-12, "large": 123456789.5}
+    whole = {"seed": 123456789, "on": True, "rule": "0.30000000000000004"}
+    with Logger(logdir, "run") as logger:
+        logger.add_parameters({**params, **whole})
+        logger.add_metrics({"loss": 2 / 3, "rate": np.float32(0.1)})
+    lines = tables(logger.run_dir)[-1].splitlines()
+    assert lines[:11] == [
+        *("| run | run |", "|---|---|"),
+        "| params: **x** | 0.3 |",
+        "| params: **tiny** | -1.23457e-12 |",
+        "| params: **large** | 1.23457e+08 |",
+        "| params: **seed** | 123456789 |",
+        "| params: **on** | True |",
+        "| params: **rule** | 0.30000000000000004 |",
+        "| metrics: **loss** | 0.666667 |",
+        "| metrics: **rate** | 0.1 |",
+        "| status | finished |",
+    ]
+    run = Run(logger.run_dir)
+    assert run.params == {**params, **whole}
+    assert run.metrics == {"loss": 2 / 3, "rate": float(np.float32(0.1))}
+    assert run.info["params"] == {**params, **whole}
+    assert run.scalars("loss").values.tolist() == [2 / 3]
+    [start] = [p for p in load(logger.run_dir) if p.tag.endswith("start_info")]
+    data = HParamsPluginData.FromString(start.proto.metadata.plugin_data.content)
+    stored = data.session_start_info.hparams
+    assert {name: stored[name].number_value for name in params} == params
 
 
 def test_what_comes_through_the_writer_stands_there_too(logger: Logger) -> None:

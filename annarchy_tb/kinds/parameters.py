@@ -189,8 +189,9 @@ def add_metrics(self: Logger, metrics: Mapping[str, SupportsFloat]) -> None:
     ----------
     metrics : dict of str to float
         The results by their names. Each is also logged as a scalar with that tag, one
-        step after the tag's last one: a name such as ``"Result/Accuracy"`` keeps it
-        apart from a curve ``"Accuracy"``.
+        step after the tag's last one: a name such as ``"Final/rate"`` keeps it apart
+        from a curve ``"rate"``. The table opens with the five metrics that come first
+        in the alphabet, capitals first.
     """
     entry, results = _metrics(self._run, "add_metrics", None, metrics)
     if results:

@@ -10,7 +10,11 @@ Row = tuple[str, Any]
 
 
 def as_table(info: RunInfo) -> str:
-    """Return a record as a Markdown table, starting with the run's own data."""
+    """Return a record as a Markdown table, starting with parameters and results."""
+    lines = [f"| run | {_cell(info.experiment)} |", "|---|---|"]
+    for kind, values in (("params", info.params), ("metrics", info.metrics)):
+        for name, value in (values or {}).items():
+            lines.append(f"| {kind}: **{_cell(name)}** | {_cell(_rounded(value))} |")
     rows: list[Row] = [("status", info.status)]
     if info.error:
         message = f"{info.error.get('type')}: {info.error.get('message')}"
@@ -21,11 +25,7 @@ def as_table(info: RunInfo) -> str:
         (f"not finite: {tag}", f"from step {step}")
         for tag, step in (info.not_finite or {}).items()
     ]
-    lines = [f"| run | {_cell(info.experiment)} |", "|---|---|", *_lines(rows)]
-    for kind, values in (("params", info.params), ("metrics", info.metrics)):
-        for name, value in (values or {}).items():
-            lines.append(f"| {kind}: **{_cell(name)}** | {_cell(value)} |")
-    rows = [("host", info.host), ("pid", info.pid), ("user", info.user)]
+    rows += [("host", info.host), ("pid", info.pid), ("user", info.user)]
     rows += [("command", info.command), ("cwd", info.cwd)]
     if info.git and info.git.get("commit"):
         changed = " (modified)" if info.git.get("dirty") else ""
@@ -37,6 +37,11 @@ def as_table(info: RunInfo) -> str:
 
 def _lines(rows: list[Row]) -> list[str]:
     return [f"| {_cell(n)} | {_cell(v)} |" for n, v in rows if v is not None]
+
+
+def _rounded(value: Any) -> Any:
+    """Round to six significant digits, but no whole numbers, such as seeds."""
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _readable(moment: str | None) -> str | None:

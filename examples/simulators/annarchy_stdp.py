@@ -88,7 +88,7 @@ def simulate(net: Listeners, logdir: str, experiment: str | None, seconds: int) 
         annarchy.sample(logger, net, {"Weights": (net.weights, "w")}, every=2000.0)
         for _ in range(seconds):
             net.simulate(1000.0)
-        logger.add_metrics({"Result/mean weight": np.mean(net.weights.w)})
+        logger.add_metrics({"Final/mean weight": np.mean(net.weights.w)})
     return str(logger.run_dir)
 
 

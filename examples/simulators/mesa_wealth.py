@@ -106,7 +106,7 @@ def main() -> None:
         hook.sample(logger, model, {"Wealth": "Wealth"}, every=20)
         for _ in range(arguments.steps):
             model.step()
-        logger.add_metrics({"Result/Gini": gini(model.wealth())})
+        logger.add_metrics({"Final/Gini": gini(model.wealth())})
 
     print(f"Logged to {logger.run_dir}")
     print(f"Look at it with: tensorboard --logdir {arguments.logdir}")

@@ -226,7 +226,7 @@ def main() -> None:
                 cortex.show(bar)
             measures = test(cortex, logger, trial)
 
-        logger.add_metrics({f"Result/{name}": x for name, x in measures.items()})
+        logger.add_metrics({f"Final/{name}": x for name, x in measures.items()})
 
     print(f"Logged to {logger.run_dir}")
     look = f"tensorboard --logdir {arguments.logdir} --samples_per_plugin images=100"

@@ -167,8 +167,8 @@ def main() -> None:
 
         logger.add_metrics(
             {
-                "Result/Bars found": network.bars_found(),
-                "Result/Error on unseen patterns": np.mean(unseen_errors),
+                "Final/Bars found": network.bars_found(),
+                "Final/Error on unseen patterns": np.mean(unseen_errors),
             }
         )
 

@@ -99,7 +99,7 @@ def objective(params: dict[str, float], logger: Logger) -> dict[str, float]:
     rate = float(rates[int(SETTLE) // 10 :].mean())
     if rate > 150.0:
         raise RuntimeError(f"the network runs away: {rate:.0f} Hz")
-    return {"loss": abs(rate - TARGET), "Result/rate (Hz)": rate}
+    return {"loss": abs(rate - TARGET), "Final/rate (Hz)": rate}
 
 
 def main() -> None:

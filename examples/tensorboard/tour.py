@@ -177,8 +177,8 @@ def run(logdir: Path, trials: int, target: float, inhibition: float) -> None:
         # [metrics]
         logger.add_metrics(
             {
-                "Result/clarity": sheet.clarity(),
-                "Result/away from target [Hz]": np.abs(rates - target).mean(),
+                "Final/clarity": sheet.clarity(),
+                "Final/away from target [Hz]": np.abs(rates - target).mean(),
             }
         )
         # [/metrics]

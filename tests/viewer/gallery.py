@@ -1,7 +1,8 @@
 """Take the pictures of the docs: ``make gallery``.
 
 The examples log data, the real TensorBoard shows it, and each picture in docs/images is
-a part of its page: they show the installed version.
+a part of its page: they show the installed version. All settings are those with which
+it opens, except where the docs tell what another one does; a filter chooses the run.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for conftest
 
 import numpy as np
+from conftest import Server
 from playwright.sync_api import Locator
-from viewer import Viewer, chromium, serving, text, write_examples
+from test_recordings import trace
+from viewer import Viewer, chromium, serving, write_examples
 
 from annarchy_tb import Logger
 
@@ -62,11 +65,8 @@ def settle(viewer: Viewer) -> None:
 def take_time_series(viewer: Viewer) -> None:
     """Take one card of each kind."""
     for name, tag in CARDS.items():
-        page = viewer.tab("timeseries", tagFilter=re.escape(tag) + "$", runFilter=RUN)
+        viewer.tab("timeseries", tagFilter=re.escape(tag) + "$", runFilter=RUN)
         card = viewer.card(tag)
-        if name == "series":  # without clipping or smoothing
-            page.get_by_text("Ignore outliers in chart scaling").click()
-            page.locator(".scalars-smoothing input[type=number]").fill("0")
         settle(viewer)
         save(card, name)
 
@@ -98,7 +98,6 @@ def take_fields(viewer: Viewer) -> None:
 def take_time_axes(viewer: Viewer) -> None:
     """Take the same data on all three axes."""
     page = viewer.tab("timeseries", tagFilter="Time/drive", runFilter=RUN)
-    page.get_by_text("Enable step selection and data table").click()
     for axis in ("Step", "Relative", "Wall"):
         page.locator(".x-axis-type mat-select").click()
         page.locator("mat-option", has_text=axis).click()
@@ -121,10 +120,6 @@ def take_tabs(viewer: Viewer) -> None:
         page.set_viewport_size({"width": 1440, "height": 940})
         settle(viewer)
         if tab == "hparams":
-            for box in page.locator("paper-checkbox", has_text="/").all():
-                shown = box.get_attribute("checked") is not None
-                if shown != text(box).startswith("Result"):
-                    box.click()
             page.set_viewport_size({"width": 1440, "height": 560})
             settle(viewer)
             save(viewer, "hparams")
@@ -137,21 +132,45 @@ def take_tabs(viewer: Viewer) -> None:
                 page.set_viewport_size({"width": 1440, "height": 560})
             if tab == "histograms":
                 page.set_viewport_size({"width": 1440, "height": 700})
-            if tab == "text":
-                page.locator("tf-multi-checkbox input").first.fill(f"{RUN}$")
-                # Further down, the table tells about the machine.
-                page.set_viewport_size({"width": 1440, "height": 680})
-                settle(viewer)
+            if tab == "text":  # further down, the table tells about the machine
+                page.set_viewport_size({"width": 1440, "height": 1186})
             save(viewer, f"tab_{tab}")
 
 
 def take_first_look(viewer: Viewer) -> None:
     """Take the picture of the quickstart for the README."""
     page = viewer.tab("timeseries")
-    page.set_viewport_size({"width": 1440, "height": 1140})
-    page.get_by_role("button", name="Settings").click()  # closes them
+    page.set_viewport_size({"width": 1440, "height": 1400})
     settle(viewer)
     save(viewer, "tensorboard")
+
+
+def log_trace(logdir: Path) -> None:
+    """Log a million points with 200 spikes, one by one and in one call."""
+    values, _ = trace()
+    with Logger(logdir, "add_scalar") as logger:
+        for value in values.tolist():
+            logger.add_scalar("Potential (mV)", value)
+    with Logger(logdir, "add_series") as logger:
+        logger.add_series("Potential (mV)", values)
+
+
+def take_traces(viewer: Viewer, server: Server) -> None:
+    """Take the trace in both ways, as TensorBoard opens, and without its settings."""
+    tag = "Potential (mV)"
+    for run in ("add_scalar", "add_series"):
+        query = {"run": run, "tag": tag}
+        server.until(lambda p: p[-1][1] == 999_999, "plugin/scalars/scalars", **query)
+    for name in ("initial", "changed"):
+        for run in ("add_scalar", "add_series"):
+            page = viewer.tab("timeseries", runFilter=run)
+            card = viewer.card(tag)
+            if name == "changed":
+                box = page.get_by_role("checkbox", name="Ignore outliers")
+                box.uncheck()
+                page.locator(".scalars-smoothing input[type=number]").fill("0")
+            settle(viewer)
+            save(card, f"trace_{run}_{name}")
 
 
 def main() -> None:
@@ -162,6 +181,11 @@ def main() -> None:
         logdir = Path("runs")
         write_examples(logdir)
         log_fields(logdir / "fields")
+        log_trace(logdir / "trace")
+        with serving(logdir / "trace") as server:
+            viewer = Viewer(browser, server.url, width=1440, height=940)
+            take_traces(viewer, server)
+            viewer.close()
         for name, take in (
             ("quickstart", [take_first_look]),
             ("fields", [take_fields]),

@@ -19,7 +19,7 @@ pytest.importorskip("playwright", reason="needs playwright; make test-viewer run
 
 from viewer import Viewer, chromium, seen, serving, text, until, write_examples
 
-from annarchy_tb import Run
+from annarchy_tb import Logger, Run
 
 # On a busy machine, each wait for the browser may take up to two minutes.
 pytestmark = pytest.mark.timeout(900)
@@ -57,6 +57,19 @@ def url(logdir: Path) -> Iterator[str]:
 def tour_url(logdir: Path) -> Iterator[str]:
     """Return the address where TensorBoard shows only the runs of the tour."""
     with serving(logdir / "tour") as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def many_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address where TensorBoard shows 14 runs with two curves each."""
+    logdir = tmp_path_factory.mktemp("many") / "runs"
+    for number in range(14):
+        with Logger(logdir, f"run{number:02d}") as logger:
+            logger.add_parameters({"tau": number})
+            for step in range(10):
+                logger.add_scalars("Rate", {"E": number, "I": 50 - number}, step)
+    with serving(logdir) as server:
         yield server.url
 
 
@@ -207,14 +220,16 @@ def test_text_shows_markdown_and_the_table_of_the_run(viewer: Viewer) -> None:
     page = viewer.tab("text")
     about = page.locator("tf-text-loader").filter(has_text="About").first
     about.locator("strong", has_text="16 units").wait_for()
-    page.locator("tf-text-loader table").first.wait_for()
-    tables = [text(table) for table in page.locator("tf-text-loader table").all()]
-    assert any(
-        "status finished" in table
-        and "target 20" in table
-        and "TensorBoard" not in table
-        for table in tables
+    begins = re.compile(
+        r"run 20Hz-2 params: target 20 params: inhibition 2 params: seed 1 "
+        r"metrics: Final/clarity 0\.\d{1,6} "
+        r"metrics: Final/away from target \[Hz\] [\d.]{1,7} status finished "
     )
+
+    def tables() -> list[str]:
+        return [text(table) for table in page.locator("tf-text-loader table").all()]
+
+    assert until(page, lambda: any(begins.match(table) for table in tables()))
 
 
 def hparams_rows(viewer: Viewer, number: int) -> list[list[str]]:
@@ -242,12 +257,12 @@ def test_hparams_fills_every_cell(browser: Any, tour_url: str, logdir: Path) -> 
     viewer = Viewer(browser, tour_url, width=3000, height=1200)
     try:
         page = viewer.tab("hparams")
-        page.locator("paper-checkbox", has_text="Result/clarity").wait_for()
+        page.locator("paper-checkbox", has_text="Final/clarity").wait_for()
         for box in page.locator("paper-checkbox", has_text="/").all():
             if box.get_attribute("checked") is None:  # initially, it ticks five metrics
                 box.click()
         head, *rows = hparams_rows(viewer, 4)
-        assert {"target", "inhibition", "seed", "Result/clarity"} < set(head)
+        assert {"target", "inhibition", "seed", "Final/clarity"} < set(head)
         assert sorted(f"tour/{row[0]}" for row in rows) == sorted(TOUR)
         for row in rows:
             shown = dict(zip(head, row, strict=True))
@@ -258,6 +273,29 @@ def test_hparams_fills_every_cell(browser: Any, tour_url: str, logdir: Path) -> 
                 assert float(shown[name]) == pytest.approx(value, rel=1e-4)
     finally:
         viewer.close()
+
+
+@pytest.mark.parametrize("name", ["quickstart", "tour"])
+def test_hparams_opens_with_the_results(browser: Any, logdir: Path, name: str) -> None:
+    """The results of the examples are among the five metrics that it ticks."""
+    with serving(logdir / name) as server:
+        viewer = Viewer(browser, server.url, height=1800)
+        try:
+            page = viewer.tab("hparams")
+            boxes = page.locator("paper-checkbox", has_text="/")
+            boxes.filter(has_text="Final/").first.wait_for()
+            ticked = [
+                text(box)
+                for box in boxes.all()
+                if box.get_attribute("checked") is not None
+            ]
+        finally:
+            viewer.close()
+    [run, *_] = sorted((logdir / name).iterdir())
+    results = set(Run(run).metrics)
+    assert len(results) == 2
+    assert all(result.startswith("Final/") for result in results)
+    assert results < set(ticked)
 
 
 def test_hparams_knows_how_the_runs_ended(browser: Any, tour_url: str) -> None:
@@ -296,3 +334,66 @@ def test_audio_plays_in_the_browser(viewer: Viewer) -> None:
     assert until(page, lambda: players.count() == len(TOUR))
     length = "player => player.readyState > 0 ? player.duration : null"
     assert until(page, lambda: players.first.evaluate(length) == 0.5)
+
+
+def test_more_than_forty_runs_open_unticked(browser: Any, many_url: str) -> None:
+    """SCALARS and TEXT show nothing, until the button below the list is clicked."""
+    viewer = Viewer(browser, many_url)
+    try:
+        page = viewer.tab("text")
+        boxes = page.locator("tf-runs-selector paper-checkbox")
+        assert until(page, lambda: boxes.count() == 42)
+        page.wait_for_load_state("networkidle")
+        assert not any(box.get_attribute("checked") is not None for box in boxes.all())
+        assert page.locator("tf-text-loader").count() == 0
+        page.get_by_text("Toggle All Runs").click()
+        page.locator("tf-text-loader table").first.wait_for()
+        page = viewer.tab("scalars")
+        page.locator("tf-scalar-card").first.wait_for()
+        assert until(page, lambda: boxes.count() == 42)
+        assert not any(box.get_attribute("checked") is not None for box in boxes.all())
+    finally:
+        viewer.close()
+
+
+def test_curves_get_a_colour_each_and_the_parameters(
+    browser: Any, many_url: str
+) -> None:
+    """The palette colours curves by a Regex, and the plus adds a column."""
+    viewer = Viewer(browser, many_url, height=3000)
+    try:
+        page = viewer.tab("timeseries")
+        viewer.card("Rate")
+        page.locator("runs-group-menu-button button").first.click()
+        page.locator("button", has_text="Regex").first.click()
+        dialog = page.locator("mat-dialog-container")
+        dialog.locator("input").first.fill("(E|I)$")
+        dialog.locator("button", has_text="Save").click()
+        dialog.wait_for(state="detached")
+
+        def colours() -> dict[str, set[str]]:
+            found: dict[str, set[str]] = {"E": set(), "I": set(), "": set()}
+            for row in page.locator("runs-data-table tb-data-table-content-row").all():
+                dot = row.locator(".run-color-swatch")
+                colour = dot.evaluate("e => getComputedStyle(e).backgroundColor")
+                name = re.search(r"run\d\d(?:/([EI]))?", text(row))
+                found[name[1] or ""].add(colour)
+            return found
+
+        def are_three() -> bool:
+            found = list(colours().values())
+            return [len(one) for one in found] == [1, 1, 1] and (
+                len(set.union(*found)) == 3
+            )
+
+        assert until(page, are_three)
+        page.locator("runs-data-table .add-button").first.click()
+        page.locator("tb-data-table-column-selector-component button").filter(
+            has_text="tau"
+        ).click()
+        row = page.locator("runs-data-table tb-data-table-content-row").filter(
+            has_text="run07/I"
+        )
+        assert until(page, lambda: re.search(r"run07/I\s+7\b", text(row)))
+    finally:
+        viewer.close()

@@ -71,8 +71,8 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def serving(logdir: Path) -> Iterator[Server]:
-    """Run TensorBoard, and wait until all runs are loaded."""
-    server = Server(logdir, fast=HAS_RUST)
+    """Run TensorBoard as users start it, and wait until all runs are loaded."""
+    server = Server(logdir, fast=HAS_RUST, samples=None)
     try:
         server.start()
         wanted = {
