@@ -272,16 +272,16 @@ def test_the_peak_is_in_hz_if_the_unit_is_known() -> None:
         column = (found.times / axis.width).astype(int)
         counts = np.bincount(column, minlength=columns)[np.newaxis]
         axis = axis._replace(seconds=seconds)
-        return spike_plot.rates(counts, axis, found.neurons, None)[1]
+        return " ".join(spike_plot.rates(counts, axis, found.neurons, None)[1])
 
     pair = ([2.5, 2.5, 7.5], [0, 1, 3])  # 2 spikes of 4 neurons in 1 of 10
     assert peak(pair, Clock("ms", None)) == "500 Hz"
     assert peak(pair, Clock("s", None)) == "0.5 Hz"
     array = np.zeros((10, 4), bool)
     array[2, :2] = array[7, 3] = True
-    assert peak(array, Clock("ms", None)) == "0.5/step"
+    assert peak(array, Clock("ms", None)) == "0.5 /step"
     assert peak(array, Clock("ms", 0.1)) == "5000 Hz"
-    assert peak(np.zeros((10, 4), bool), Clock("ms", 0.1)) == ""
+    assert peak(np.zeros((10, 4), bool), Clock("ms", 0.1)) == " "
 
 
 class Quantity(np.ndarray):

@@ -14,8 +14,10 @@ from annarchy_tb.kinds.canvas import AXIS, HEIGHT, LINE, WIDTH, Pixels
 
 TOP, BOTTOM = 4, LINE + 3  # pixels above and below the cells
 BAR = 10  # the width of the colour bar
-RIGHT = 64  # of the picture: the bar and its numbers
 SPACE = 3
+NUMBERS = 54  # the width of the numbers beside the bar
+MOST = 7  # digits, to tell the ends apart
+RIGHT = 3 * SPACE + BAR + SPACE + 1 + NUMBERS  # of the picture: the bar with them
 
 
 class Scale(NamedTuple):
@@ -113,7 +115,7 @@ def draw(
     if width > 1 and wide > canvas.width(last) + LINE:
         canvas.write(pixels, last, left + wide, below, align=1)
     if not np.isnan(cells).all():
-        _draw_bar(pixels, scale, left + wide + 4 * SPACE)
+        _draw_bar(pixels, scale, left + wide + 3 * SPACE)
     return pixels, bool(np.isinf(cells).any())
 
 
@@ -143,10 +145,16 @@ def _draw_bar(pixels: Pixels, scale: Scale, x: int) -> None:
         numbers = {TOP + LINE // 2: scale.low}
     elif scale.split:
         numbers[TOP + tall // 2] = 0.0
+    digits = 3
+    while digits < MOST and len(numbers) > len(
+        {canvas.number(value, digits) for value in numbers.values()}
+    ):
+        digits += 1
     for y, value in numbers.items():
-        pixels[y, x + BAR : x + BAR + SPACE] = AXIS
+        # Without a tick, which would look like a minus sign.
         top = min(max(y - 6, 0), HEIGHT - LINE)
-        canvas.write(pixels, canvas.number(value), x + BAR + SPACE + 2, top)
+        text = canvas.fitting(value, NUMBERS, digits)
+        canvas.write(pixels, text, x + BAR + SPACE + 1, top)
 
 
 def reduced(
