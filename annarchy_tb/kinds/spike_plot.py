@@ -127,6 +127,17 @@ def _counts(
     kinds = 1 if groups is None else len(groups.names) + 1
     shape = kinds, grid.rows, axis.columns
     counts = np.zeros(math.prod(shape), np.intp)
+
+    def rows(ranks: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the place of each neuron's first cell."""
+        first: NDArray[np.intp] = (ranks - found.first) // grid.share * axis.columns
+        if groups is not None:
+            first += groups.of(ranks) * (grid.rows * axis.columns)
+        return first
+
+    of_neurons = None
+    if found.neurons <= len(found.times):  # to look them up is faster
+        of_neurons = rows(np.arange(found.first, found.first + found.neurons))
     for at in range(0, len(found.times), SIZE):
         times, ranks = found.times[at : at + SIZE], found.ranks[at : at + SIZE]
         inside = (times >= axis.left) & (times <= axis.left + axis.span)
@@ -134,9 +145,7 @@ def _counts(
             times, ranks = times[inside], ranks[inside]
         place = ((times - axis.left) / axis.width).astype(np.intp)
         np.minimum(place, axis.columns - 1, out=place)
-        place += (ranks - found.first) // grid.share * axis.columns
-        if groups is not None:
-            place += groups.of(ranks) * (grid.rows * axis.columns)
+        place += rows(ranks) if of_neurons is None else of_neurons[ranks - found.first]
         counts += np.bincount(place, minlength=len(counts))
     return counts.reshape(shape)
 
