@@ -96,8 +96,10 @@ def draw(
     names = [str(0), str(height - 1)]
     left = max(map(canvas.width, names)) + 2 * SPACE
     room = HEIGHT - TOP - BOTTOM, WIDTH - left - RIGHT
-    cells = reduced(matrix, *room)
-    scale = scale_for(cells[np.isfinite(cells)], vmin, vmax, cmap)
+    lows, highs = reduced(matrix, *room)
+    cells = np.where(highs >= -lows, highs, lows)  # the value farthest from 0
+    ends = np.stack([lows, highs])
+    scale = scale_for(ends[np.isfinite(ends)], vmin, vmax, cmap)
     drawn = coloured(cells, scale)
     side = min(room[0] // cells.shape[0], room[1] // cells.shape[1])
     drawn = drawn.repeat(side, axis=0).repeat(side, axis=1)
@@ -159,10 +161,10 @@ def _draw_bar(pixels: Pixels, scale: Scale, x: int) -> None:
 
 def reduced(
     matrix: NDArray[Any] | Synapses, rows: int, columns: int
-) -> NDArray[np.float64]:
-    """Return a matrix of at most so many rows and columns.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a matrix with at most so many rows and columns.
 
-    Of several entries, the one farthest from 0 is left.
+    It is given by the smallest and the largest of the entries in each place.
     """
     height, width = matrix.shape
     tall, wide = math.ceil(height / rows), math.ceil(width / columns)
@@ -172,22 +174,20 @@ def reduced(
         low, high = np.full((2, shape[0] * shape[1]), np.nan)
         np.fmin.at(low, place, matrix.values)
         np.fmax.at(high, place, matrix.values)
-        cells: NDArray[np.float64] = np.where(high >= -low, high, low)
-        return cells.reshape(shape)
+        return low.reshape(shape), high.reshape(shape)
     if tall == wide == 1:
-        return matrix.astype(np.float64)
+        values = matrix.astype(np.float64)
+        return values, values
     starts = np.arange(0, width, wide)
-    return np.array(
-        [_row(matrix[at : at + tall], starts) for at in range(0, height, tall)],
-        np.float64,
-    )
+    bands = [_row(matrix[at : at + tall], starts) for at in range(0, height, tall)]
+    low, high = np.array(bands, np.float64).swapaxes(0, 1)
+    return low, high
 
 
-def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the cells of a band of rows, one for the entries from each column on."""
+def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+    """Return the least and the greatest entries of a band of rows from each column."""
     native = band.astype(band.dtype.newbyteorder("="), copy=False)
-    low, high = (
+    return [
         pick.reduceat(pick.reduce(native, axis=0), columns).astype(np.float64)
         for pick in (np.fmin, np.fmax)
-    )
-    return np.where(high >= -low, high, low)
+    ]

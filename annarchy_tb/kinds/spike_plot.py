@@ -298,5 +298,5 @@ def _draw_names(pixels: Pixels, groups: Groups) -> None:
             canvas.write(pixels, "...", x, 0)
             return
         pixels[3:9, x : x + 6] = colour
-        canvas.write(pixels, name, x + 9, 0, colour=colour)
-        x += canvas.width(name) + LINE + 9
+        canvas.write(pixels, name, x + 10, 0, colour=colour)
+        x += canvas.width(name) + LINE + 10
