@@ -41,6 +41,7 @@ BARS = 4  # pixels: the least width of a value of the rate
 LEFT, RIGHT = 46, 8  # pixels beside the plot, for numbers
 TICK = 3
 NUMBERS = LEFT - TICK - 1  # the width of those at the left
+GUTTER = 8  # pixels between numbers, more than between words
 SIZE = 1 << 18  # spikes at a time
 BARE: Colour = (160, 160, 160)  # of the rate without groups
 PLOT = WIDTH - LEFT - RIGHT  # the width of the plot
@@ -257,7 +258,7 @@ def _draw_rates(
 
 def _draw_time(pixels: Pixels, axis: TimeAxis, wide: int, y: int) -> None:
     """Draw the time axis, with its unit at the last number."""
-    left, end = LEFT, pixels.shape[1]
+    left, end = LEFT, pixels.shape[1] - 2
     pixels[y, left - 1 : left + wide] = AXIS
     low, high = axis.left * axis.scale, (axis.left + axis.span) * axis.scale
     # The time axis is as long as its columns, the last of which may go beyond it.
@@ -279,10 +280,10 @@ def _draw_time(pixels: Pixels, axis: TimeAxis, wide: int, y: int) -> None:
             after - (before + size)
             for before, size, after in zip(starts, widths, starts[1:], strict=False)
         ]
-        if len(ticks) > 3 and spaces[-1] < LINE / 2:
+        if len(ticks) > 3 and spaces[-1] < GUTTER:
             texts[-2] = ""  # the unit needs its place
             spaces = spaces[:-2]
-        if all(space >= LINE / 2 for space in spaces):
+        if all(space >= GUTTER for space in spaces):
             break
     for text, place, start in zip(texts, places, starts, strict=True):
         pixels[y : y + TICK + 1, place] = AXIS
