@@ -150,6 +150,38 @@ def _(place: Path, number: int) -> Act:
     return lambda: again.add_scalar("another", 0.5)
 
 
+def pictures(place: Path) -> Any:
+    """Return a Logger that has drawn once: the first picture imports Pillow."""
+    from annarchy_tb import Logger
+
+    logger = Logger(place)
+    logger.add_raster("first", {0: [1]}, groups={"E": 1})
+    logger.add_matrix("also", [[0.5]])
+    return logger
+
+
+@line("add_raster of two groups, by spikes", (100_000, 1_000_000, 10_000_000))
+def _(place: Path, number: int) -> Act:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    spikes = rng.uniform(0, 1000, number), rng.integers(0, 4000, number)
+    logger, groups = pictures(place), {"E": 3200, "I": 800}
+    return lambda: logger.add_raster("Spikes", spikes, duration=1000, groups=groups)
+
+
+@line("add_matrix of 10,000 x 10,000, by synapses", VERY_LARGE)
+def _(place: Path, number: int) -> Act:
+    import numpy as np
+    from scipy import sparse
+
+    rng = np.random.default_rng(0)
+    entries = rng.normal(size=number), rng.integers(0, 10_000, (2, number))
+    weights = sparse.coo_array(entries, shape=(10_000, 10_000)).tocsr()
+    logger = pictures(place)
+    return lambda: logger.add_matrix("Weights", weights)
+
+
 # -- looking while it is written -------------------------------------------------------
 
 

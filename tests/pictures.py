@@ -37,3 +37,31 @@ def cells_of(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
     found = pixels[top : top + side * rows : side, left : left + side * columns : side]
     assert found.shape == (rows, columns, 3)
     return found
+
+
+def says(pixels: np.ndarray, text: str) -> bool:
+    """Return whether a picture has a text somewhere, in ink on a blank ground."""
+    lines = canvas.blank(canvas.width(text), canvas.LINE)
+    canvas.write(lines, text, 0, 0)
+    written = lines[canvas.DIGITS]
+    parts = np.lib.stride_tricks.sliding_window_view(
+        pixels.mean(axis=-1), written.shape[:2]
+    )
+    return bool((parts == written.mean(axis=-1)).all(axis=(2, 3)).any())
+
+
+def peak(times: np.ndarray, neurons: int, start: float, span: float) -> float:
+    """Return the greatest number of spikes of a neuron and unit of time in the strip.
+
+    It is that of any four columns, from the left, for times that are no whole numbers.
+    """
+    bars = np.arange(0, spike_plot.PLOT + 4, 4) * span / spike_plot.PLOT
+    bars[-1] = span
+    counts, edges = np.histogram(np.asarray(times) - start, bars)
+    return float((counts / np.diff(edges)).max() / neurons)
+
+
+def tints(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where ticks are blue, and where they are orange: the first two groups."""
+    red, _, blue = np.moveaxis(plot(pixels).astype(int), -1, 0)
+    return blue > red, red > blue

@@ -77,3 +77,21 @@ def test_numbers_are_short() -> None:
         "2700",
         "0.021",
     ]
+
+
+@given(st.floats(0, 1e12), st.floats(1e-4, 1e9), st.integers(1, 5))
+def test_ticks_have_labels_of_their_own(low: float, span: float, most: int) -> None:
+    """Far from 0, too: all digits are there that tell them apart."""
+    if span > 1e-9 * low:
+        ticks = canvas.round_ticks(low, low + span, most)
+        texts = canvas.labels(ticks)
+        assert len(set(texts)) == len(ticks)
+        assert [float(text) for text in texts] == pytest.approx(ticks, abs=span / 100)
+
+
+def test_a_number_fits_its_room() -> None:
+    """It has three digits, or fewer."""
+    assert canvas.fitting(-1.234e-5, 54) == "-1.23e-5"
+    for value in (-1.234e-100, -1.234e250, -123456.0, 0.000123456, 1e300):
+        assert canvas.width(canvas.fitting(value, 54)) <= 54
+        assert float(canvas.fitting(value, 54)) == pytest.approx(value, rel=0.05)

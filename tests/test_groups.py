@@ -70,3 +70,17 @@ def test_what_are_no_groups_is_refused(
     """The error names the group and the rule."""
     with pytest.raises(error, match=match):
         as_groups(given, neurons)
+
+
+def test_a_mask_is_where_it_is_true() -> None:
+    """Its truth values are no ranks; an array of 0 and 1 is one of ranks."""
+    mask = np.array([False, True, True, False, True])
+    for given in (mask, mask.tolist()):
+        groups = as_groups({"a": given}, 5)
+        assert groups.sizes == (3,)
+        assert groups.of(np.arange(5)).tolist() == [1, 0, 0, 1, 0]
+    assert as_groups({"a": np.array([0, 1])}, 5).sizes == (2,)
+    with pytest.raises(ValueError, match="'a' must have at least one neuron, got none"):
+        as_groups({"a": np.zeros(5, bool)}, 5)
+    with pytest.raises(ValueError, match="'a' has ranks up to 4, but there are 3"):
+        as_groups({"a": mask}, 3)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import tracemalloc
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +15,7 @@ from conftest import Synapses, points
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pictures import cells_of
+from pictures import cells_of, says
 
 from annarchy_tb import Logger
 from annarchy_tb.inputs.synapses import collect
@@ -36,9 +39,11 @@ def logged(logger: Logger, tag: str = "weights") -> np.ndarray:
 
 def drawn(matrix: object, **ends: Any) -> np.ndarray:
     """Return the colours of the cells of a matrix."""
-    cells = matrix_plot.reduced(collect(matrix), ROWS, COLUMNS)
+    lows, highs = matrix_plot.reduced(collect(matrix), ROWS, COLUMNS)
+    cells = np.where(highs >= -lows, highs, lows)
+    both = np.stack([lows, highs])
     scale = matrix_plot.scale_for(
-        cells[np.isfinite(cells)],
+        both[np.isfinite(both)],
         ends.get("vmin"),
         ends.get("vmax"),
         ends.get("cmap"),
@@ -115,6 +120,45 @@ def test_a_fixed_range_gives_a_value_one_colour(logger: Logger) -> None:
     assert drawn([[3.0, -3.0]], vmin=-1.0, vmax=5.0)[0, 1].tolist() == NEGATIVE
     logger.add_matrix("weights", [[0.25, 9.0]], vmin=0, vmax=1)
     assert cells_of(logged(logger), 1, 2)[0].tolist() == [colour, LARGEST]
+
+
+PROCESS = """
+import sys
+from annarchy_tb import Logger
+
+resume = sys.argv[2] == "resume"
+logger = Logger(sys.argv[1], "run", **({"resume": True} if resume else {}))
+step = logger.load_checkpoint()[1] if resume else 0
+for other in (0.5, 40.0 * (step + 1), -3.0):
+    for name, cmap in (("own", None), ("viridis", "viridis")):
+        logger.add_matrix(
+            name, [[0.25, -0.25, other]], step, vmin=-0.5, vmax=1, cmap=cmap
+        )
+    step += 1
+logger.save_checkpoint({}, step)
+logger.flush()
+if not resume:
+    import os, signal
+
+    logger.add_matrix("own", [[9.0, 9.0, 9.0]], step)
+    os.kill(os.getpid(), signal.SIGKILL)
+logger.close()
+"""
+
+
+def test_a_value_has_one_colour_in_all_processes(logdir: Path) -> None:
+    """With vmin and vmax: also in a run that was killed, and resumed by another one."""
+    for how, code in (("new", -signal.SIGKILL), ("resume", 0)):
+        command = [sys.executable, "-c", PROCESS, str(logdir), how]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+    for name in ("own", "viridis"):
+        found = points(logdir / "run", name)
+        assert [point.step for point in found] == list(range(6))
+        shown = [cells_of(point.pixels, 1, 3)[0, :2].tolist() for point in found]
+        assert shown == [shown[0]] * 6
+        bars = [point.pixels[:, 260:] for point in found]
+        assert all((bar == bars[0]).all() for bar in bars)
 
 
 def test_one_end_may_be_given() -> None:
@@ -248,6 +292,32 @@ def test_sparse_matrices_of_scipy(logger: Logger, form: str, kind: str) -> None:
         assert (found == drawn(WEIGHTS)).all()
 
 
+def test_a_million_synapses_of_scipy(logger: Logger) -> None:
+    """Of 10,000 x 10,000: what is dense, what is empty, the range, and both ends."""
+    sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
+    rows, columns = RNG.integers(0, 10_000, (2, 1_000_000))
+    weights = RNG.uniform(-2, 0.1, 1_000_000)
+    there = (rows >= 2000) | (columns < 5000)  # none at the top right
+    weights[~there] = 0
+    made = sparse.coo_array((weights, (rows, columns)), shape=(10_000, 10_000)).tocsr()
+    made.eliminate_zeros()
+    logger.add_matrix("weights", made)
+    pixels = logged(logger)
+    for text in ("0", "9999", *map(canvas.number, (made.min(), made.max()))):
+        assert says(pixels, text), text
+    left = canvas.width("9999") + 2 * matrix_plot.SPACE
+    room = canvas.WIDTH - left - matrix_plot.RIGHT
+    tall, wide = -(-10_000 // ROWS), -(-10_000 // room)
+    shape = -(-10_000 // tall), -(-10_000 // wide)
+    found = pixels[matrix_plot.TOP :][: shape[0], left : left + shape[1]]
+    grey = (found == NOTHING).all(axis=-1)
+    wanted = np.ones(shape, bool)
+    wanted[made.tocoo().row // tall, made.tocoo().col // wide] = False
+    assert (grey == wanted).all()
+    assert grey[: 1900 // tall, 5100 // wide :].all()
+    assert grey.mean() < 0.12
+
+
 @pytest.mark.parametrize("form", ["csr", "csc", "coo"])
 def test_what_a_sparse_matrix_stores_twice_is_summed(form: str) -> None:
     """This follows SciPy's convention; the matrix is not changed."""
@@ -293,7 +363,9 @@ def test_a_large_matrix_is_drawn_smaller(shape: tuple[int, int], signed: bool) -
             row * tall : (row + 1) * tall, column * wide : (column + 1) * wide
         ]
         shown[row, column] = block.flat[abs(block).argmax()]
-    assert (pixels == drawn(shown)).all()
+    scale = matrix_plot.scale_for(matrix.ravel(), None, None, None)
+    assert (scale.low, scale.high) == (matrix.min(), matrix.max())
+    assert (pixels == matrix_plot.coloured(shown, scale)).all()
     rows, columns = np.indices(shape).reshape(2, -1)
     assert (pixels == drawn((columns, rows, matrix.ravel()))).all()
 

@@ -9,9 +9,9 @@ from conftest import points
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pictures import GROUND, INK, cells, plot
+from pictures import GROUND, INK, cells, peak, plot, says, tints
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
 from annarchy_tb.inputs.clock import Clock
 from annarchy_tb.inputs.spikes import collect
 from annarchy_tb.kinds import canvas, spike_plot
@@ -186,6 +186,74 @@ def test_the_events_of_nest(logger: Logger) -> None:
     assert (drawn(events) == drawn(([1.0, 5.5], [81, 100]))).all()
 
 
+def test_the_events_of_nest_may_be_in_steps(logger: Logger) -> None:
+    """With ``time_in_steps``, there are offsets, too, and times are whole numbers."""
+    events = {
+        "times": np.array([10, 55]),
+        "offsets": np.zeros(2),
+        "senders": np.array([81, 100]),
+    }
+    found = collect(events, "s")
+    assert (found.times.tolist(), found.unit) == ([10, 55], "step")
+
+
+def test_events_as_nest_gives_them(logger: Logger) -> None:
+    """Of a network that took 100 ms in steps of 0.1, with neurons from 1 on."""
+    steps = RNG.integers(1, 1000, 4000)
+    senders = RNG.integers(1, 1251, 4000)
+    senders[:2] = 1, 1250
+    events = {"senders": senders, "times": steps * 0.1}
+    groups = {"E": range(1, 1001), "I": range(1001, 1251)}
+    logger.add_raster("spikes", events, groups=groups, duration=100)
+    pixels = logged(logger)
+    blue, orange = tints(pixels)
+    border = round(len(blue) * 0.2)
+    assert blue[border + 1 :].sum() > 1000
+    assert orange[: border - 1].sum() > 200
+    assert not blue[: border - 1].any()
+    assert not orange[border + 1 :].any()
+    rates = [
+        peak(events["times"][its], number, 0.0, 100.0) * 1000
+        for its, number in ((senders <= 1000, 1000), (senders > 1000, 250))
+    ]
+    for text in ("1", "1250", "100 ms", f"{canvas.number(max(rates), 2)} Hz"):
+        assert says(pixels, text), text
+
+
+def test_trains_of_neo(logger: Logger) -> None:
+    """A list, or all those of a segment; their times are in any unit, and negative."""
+    neo = pytest.importorskip("neo", reason="needs neo")
+    trains = [
+        neo.SpikeTrain([0.1, 0.25], units="s", t_stop=1.0),
+        neo.SpikeTrain([], units="s", t_stop=1.0),
+        neo.SpikeTrain([-100.0, 900.0], units="ms", t_start=-200.0, t_stop=1000.0),
+    ]
+    segment = neo.Segment()
+    segment.spiketrains.extend(trains)
+    same = ([100.0, 250.0, -100.0, 900.0], [0, 0, 2, 2])
+    for its in (trains, segment.spiketrains, dict(enumerate(trains))):
+        logger.add_raster("spikes", its, start=-200, duration=1200)
+        [times, ranks] = Run(logger.run_dir).spikes("spikes").spikes[-1]
+        assert (times.tolist(), ranks.tolist()) == same
+        limits = {"start": -200.0, "duration": 1200.0}
+        assert (logged(logger) == drawn(same, **limits)).all()
+        logger.add_raster("limits", its, start=trains[2].t_start, duration=1200)
+        assert (logged(logger, "limits") == logged(logger)).all()
+    with pytest.raises(ValueError, match=r"got -100; start=-100 begins the axis there"):
+        logger.add_raster("spikes", trains)
+    with pytest.raises(TypeError, match="neuron 1 must have a unit, as others do"):
+        logger.add_raster("spikes", [trains[0], [0.5]])
+    with pytest.raises(TypeError, match="a list of spike trains.*got SpikeTrain"):
+        logger.add_raster("spikes", trains[0])
+
+
+def test_an_array_of_trains() -> None:
+    """As an array of objects, if their lengths differ."""
+    trains = np.empty(2, object)
+    trains[:] = [0.5, 7.0], [3.25]
+    assert (drawn(trains) == drawn([[0.5, 7.0], [3.25]])).all()
+
+
 def test_the_axis_begins_at_the_lowest_rank() -> None:
     """Silent neurons below it are shown only if a dict or an array has them."""
     assert cells(drawn(([0, 1], [81, 82])), 2, 2).tolist() == [[1, 0], [0, 1]]
@@ -272,16 +340,16 @@ def test_the_peak_is_in_hz_if_the_unit_is_known() -> None:
         column = (found.times / axis.width).astype(int)
         counts = np.bincount(column, minlength=columns)[np.newaxis]
         axis = axis._replace(seconds=seconds)
-        return spike_plot.rates(counts, axis, found.neurons, None)[1]
+        return " ".join(spike_plot.rates(counts, axis, found.neurons, None)[1])
 
     pair = ([2.5, 2.5, 7.5], [0, 1, 3])  # 2 spikes of 4 neurons in 1 of 10
     assert peak(pair, Clock("ms", None)) == "500 Hz"
     assert peak(pair, Clock("s", None)) == "0.5 Hz"
     array = np.zeros((10, 4), bool)
     array[2, :2] = array[7, 3] = True
-    assert peak(array, Clock("ms", None)) == "0.5/step"
+    assert peak(array, Clock("ms", None)) == "0.5 /step"
     assert peak(array, Clock("ms", 0.1)) == "5000 Hz"
-    assert peak(np.zeros((10, 4), bool), Clock("ms", 0.1)) == ""
+    assert peak(np.zeros((10, 4), bool), Clock("ms", 0.1)) == " "
 
 
 class Quantity(np.ndarray):

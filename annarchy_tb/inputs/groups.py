@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.inputs.arrays import as_ranks
+from annarchy_tb.inputs.arrays import as_ranks, numbers
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.inputs.numbers import as_count
 
@@ -51,7 +51,7 @@ def as_groups(given: object, neurons: int | None) -> Groups:
     ----------
     given
         A dict of names: to sizes (whole numbers, from rank 0 on, in the order of the
-        dict), or to ranges, slices or arrays of ranks.
+        dict), or to ranges, slices or arrays of ranks, or masks of all neurons.
     neurons
         The number of neurons, if it is known.
 
@@ -113,7 +113,10 @@ def _intervals(
         if not given or given.start < 0:
             raise ValueError(f"group {name!r} must have ranks from 0, got {given}")
         return np.array([given.start]), np.array([given.stop])
-    ranks = np.sort(as_ranks(f"group {name!r}", given, LIMIT))
+    its = numbers(f"group {name!r}", given)
+    if its.dtype == np.bool_:  # a mask
+        its = np.flatnonzero(its)
+    ranks = np.sort(as_ranks(f"group {name!r}", its, LIMIT))
     if not len(ranks):
         raise ValueError(f"group {name!r} must have at least one neuron, got none")
     twice = ranks[1:] == ranks[:-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,9 +49,20 @@ def collect(spikes: object, time_unit: str) -> Spikes:
         if len(spikes) != 2:
             raise TypeError(f"spikes must be (times, ranks), got {describe(spikes)}")
         return _from_pair(*spikes, time_unit)
-    if isinstance(spikes, list) and _are_trains(spikes):
-        return _from_dict(dict(enumerate(spikes)), time_unit)
+    trains = _listed(spikes)
+    if trains is not None and _are_trains(trains):
+        return _from_dict(dict(enumerate(trains)), time_unit)
     return _from_array(spikes)
+
+
+def _listed(spikes: Any) -> list[Any] | None:
+    """Return a list, an array of objects, or Neo's list of trains as a list."""
+    if isinstance(spikes, list):
+        return spikes
+    if isinstance(spikes, np.ndarray):
+        return list(spikes) if spikes.dtype == object and spikes.ndim == 1 else None
+    is_neo = type(spikes).__module__.partition(".")[0] == "neo"
+    return list(spikes) if is_neo and isinstance(spikes, Iterable) else None
 
 
 def _are_trains(spikes: list[Any]) -> bool:
@@ -73,10 +84,12 @@ def _are_trains(spikes: list[Any]) -> bool:
 
 
 def _from_events(spikes: Mapping[Any, Any], time_unit: str) -> Spikes:
-    """Convert the events of NEST's recorders, whose times are in ms."""
+    """Convert the events of NEST's recorders, whose times are in ms, or in steps."""
     found = _from_pair(spikes["times"], spikes["senders"], time_unit)
     if found.unit is not None:
         return found
+    if "offsets" in spikes:  # time_in_steps
+        return found._replace(unit="step")
     times = found.times if time_unit == "ms" else found.times * in_unit("ms", time_unit)
     return found._replace(times=times, unit=time_unit)
 

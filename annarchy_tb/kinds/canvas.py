@@ -18,6 +18,7 @@ from annarchy_tb.inputs.importing import importing
 
 WIDTH, HEIGHT = 320, 200  # pixels of a picture
 LINE = 12  # pixels from one line of text to the next
+APART = 1  # pixels between letters: in small type, points and signs get lost without
 DIGITS = slice(2, 10)  # the rows of a line that digits take
 
 Colour = tuple[int, int, int]
@@ -40,8 +41,11 @@ def mask(text: str) -> Pixels:
         from PIL import Image, ImageDraw, ImageFont
 
         font = ImageFont.load_default(size=10)
-        line = Image.new("L", (math.ceil(font.getlength(text)) or 1, LINE))
-        ImageDraw.Draw(line).text((0, 0), text, fill=255, font=font)
+        wide = [round(font.getlength(letter)) + APART for letter in text]
+        places = [0, *itertools.accumulate(wide)]
+        line = Image.new("L", (max(places[-1] - APART, 1), LINE))
+        for letter, x in zip(text, places, strict=False):
+            ImageDraw.Draw(line).text((x, 0), letter, fill=255, font=font)
         return np.asarray(line)
 
 
@@ -99,12 +103,15 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
 
 def labels(ticks: list[float]) -> list[str]:
     """Return the numbers as short texts, all with the same number of decimals."""
-    most = max(map(abs, ticks), default=0.0)
-    stride = min((b - a for a, b in itertools.pairwise(ticks)), default=most)
-    if not 1e-3 <= most < 1e6 and most:
-        return [number(tick) for tick in ticks]
-    decimals = max(0, -math.floor(math.log10(stride) + 1e-9)) if stride > 0 else 0
-    return [f"{tick:.{min(decimals, 6)}f}" for tick in ticks]
+    if len(ticks) < 2:
+        return [number(tick, 12) for tick in ticks]
+    most = max(map(abs, ticks))
+    stride = min(b - a for a, b in itertools.pairwise(ticks))
+    finest = math.floor(math.log10(stride) + 1e-9)
+    digits = math.floor(math.log10(most) + 1e-9) - finest + 1  # that tell them apart
+    if most < 1e-3 or most >= (1e6 if digits <= 3 else 1e9):
+        return [number(tick, max(digits, 3)) for tick in ticks]
+    return [f"{tick:.{max(-finest, 0)}f}" for tick in ticks]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -116,3 +123,9 @@ def number(value: float, digits: int = 3) -> str:
         return f"{float(text):.0f}"
     head, _, power = text.partition("e")
     return f"{head}e{int(power)}"
+
+
+def fitting(value: float, room: int, digits: int = 3) -> str:
+    """Return a number with so many digits, or fewer if it would be wider than that."""
+    texts = [number(value, some) for some in range(digits, 0, -1)]
+    return next((text for text in texts if width(text) <= room), texts[-1])

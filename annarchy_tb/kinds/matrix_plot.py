@@ -14,8 +14,10 @@ from annarchy_tb.kinds.canvas import AXIS, HEIGHT, LINE, WIDTH, Pixels
 
 TOP, BOTTOM = 4, LINE + 3  # pixels above and below the cells
 BAR = 10  # the width of the colour bar
-RIGHT = 64  # of the picture: the bar and its numbers
 SPACE = 3
+NUMBERS = 54  # the width of the numbers beside the bar
+MOST = 7  # digits, to tell the ends apart
+RIGHT = 3 * SPACE + BAR + SPACE + 1 + NUMBERS  # of the picture: the bar with them
 
 
 class Scale(NamedTuple):
@@ -96,8 +98,10 @@ def draw(
     names = [str(0), str(height - 1)]
     left = max(map(canvas.width, names)) + 2 * SPACE
     room = HEIGHT - TOP - BOTTOM, WIDTH - left - RIGHT
-    cells = reduced(matrix, *room)
-    scale = scale_for(cells[np.isfinite(cells)], vmin, vmax, cmap)
+    lows, highs = reduced(matrix, *room)
+    cells = np.where(highs >= -lows, highs, lows)  # the value farthest from 0
+    ends = np.stack([lows, highs])
+    scale = scale_for(ends[np.isfinite(ends)], vmin, vmax, cmap)
     drawn = coloured(cells, scale)
     side = min(room[0] // cells.shape[0], room[1] // cells.shape[1])
     drawn = drawn.repeat(side, axis=0).repeat(side, axis=1)
@@ -115,7 +119,7 @@ def draw(
     if width > 1 and wide > canvas.width(last) + LINE:
         canvas.write(pixels, last, left + wide, below, align=1)
     if not np.isnan(cells).all():
-        _draw_bar(pixels, scale, left + wide + 4 * SPACE)
+        _draw_bar(pixels, scale, left + wide + 3 * SPACE)
     return pixels, bool(np.isinf(cells).any())
 
 
@@ -145,18 +149,24 @@ def _draw_bar(pixels: Pixels, scale: Scale, x: int) -> None:
         numbers = {TOP + LINE // 2: scale.low}
     elif scale.split:
         numbers[TOP + tall // 2] = 0.0
+    digits = 3
+    while digits < MOST and len(numbers) > len(
+        {canvas.number(value, digits) for value in numbers.values()}
+    ):
+        digits += 1
     for y, value in numbers.items():
-        pixels[y, x + BAR : x + BAR + SPACE] = AXIS
+        # Without a tick, which would look like a minus sign.
         top = min(max(y - 6, 0), HEIGHT - LINE)
-        canvas.write(pixels, canvas.number(value), x + BAR + SPACE + 2, top)
+        text = canvas.fitting(value, NUMBERS, digits)
+        canvas.write(pixels, text, x + BAR + SPACE + 1, top)
 
 
 def reduced(
     matrix: NDArray[Any] | Synapses, rows: int, columns: int
-) -> NDArray[np.float64]:
-    """Return a matrix of at most so many rows and columns.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a matrix with at most so many rows and columns.
 
-    Of several entries, the one farthest from 0 is left.
+    It is given by the smallest and the largest of the entries in each place.
     """
     height, width = matrix.shape
     tall, wide = math.ceil(height / rows), math.ceil(width / columns)
@@ -166,22 +176,20 @@ def reduced(
         low, high = np.full((2, shape[0] * shape[1]), np.nan)
         np.fmin.at(low, place, matrix.values)
         np.fmax.at(high, place, matrix.values)
-        cells: NDArray[np.float64] = np.where(high >= -low, high, low)
-        return cells.reshape(shape)
+        return low.reshape(shape), high.reshape(shape)
     if tall == wide == 1:
-        return matrix.astype(np.float64)
+        values = matrix.astype(np.float64)
+        return values, values
     starts = np.arange(0, width, wide)
-    return np.array(
-        [_row(matrix[at : at + tall], starts) for at in range(0, height, tall)],
-        np.float64,
-    )
+    bands = [_row(matrix[at : at + tall], starts) for at in range(0, height, tall)]
+    low, high = np.array(bands, np.float64).swapaxes(0, 1)
+    return low, high
 
 
-def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the cells of a band of rows, one for the entries from each column on."""
+def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+    """Return the least and the greatest entries of a band of rows from each column."""
     native = band.astype(band.dtype.newbyteorder("="), copy=False)
-    low, high = (
+    return [
         pick.reduceat(pick.reduce(native, axis=0), columns).astype(np.float64)
         for pick in (np.fmin, np.fmax)
-    )
-    return np.where(high >= -low, high, low)
+    ]

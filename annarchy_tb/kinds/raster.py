@@ -67,11 +67,12 @@ def add_raster(
         ``monitor.get("spike")``, or to their times, like Brian2's
         ``M.spike_trains()``; a tuple ``(times, ranks)``, both of shape ``(K,)``, like
         ``monitor.raster_plot()``, or Brian2's ``(M.t, M.i)``; NEST's events, a dict
-        with ``"times"`` in ms and ``"senders"``; a list of spike trains, one for each
-        neuron from rank 0 on, like Neo's; or an array of shape ``(T, N)``, bool or 0
-        and 1, of N neurons in T steps. Times with units are converted to the Logger's
-        `time_unit`, and those without are in it. In a dict, a tuple or events, the axis
-        goes from the lowest rank to the highest one.
+        with ``"times"`` in ms (or steps) and ``"senders"``; a list of spike trains, one
+        for each neuron from rank 0 on, like those of Elephant, or of a segment of Neo;
+        or an array of shape ``(T, N)``, bool or 0 and 1, of N neurons in T steps. Times
+        with units are converted to the Logger's `time_unit`, and those without are in
+        it. In a dict, a tuple or events, the axis goes from the lowest rank to the
+        highest one.
     start : float or quantity, optional
         The time at the left edge, in the unit of the spikes' times: steps for the
         dict and the array. By default 0. ANNarchy's steps continue from trial to
@@ -88,8 +89,8 @@ def add_raster(
         size.
     groups : dict, optional
         Groups of neurons by their names, such as ``{"E": 160, "I": 40}``: their sizes,
-        from rank 0 on; or ranges, slices or arrays of ranks. Each has a colour, and a
-        rate of its own.
+        from rank 0 on; or ranges, slices or arrays of ranks, or masks (bool arrays).
+        Each has a colour, and a rate of its own.
     """
     with Entry(self._run, "add_raster", tag, IMAGE, step, time) as entry:
         clock = self._run.clock

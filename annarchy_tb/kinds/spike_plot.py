@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import sys
 from typing import NamedTuple
@@ -41,6 +40,8 @@ STRIP = 30, 60  # the least and the greatest height of the rate, in pixels
 BARS = 4  # pixels: the least width of a value of the rate
 LEFT, RIGHT = 46, 8  # pixels beside the plot, for numbers
 TICK = 3
+NUMBERS = LEFT - TICK - 1  # the width of those at the left
+GUTTER = 8  # pixels between numbers, more than between words
 SIZE = 1 << 18  # spikes at a time
 BARE: Colour = (160, 160, 160)  # of the rate without groups
 PLOT = WIDTH - LEFT - RIGHT  # the width of the plot
@@ -109,7 +110,7 @@ def draw(
     pixels[bottom - height : bottom + 1, LEFT - 1] = AXIS
     _draw_ranks(pixels, found, bottom, height)
     _draw_rates(pixels[bottom + 2 : foot, plot], curves, stretch)
-    canvas.write(pixels, peak, LEFT - TICK - 1, bottom + 1, align=1)
+    _draw_peak(pixels, peak, bottom)
     pixels[bottom + 2 : foot, LEFT - 1] = AXIS
     _draw_time(pixels, axis, wide, foot)
     if groups is not None:
@@ -127,6 +128,17 @@ def _counts(
     kinds = 1 if groups is None else len(groups.names) + 1
     shape = kinds, grid.rows, axis.columns
     counts = np.zeros(math.prod(shape), np.intp)
+
+    def rows(ranks: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the place of each neuron's first cell."""
+        first: NDArray[np.intp] = (ranks - found.first) // grid.share * axis.columns
+        if groups is not None:
+            first += groups.of(ranks) * (grid.rows * axis.columns)
+        return first
+
+    of_neurons = None
+    if found.neurons <= len(found.times):  # to look them up is faster
+        of_neurons = rows(np.arange(found.first, found.first + found.neurons))
     for at in range(0, len(found.times), SIZE):
         times, ranks = found.times[at : at + SIZE], found.ranks[at : at + SIZE]
         inside = (times >= axis.left) & (times <= axis.left + axis.span)
@@ -134,17 +146,17 @@ def _counts(
             times, ranks = times[inside], ranks[inside]
         place = ((times - axis.left) / axis.width).astype(np.intp)
         np.minimum(place, axis.columns - 1, out=place)
-        place += (ranks - found.first) // grid.share * axis.columns
-        if groups is not None:
-            place += groups.of(ranks) * (grid.rows * axis.columns)
+        place += rows(ranks) if of_neurons is None else of_neurons[ranks - found.first]
         counts += np.bincount(place, minlength=len(counts))
     return counts.reshape(shape)
 
 
 def rates(
     counts: NDArray[np.intp], axis: TimeAxis, neurons: int, groups: Groups | None
-) -> tuple[list[tuple[Colour, NDArray[np.float64]]], str]:
-    """Return rates as parts of their peak, column by column, and the peak as a text.
+) -> tuple[list[tuple[Colour, NDArray[np.float64]]], tuple[str, str]]:
+    """Return rates as parts of their peak, column by column, and the peak in two texts.
+
+    These are its number and its unit, empty if nobody fired.
 
     `counts` are the spikes in each column, shape ``(G, columns)``. Without groups, the
     rate is that of all neurons, else there is one for each group.
@@ -167,10 +179,10 @@ def rates(
         for colour, curve in curves
     ]
     if not most:
-        return drawn, ""
+        return drawn, ("", "")
     if axis.seconds is not None:
-        return drawn, f"{canvas.number(most / axis.seconds, 2)} Hz"
-    return drawn, f"{canvas.number(most, 2)}/step"
+        return drawn, (canvas.number(most / axis.seconds, 2), "Hz")
+    return drawn, (canvas.number(most, 2), "/step")
 
 
 def _inked(counts: NDArray[np.intp], groups: Groups | None) -> Pixels:
@@ -204,7 +216,7 @@ def _enlarged(cells: Pixels, height: int, width: int) -> Pixels:
 
 def _draw_ranks(pixels: Pixels, found: Spikes, bottom: int, height: int) -> None:
     """Write the lowest rank at the bottom of the raster, the highest one at its top."""
-    x = LEFT - TICK - 1
+    x = NUMBERS
     canvas.write(pixels, _rank(found.first), x, bottom - LINE + 2, align=1)
     if found.neurons > 1 and height > LINE:
         last = _rank(found.first + found.neurons - 1)
@@ -213,7 +225,16 @@ def _draw_ranks(pixels: Pixels, found: Spikes, bottom: int, height: int) -> None
 
 def _rank(rank: int) -> str:
     text = str(rank)
-    return text if canvas.width(text) < LEFT - TICK else canvas.number(rank)
+    return text if canvas.width(text) <= NUMBERS else canvas.fitting(rank, NUMBERS)
+
+
+def _draw_peak(pixels: Pixels, peak: tuple[str, str], bottom: int) -> None:
+    """Write the peak of the rate at its height, and its unit below if need be."""
+    number, unit = peak
+    whole = number + unit if unit.startswith("/") else f"{number} {unit}"
+    lines = [whole] if canvas.width(whole) <= NUMBERS else [number, unit]
+    for k, text in enumerate(lines):
+        canvas.write(pixels, text, NUMBERS, bottom + 1 + k * LINE, align=1)
 
 
 def _draw_rates(
@@ -237,28 +258,36 @@ def _draw_rates(
 
 def _draw_time(pixels: Pixels, axis: TimeAxis, wide: int, y: int) -> None:
     """Draw the time axis, with its unit at the last number."""
-    left = LEFT
+    left, end = LEFT, pixels.shape[1] - 2
     pixels[y, left - 1 : left + wide] = AXIS
     low, high = axis.left * axis.scale, (axis.left + axis.span) * axis.scale
-    most = 5
-    while True:
+    # The time axis is as long as its columns, the last of which may go beyond it.
+    length = axis.columns * axis.width * axis.scale
+    for most in range(5, 0, -1):
         ticks = canvas.round_ticks(low, high, most)
         texts = canvas.labels(ticks)
         texts[-1] += f" {axis.unit}" if axis.unit else ""
-        # The time axis is as long as its columns, the last of which may go beyond it.
-        length = axis.columns * axis.width * axis.scale
-        places = [left + (tick - low) / length * wide for tick in ticks]
-        spaces = [b - a for a, b in itertools.pairwise(places)]
-        widest = max(map(canvas.width, texts))
-        if most == 1 or all(space >= widest + LINE for space in spaces):
+        places = [
+            min(round(left + (tick - low) / length * wide), left + wide - 1)
+            for tick in ticks
+        ]
+        widths = [canvas.width(text) for text in texts]
+        starts = [
+            min(max(place - size // 2, 0), end - size)
+            for place, size in zip(places, widths, strict=True)
+        ]
+        spaces = [
+            after - (before + size)
+            for before, size, after in zip(starts, widths, starts[1:], strict=False)
+        ]
+        if len(ticks) > 3 and spaces[-1] < GUTTER:
+            texts[-2] = ""  # the unit needs its place
+            spaces = spaces[:-2]
+        if all(space >= GUTTER for space in spaces):
             break
-        most -= 1
-    for text, place in zip(texts, places, strict=True):
-        x = min(max(round(place), left), left + wide - 1)
-        pixels[y : y + TICK + 1, x] = AXIS
-        half = canvas.width(text) / 2
-        x = min(max(x, math.ceil(half)), math.floor(pixels.shape[1] - half))
-        canvas.write(pixels, text, x, y + TICK, align=0.5)
+    for text, place, start in zip(texts, places, starts, strict=True):
+        pixels[y : y + TICK + 1, place] = AXIS
+        canvas.write(pixels, text, start, y + TICK)
 
 
 def _draw_names(pixels: Pixels, groups: Groups) -> None:
@@ -270,5 +299,5 @@ def _draw_names(pixels: Pixels, groups: Groups) -> None:
             canvas.write(pixels, "...", x, 0)
             return
         pixels[3:9, x : x + 6] = colour
-        canvas.write(pixels, name, x + 9, 0, colour=colour)
-        x += canvas.width(name) + LINE + 9
+        canvas.write(pixels, name, x + 10, 0, colour=colour)
+        x += canvas.width(name) + LINE + 10

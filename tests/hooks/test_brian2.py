@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import points, scalars
+from pictures import peak, says, tints
 from sampled import descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.hooks import brian2 as hook
 from annarchy_tb.hooks import image, matrix, raster
+from annarchy_tb.kinds import canvas
 
 # Brian2's own
 pytestmark = pytest.mark.filterwarnings("ignore:.* deprecated:DeprecationWarning")
@@ -409,3 +411,49 @@ def test_pictures_are_sampled(logger: Logger) -> None:
     _, spikes, *_ = Run(logger.run_dir).spikes("Raster")
     assert len(spikes[0][0]) == 0 < len(spikes[1][0]) < len(spikes[2][0])
     assert len(points(logger.run_dir, "Weights")) == 3
+
+
+@pytest.mark.timeout(600)  # 4,000 neurons, and nothing is compiled
+def test_the_raster_of_a_benchmark_shows_its_groups_and_its_rates(
+    logger: Logger,
+) -> None:
+    """CUBA: 3,200 excitatory neurons and 800 inhibitory ones, firing irregularly.
+
+    Romain Brette et al., "Simulation of networks of spiking neurons", Journal of
+    Computational Neuroscience 23, 2007, benchmark 2.
+    """
+    b2.seed(1)
+    neurons = b2.NeuronGroup(
+        4000,
+        """
+        dv/dt = (up + down - v - 49*mV) / (20*ms) : volt (unless refractory)
+        dup/dt = -up / (5*ms) : volt
+        ddown/dt = -down / (10*ms) : volt
+        """,
+        threshold="v > -50*mV",
+        reset="v = -60*mV",
+        refractory=5 * ms,
+        method="exact",
+    )
+    neurons.v = "-60*mV + 10*mV*rand()"
+    excite = b2.Synapses(neurons, neurons, on_pre="up += 1.62*mV")
+    excite.connect("i < 3200", p=0.02)
+    inhibit = b2.Synapses(neurons, neurons, on_pre="down -= 9*mV")
+    inhibit.connect("i >= 3200", p=0.02)
+    spikes = b2.SpikeMonitor(neurons)
+    b2.run(100 * ms)
+
+    groups = {"E": 3200, "I": 800}
+    logger.add_raster("CUBA", (spikes.t, spikes.i), groups=groups, duration=100 * ms)
+    pixels = points(logger.run_dir, "CUBA")[-1].pixels
+    blue, orange = tints(pixels)
+    border = round(blue.shape[0] * 0.2)  # neuron 0 is at the bottom
+    assert blue[border + 1 :].sum() > 500
+    assert orange[: border - 1].sum() > 100
+    assert not blue[: border - 1].any()
+    assert not orange[border + 1 :].any()
+    at, ranks = np.asarray(spikes.t / second), np.asarray(spikes.i)
+    excited = ranks < 3200
+    rates = peak(at[excited], 3200, 0, 0.1), peak(at[~excited], 800, 0, 0.1)
+    for text in (f"{canvas.number(max(rates), 2)} Hz", "3999", "100 ms"):
+        assert says(pixels, text), text

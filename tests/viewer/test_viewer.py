@@ -6,6 +6,7 @@ system's Chromium.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +191,48 @@ def test_every_spike_of_a_raster_is_seen(viewer: Viewer, logdir: Path) -> None:
     for row, column in [*np.argwhere(dark), *np.argwhere(~dark)[::50]]:
         found = colour(shown, row, column, height, width)
         assert abs(found - stored[row, column]).max() <= 8
+
+
+def absent(stored: np.ndarray, shown: np.ndarray) -> float:
+    """Return the share of pixels that an enlarged image does not show in their place.
+
+    It may start between two pixels of the screen: their place is right within one.
+    """
+    rows, columns = (
+        ((np.arange(number) + 0.5) * size / number).astype(int).clip(1, size - 2)
+        for number, size in zip(stored.shape[:2], shown.shape[:2], strict=True)
+    )
+    near = [
+        abs(shown[rows + y][:, columns + x] - stored).max(axis=-1) <= 8
+        for y, x in itertools.product((-1, 0, 1), repeat=2)
+    ]
+    return 1 - float(np.any(near, axis=0).mean())
+
+
+def test_pictures_with_axes_are_whole_on_both_tabs(
+    browser: Any, tmp_path: Path
+) -> None:
+    """No line of their text is left out or cut off, and their ground stays light."""
+    cards = {"timeseries": "image-card", "images": "tf-image-loader"}
+    random = np.random.default_rng(0)
+    times, ranks = random.uniform(0, 1000, 3000), random.integers(0, 200, 3000)
+    with Logger(tmp_path, "run") as logger:
+        logger.add_raster("raster", (times, ranks), groups={"E": 160, "I": 40})
+        logger.add_matrix("matrix", random.normal(size=(20, 30)))
+    with serving(tmp_path) as server:
+        for width, theme in itertools.product((1200, 1440), ("light", "dark")):
+            viewer = Viewer(browser, server.url, width=width, height=1800)
+            try:
+                for tab, card in cards.items():
+                    page = viewer.tab(tab, darkMode=str(theme == "dark").lower())
+                    for tag in ("raster", "matrix"):
+                        stored = points(tmp_path / "run", tag)[-1].pixels
+                        image = page.locator(card).filter(has_text=tag).locator("img")
+                        image.first.wait_for()
+                        missing = absent(stored.astype(int), seen(image.first))
+                        assert missing < 0.001, (width, theme, tab, tag)
+            finally:
+                viewer.close()
 
 
 def test_a_figure_in_the_style_fills_its_card(viewer: Viewer) -> None:
