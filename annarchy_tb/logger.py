@@ -13,7 +13,7 @@ from time import time as now
 from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
-from annarchy_tb import progress, windows
+from annarchy_tb import phases, progress, windows
 from annarchy_tb.inputs.clock import TIME_UNIT, Ask, Clock, as_clock, whole_step
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, warn
@@ -324,6 +324,7 @@ class Logger:
 
     window = windows.window
     track = progress.track
+    phase = phases.phase
 
     @property
     def last(self) -> Last:
@@ -435,7 +436,7 @@ class Logger:
         self._run.directory.flush()
         self._opening.begin()
         self._info.settle()
-        info = self._info.read()
+        info, said = self._info.read(), self._run.phases.said
         checkpoint = checkpoints.Checkpoint(
             whole,
             sizes(self.run_dir),
@@ -443,9 +444,10 @@ class Logger:
             info.metrics or {},
             info.not_finite,
             info.units,
+            said.get("phases", info.phases),
         )
         checkpoints.save(self.run_dir, checkpoint, state, number)
-        self._info.update(checkpoint=whole)
+        self._info.update(checkpoint=whole, **said)
 
     def load_checkpoint(self, default: Any = None) -> Any:
         """Return the state and the step of the last checkpoint.
@@ -567,6 +569,7 @@ class Logger:
                     window.flush()
                 except Exception as problem:  # still log the others
                     failed = failed or problem
+            self._run.phases.end()
             self._close_files(own, error or failed)
         if failed is not None and error is None:
             raise failed
@@ -587,7 +590,7 @@ class Logger:
         try:
             begun = own and self._has_begun(error)
             if begun:
-                self._info.ending(error)
+                self._info.ending(error, **self._run.phases.said)
                 self._write_end(error)
         finally:
             try:

@@ -26,6 +26,7 @@ from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.parsing import NO_BLOCK
 from annarchy_tb.tfevents.recorder import next_number
+from annarchy_tb.tfevents.records import as_read
 from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import IMAGE
 
@@ -117,7 +118,7 @@ def _recording(tag: str, found: Spikes) -> Recording:
                 "call": numbers[0],
                 "part": index,
                 "parts": len(numbers),
-                "tags": [recordings.as_read(tag)],
+                "tags": [as_read(tag)],
                 "wall_time": real,
             }
             part = slice(at, at + rows)
@@ -268,7 +269,7 @@ def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:
     steps, spikes, times, walls = [], [], [], []
     missing = 0
     for block in blocks:
-        for _, event in block.others:
+        for place, event in block.others:
             its = [value.tag for value in event.values if value.kind == IMAGE.name]
             if tag not in its or event.block == NO_BLOCK:
                 continue
@@ -278,7 +279,7 @@ def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:
                 continue
             steps.append(event.step)
             spikes.append(found)
-            times.append(event.time)
+            times.append(event.time + block.phases.time(place))
             walls.append(event.wall_time)
     if missing:
         warn(f"the spikes of {missing} rasters of {tag!r} are missing or damaged")

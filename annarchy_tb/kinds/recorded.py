@@ -17,8 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.inputs.messages import warn
-from annarchy_tb.kinds.scalar import Bad, ByTag, Column, Scalars, Sorted, by_tag, joined
+from annarchy_tb.kinds.scalar import (
+    Bad,
+    ByTag,
+    Column,
+    Scalars,
+    Sorted,
+    by_tag,
+    joined,
+    together,
+)
 from annarchy_tb.tfevents.parsing import NO_BLOCK
+from annarchy_tb.tfevents.phases import Segment
 from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
 from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.values import warn_of_bad
@@ -241,7 +251,7 @@ def _segments(block: Block) -> Iterator[tuple[Block, int | None]]:
             if end is not None:
                 left &= its.places < end
             columns.append(its.only(left))
-        yield Block(block.path, columns, inside), step
+        yield Block(block.path, columns, inside, block.phases), step
         begin = begin if end is None else end
 
 
@@ -324,10 +334,13 @@ def _joined(tag: str, parts: Sequence[Part]) -> Scalars | None:
         with np.errstate(invalid="ignore"):  # of a signalling NaN
             values = [array.astype(np.float64) for array in values]
 
-    def column(at: int) -> Callable[[], NDArray[Any]]:
-        return lambda: np.concatenate([its[at] for its in flat])
-
-    return Scalars(column(0), _together(values), column(2), column(3))
+    return Scalars(
+        lambda: np.concatenate([its.steps for its in flat]),
+        _together(values),
+        lambda: np.concatenate([its.given for its in flat]),
+        lambda: np.concatenate([its.wall_times for its in flat]),
+        together(flat),
+    )
 
 
 def _together(arrays: list[NDArray[Any]]) -> NDArray[Any]:
@@ -371,4 +384,5 @@ def _scalars(
         values,
         made("times", times, "float64"),
         lambda: np.full(number, wall_time),
+        [] if stored.phase is None else [Segment(0, number, *stored.phase)],
     )

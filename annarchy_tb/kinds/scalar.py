@@ -27,6 +27,7 @@ from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Value
+from annarchy_tb.tfevents.phases import Segment, later
 from annarchy_tb.tfevents.scan import Block, number
 from annarchy_tb.tfevents.schema import SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
@@ -82,7 +83,7 @@ def add_scalar(
         return
     state.last = at
     if time is not None:
-        state.time = wall_time
+        state.time = times[0]
     self._file.append(data)
 
 
@@ -96,7 +97,8 @@ def _add_scalar_checked(
     with Entry(self._run, "add_scalar", tag, SCALAR, step, time) as entry:
         entry.write_numbers([entry.number(value, tag)])
     if tag not in self._scalar_records:
-        self._scalar_records[tag] = entry.states[0], ScalarRecords(tag)
+        [state] = entry.states
+        self._scalar_records[tag] = state, ScalarRecords(tag, state.moved)
 
 
 def add_scalars(
@@ -149,7 +151,7 @@ def add_scalars(
     for curve, data in zip(curves, made, strict=True):
         curve.state.last = at
         if time is not None:
-            curve.state.time = wall_time
+            curve.state.time = times[0]
         curve.file.append(data)
 
 
@@ -169,9 +171,19 @@ def _add_scalars_checked(
     if (
         keys
         and (tag, keys) not in self._plot_records
-        and all(curve.ledger.holds(tags, SCALAR.name) for curve, tags in places)
+        and all(
+            curve.ledger.holds(tags, SCALAR.name, run.phases.here)
+            for curve, tags in places
+        )
+        and len(
+            moved := {
+                curve.ledger.enter(tags, SCALAR.name).states[0].moved
+                for curve, tags in places
+            }
+        )
+        == 1
     ):
-        records = ScalarRecords(tag)
+        records = ScalarRecords(tag, *moved)
         curves = [
             Curve(curve.file, curve.ledger.enter(tags, SCALAR.name).states[0], records)
             for curve, tags in places
@@ -237,7 +249,7 @@ def log(
         for state in group.states:
             state.last = at
             if time is not None:
-                state.time = wall_time
+                state.time = times[0]
     self._file.append(data)
 
 
@@ -272,8 +284,9 @@ def _log_checked(
     places = [(run.directory, tags)] if tags else []
     group, ledger = self._groups.get(tags), run.directory.ledger
     known = group is not None and group.make is not None
-    if tags and not known and ledger.holds(tags, SCALAR.name):
-        ledger.enter(tags, SCALAR.name).make = EventRecords(tags).make
+    if tags and not known and ledger.holds(tags, SCALAR.name, run.phases.here):
+        group = ledger.enter(tags, SCALAR.name)
+        group.make = EventRecords(tags, group.states[0].moved).make
         log(self, metrics, step, time=time)
         return
     with Entry(run, method, label, SCALAR, step, time, places=places) as entry:
@@ -302,24 +315,100 @@ class Scalars(Sequence[NDArray[Any]]):
         writers have single precision only.
     times : array, shape ``(N,)``, float64
         The simulated times, as they were given with ``time=`` in the time unit of the
-        run; NaN for points without one.
+        run; NaN for points without one. In a phase that began again at time 0, they go
+        on behind those before it, as the steps do; `phase` has them as they were given.
     wall_times : array, shape ``(N,)``, float64
         The real times of the calls, in seconds since 1970.
     """
 
-    __slots__ = ("_columns",)
+    __slots__ = ("_columns", "_given", "segments")
     _columns: list[Column]
+    _given: Column | None  # times, where those of the run differ
+    segments: list[Segment]  # the points that belong to phases
 
     def __init__(
-        self, steps: Column, values: Column, times: Column, wall_times: Column
+        self,
+        steps: Column,
+        values: Column,
+        times: Column,
+        wall_times: Column,
+        segments: Sequence[Segment] = (),
     ) -> None:
         self._columns = [steps, values, times, wall_times]
+        self._given = None
+        self.segments = list(segments)
+        if any(one.time for one in segments):
+            self._given = times
+            self._columns[2] = self._moved
 
     def _column(self, at: int) -> NDArray[Any]:
         column = self._columns[at]
         if callable(column):
             column = self._columns[at] = column()
         return column
+
+    def _moved(self) -> NDArray[np.float64]:
+        return later(self.given, self.segments)
+
+    @property
+    def given(self) -> NDArray[np.float64]:
+        """The simulated times as they were given, also within phases."""
+        if callable(self._given):
+            self._given = self._given()
+        return self.times if self._given is None else self._given
+
+    def cut(self, start: int, stop: int) -> Scalars:
+        """Return some of the points, which share the memory."""
+        its = (self.steps, self.values, self.given, self.wall_times)
+        segments = [
+            one._replace(start=max(0, one.start - start), stop=min(one.stop, stop) - start)
+            for one in self.segments
+            if one.start < stop and start < one.stop
+        ]
+        return Scalars(*(column[start:stop] for column in its), segments)
+
+    def phase(self, phase: str | SupportsIndex) -> Scalars:
+        """Return the points of one phase, with steps and times from its own start.
+
+        They are as they were given to the Logger.
+
+        Parameters
+        ----------
+        phase : str or int
+            Its name, or its number, which `annarchy_tb.Run.phases` gives.
+
+        Raises
+        ------
+        KeyError
+            If there are no points of such a phase.
+        ValueError
+            If several phases have this name.
+        """
+        its = [one for one in self.segments if phase in (one.name, one.number)]
+        if not its:
+            there = dict.fromkeys(one.name for one in self.segments)
+            raise KeyError(
+                f"no points of the phase {phase!r}; "
+                + (f"there are {', '.join(map(repr, there))}" if there else "there is none")
+            )
+        if len(numbers := {one.number for one in its}) > 1:
+            raise ValueError(
+                f"several phases have the name {phase!r}; choose one by its number: "
+                f"{', '.join(map(str, sorted(numbers)))}"
+            )
+        columns = zip(
+            *(
+                (
+                    self.steps[one.start : one.stop] - one.steps,
+                    self.values[one.start : one.stop],
+                    self.given[one.start : one.stop],
+                    self.wall_times[one.start : one.stop],
+                )
+                for one in its
+            ),
+            strict=True,
+        )
+        return Scalars(*(np.concatenate(column) for column in columns))
 
     @property
     def steps(self) -> NDArray[np.int64]:
@@ -362,7 +451,8 @@ class Scalars(Sequence[NDArray[Any]]):
         return self._column(range(len(self))[at])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Scalars, tuple(self)
+        its = (self.steps, self.values, self.given, self.wall_times)
+        return Scalars, (*its, self.segments)
 
     def __repr__(self) -> str:
         names = ("steps", "values", "times", "wall_times")
@@ -374,7 +464,9 @@ class Scalars(Sequence[NDArray[Any]]):
         values = self.values
         if values.dtype == np.bool_:
             values = values.view(np.uint8)
-        return Scalars(self._columns[0], values, *self._columns[2:])
+        times = self._columns[2] if self._given is None else self._given
+        columns = (self._columns[0], values, times, self._columns[3])
+        return Scalars(*columns, self.segments)
 
     def to_pandas(self) -> DataFrame:
         """Return a table with the columns step, value, time and wall_time."""
@@ -434,14 +526,16 @@ def by_tag(block: Block) -> tuple[ByTag, Bad]:
     found, bad = _pieces(block)
     by_tag: ByTag = {}
     for tag, its in sorted(found.items(), key=lambda item: item[1][0][0][0]):
-        points, numbers = _in_order(its)
+        places, points, numbers = _in_order(its)
+        if block.phases:
+            segments = block.phases.segments(tag, places)
+            points = Scalars(*points, segments)
         if numbers is None:
             by_tag[tag] = [(NO_BLOCK, points)]
             continue
         cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
         by_tag[tag] = [
-            (int(numbers[a]), Scalars(*(column[a:b] for column in points)))
-            for a, b in itertools.pairwise(cuts)
+            (int(numbers[a]), points.cut(a, b)) for a, b in itertools.pairwise(cuts)
         ]
     return by_tag, bad
 
@@ -494,21 +588,32 @@ def decode(value: Value) -> float | None:
     return float(array.item()) if single else None
 
 
-def _in_order(pieces: list[Piece]) -> tuple[Scalars, NDArray[np.int64] | None]:
+def _in_order(pieces: list[Piece]) -> Piece:
     if len(pieces) == 1:
-        return pieces[0][1:]
-    order = np.argsort(np.concatenate([places for places, *_ in pieces]), kind="stable")
+        return pieces[0]
+    places = np.concatenate([places for places, *_ in pieces])
+    order = np.argsort(places, kind="stable")
     columns = zip(*(its for _, its, _ in pieces), strict=True)
     points = Scalars(*(np.concatenate(column)[order] for column in columns))
     if all(numbers is None for *_, numbers in pieces):
-        return points, None
+        return places[order], points, None
     every = [
         np.full(len(places), NO_BLOCK) if numbers is None else numbers
         for places, _, numbers in pieces
     ]
-    return points, np.concatenate(every)[order]
+    return places[order], points, np.concatenate(every)[order]
 
 
 def joined(parts: list[Scalars]) -> Scalars:
     """Return the points of all parts, of which there is at least one, as new arrays."""
-    return Scalars(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    columns = zip(*((p.steps, p.values, p.given, p.wall_times) for p in parts), strict=True)
+    return Scalars(*(np.concatenate(column) for column in columns), together(parts))
+
+
+def together(parts: Iterable[Scalars]) -> list[Segment]:
+    """Return the segments of all parts, one behind the other."""
+    found, behind = [], 0
+    for part in parts:
+        found += [one.at(behind) for one in part.segments]
+        behind += len(part.values)
+    return found

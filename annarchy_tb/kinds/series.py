@@ -22,6 +22,7 @@ from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.drawn import Points, drawn_records
 from annarchy_tb.tfevents.recorder import RecordingFile, next_number
+from annarchy_tb.tfevents.records import as_read
 from annarchy_tb.tfevents.schema import SCALAR
 from annarchy_tb.tfevents.templates import scalar_value
 
@@ -95,21 +96,26 @@ def add_series(
         _check_number("steps", whole, len(table))
         if not table.size:
             return
-        first_time, last_time = _drawn_span(run, given)
+        _check_drawn(run, given)
+        first_time = last_time = None
+        if given is not None:
+            first_time, last_time = given[0].item(), given[-1].item()
         counted = steps is None and whole is not None
         dt = run.clock.dt if counted else None
         at = entry.begin(None if whole is None else int(whole[0]), first_time, dt)
-        if whole is None and at > MAX_STEP + 1 - len(table):
+        [by] = entry.moved
+        end = at + len(table) - 1 if whole is None else int(whole.max())
+        if end + by > MAX_STEP:
             raise ValueError("steps must fit into 64 bits")
         _check_order(entry, whole, given, dt)
-        series = _Series(tags, table, whole, at, given, now())
+        series = _Series(tags, table, whole, at, given, now(), by, entry.phase)
         chosen = choose(table, most)
         odd = _check_values(entry, run, series, chosen)
         _check_crowd(entry, run, tags, chosen)
         blocks = series.blocks()
         drawn = b"".join(_drawn_events(entry, run, series, blocks, chosen))
     written = _write(run.directory.recordings, series, blocks)
-    entry.write_blocks(chain(written, [drawn]), series.step(-1), last_time)
+    entry.write_blocks(chain(written, [drawn]), series.step(-1) - by, last_time)
     for one, part in zip(tags, chosen, strict=True):
         run.drawn[one] = run.drawn.get(one, 0) + len(part.rows)
     if odd:
@@ -163,6 +169,8 @@ class _Series:
         The simulated times as they were given, of shape ``(N,)``.
     real
         The time of the call, in seconds since 1970.
+    by, phase
+        What is added to the steps, and what is known of the phase, see `Entry`.
     """
 
     def __init__(
@@ -173,10 +181,17 @@ class _Series:
         first: int,
         times: NDArray[np.float64] | None,
         real: float,
+        by: int,
+        phase: dict[str, Any] | None,
     ) -> None:
         self.tags = tags
         self.table = table
-        self.steps = range(first, first + len(table)) if steps is None else steps
+        self.steps: range | NDArray[np.int64]
+        if steps is None:
+            self.steps = range(first + by, first + by + len(table))
+        else:
+            self.steps = steps + by if by else steps
+        self.phase = phase
         self.times = times
         self.real = real
 
@@ -202,11 +217,13 @@ class _Series:
             "call": call,
             "part": block.part,
             "parts": parts,
-            "tags": [recordings.as_read(tag) for tag in self.tags],
+            "tags": [as_read(tag) for tag in self.tags],
             "points": len(part),
             "last_step": self.step(block.rows.stop - 1),
             "wall_time": self.real,
         }
+        if self.phase is not None:
+            head["phase"] = self.phase
         arrays: dict[str, NDArray[Any]] = {"values": part}
         for name, column in (("steps", self.steps), ("times", self.times)):
             if column is not None:
@@ -248,7 +265,7 @@ def _drawn_events(
         ]
     describes = entry.describes()
     for tags, table, rows in groups:
-        points = _points(run, series, blocks, table, rows)
+        points = _points(run, entry.zero, series, blocks, table, rows)
         if describes:  # they go into the first event
             yield _described(entry, (run.directory, tags), points, series.real)
             points = Points(*(_without_first(column) for column in points))
@@ -257,6 +274,7 @@ def _drawn_events(
 
 def _points(
     run: RunState,
+    zero: float,
     series: _Series,
     blocks: Sequence[Block],
     table: NDArray[Any],
@@ -268,7 +286,7 @@ def _points(
     times = None if series.times is None else series.times[rows]
     walls: NDArray[np.float64] | float = series.real
     if times is not None:
-        walls = run.clock.wall_times(times, run.zero)
+        walls = run.clock.wall_times(times, zero)
     if isinstance(series.steps, range):
         steps = series.steps.start + rows.astype(np.int64)
     else:
@@ -306,23 +324,11 @@ def _check_number(name: str, given: NDArray[Any] | None, number: int) -> None:
         )
 
 
-def _drawn_span(
-    run: RunState, times: NDArray[np.float64] | None
-) -> tuple[float | None, float | None]:
-    """Return the wall times at which the first and the last time are drawn.
-
-    Raises
-    ------
-    ValueError
-        If a time is too large to be drawn.
-    """
-    if times is None:
-        return None, None
-    clock, zero = run.clock, run.zero
-    for extreme in (times.min(), times.max()):
-        clock.wall_time(extreme.item(), zero)
-    first, last = times[0].item(), times[-1].item()
-    return clock.wall_time(first, zero), clock.wall_time(last, zero)
+def _check_drawn(run: RunState, times: NDArray[np.float64] | None) -> None:
+    """Raise ValueError if a time is too large to be drawn."""
+    if times is not None:
+        for extreme in (times.min(), times.max()):
+            run.clock.wall_time(extreme.item(), run.zero)
 
 
 def _check_order(

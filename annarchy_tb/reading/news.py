@@ -135,13 +135,21 @@ def _events(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
     name, scan = _name(run, path), Scan(at.get("kinds", {}).get(curve), BATCH)
     # A block of a recording is written before the events that are drawn from it.
     index = functools.cache(lambda: Index(path.parent))
-    scan.begin(path, at["files"].get(name, 0))
+    scan.begin(path, at["files"].get(name, 0), at.get("phases", {}).get(name))
     for block in scan.files([path]):
         at["files"][name] = scan.end(path)
         if not is_ours(path.name) and scan.kinds:  # given by a tag's first event only
             at.setdefault("kinds", {})[curve] = dict(scan.kinds)
+        phase = scan.phases(path).last()
+        at.get("phases", {}).pop(name, None)
+        if phase is not None:
+            at.setdefault("phases", {})[name] = phase.head()
         points = _points(block, path, index)
-        values = [value for _, event in block.others for value in _values(event)]
+        values = [
+            value
+            for place, event in block.others
+            for value in _values(event, block.phases.time(place))
+        ]
         if points or values:
             yield News(_copy(at), curve, points, values)
 
@@ -160,7 +168,7 @@ def _points(block: Block, path: Path, index: Callable[[], Index]) -> dict[str, S
     return found
 
 
-def _values(event: Event) -> Iterator[Value]:
+def _values(event: Event, later: float) -> Iterator[Value]:
     for value in event.values:
         kind = BY_NAME.get(value.kind)
         if kind is None or kind == SCALAR or is_own(value.tag):
@@ -171,7 +179,7 @@ def _values(event: Event) -> Iterator[Value]:
             contents = list(module.decode(value))
         except Exception:  # whatever its library raises; `Run` warns of it
             continue
-        when = (event.time, event.wall_time)
+        when = (event.time + later, event.wall_time)
         for content in contents:
             yield Value(value.tag, kind.name, event.step, content, *when)
 

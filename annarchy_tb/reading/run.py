@@ -24,6 +24,7 @@ from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading import contents, news
 from annarchy_tb.reading.cache import cache
 from annarchy_tb.reading.news import News, Restart
+from annarchy_tb.reading.phases import Phase, phases
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import RUNNING, RunInfo, date, load
 from annarchy_tb.run.info_file import add_note
@@ -344,6 +345,16 @@ class Run:
         if name is None and all(is_ours(file.name) for file in event_files(path)):
             return inside
         return name
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The phases that were begun by `Logger.phase`, in their order.
+
+        Each has ``number``, ``name``, ``began``, ``ended`` (None while it goes on) and
+        ``time``, the simulated time of the run at which its own time is 0. See
+        `Scalars.phase` for the points of one.
+        """
+        return phases(self._blocks(self.path))
 
     @property
     def position(self) -> dict[str, Any]:

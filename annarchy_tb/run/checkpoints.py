@@ -62,6 +62,7 @@ class Checkpoint(NamedTuple):
     metrics: dict[str, Any]
     not_finite: dict[str, int] | None = None
     units: dict[str, str] | None = None
+    phases: dict[str, Any] | None = None
 
 
 def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ from annarchy_tb.run.paths import ignores_case
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.backlog import Backlog
 from annarchy_tb.tfevents.event_file import EventFile, event_files
-from annarchy_tb.tfevents.history import history
+from annarchy_tb.tfevents.history import Past, history
 from annarchy_tb.tfevents.recorder import RecordingFile
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class RunDirectory:
     ledger: Ledger
     curves: dict[str, RunDirectory]
     _name: str  # within the run
+    past: Past  # of the data before, once the ledger has read it
+    mark: Callable[[RunDirectory], bytes] | None
     _ignores_case: bool | None  # the file system; None if unknown
     _earlier: list[str]  # event files and recordings that existed before
     _staying: list[EventFile]  # of curves, which stay open
@@ -106,26 +108,39 @@ class RunDirectory:
     ) -> None:
         self.opening = opening
         self._name = name
-        first = may_stay = None
+        may_stay = None
         if above is not None:
             self.folder = above.folder
             self.descriptions, self.backlog = above.descriptions, above.backlog
+            self.mark = above.mark
             may_stay = above.has_room
-            first = None if opening is None else opening.first_of_curve
         else:
             self.folder = Folder(path) if opening is None else opening.folder
             self.descriptions, self.backlog = {}, Backlog()
-            first = None if opening is None else opening.first
+            self.mark = None
+        first = None if opening is None else self._first
         self._earlier = []
         if path.exists():
             there = event_files(path) + recordings.files(path)
             self._earlier = [file.name for file in there]
         self.file = EventFile(path, self.backlog, may_stay, first, self.find)
         self.recordings = RecordingFile(self.file)
+        self.past = Past()
         self.ledger = Ledger(self._history)
         self.curves = {}
         self._staying = []
         self._ignores_case = None
+
+    def _first(self) -> bytes:
+        """Begin the session; return the records that an event file starts with.
+
+        These are the run's table, once, unless this is a curve, and what the phase has
+        moved.
+        """
+        if self.opening is None:
+            return b""
+        table = self.opening.first_of_curve() if self._name else self.opening.first()
+        return table if self.mark is None else table + self.mark(self)
 
     def find(self) -> Path:
         """Return where the directory is now, if the run was moved."""
@@ -197,7 +212,7 @@ class RunDirectory:
                 earlier = [file for file in there if file.name not in own]
             for tag, step in self.opening.steps.get(self._name, {}).items():
                 yield tag, "", step
-        yield from history(earlier, limits)
+        yield from history(earlier, limits, self.past)
 
     def all(self) -> list[RunDirectory]:
         """Return this directory and those of its curves."""

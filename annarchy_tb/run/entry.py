@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, SupportsFloat
 
-from annarchy_tb.inputs.clock import Time
+from annarchy_tb.inputs.clock import MAX_STEP, Time
 from annarchy_tb.inputs.messages import naming, raise_named
 from annarchy_tb.inputs.numbers import as_number
 from annarchy_tb.inputs.tags import check_tag, is_shown
@@ -15,10 +15,11 @@ from annarchy_tb.inputs.units import said, separate, shown
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow, goes_back_in_history, inherited
+from annarchy_tb.run.phases import Plan
 from annarchy_tb.run.state import RunState, Times
 from annarchy_tb.run.warned import RUN_NAME, Remark
 from annarchy_tb.tfevents import records
-from annarchy_tb.tfevents.records import Parts
+from annarchy_tb.tfevents.records import Parts, as_read
 from annarchy_tb.tfevents.schema import BLOBS, Kind
 from annarchy_tb.tfevents.templates import scalar_value
 
@@ -77,8 +78,8 @@ class Entry:
     """
 
     __slots__ = (
-        *("_apart", "_drawn", "_dt", "_kind", "_method", "_places", "_remarks", "_run"),
-        *("_step", "_tag", "_times", "_units", "_wall_time", "states"),
+        *("_apart", "_dt", "_kind", "_method", "_places", "_plan", "_remarks", "_run"),
+        *("_step", "_tag", "_time", "_times", "_units", "_wall_time", "states"),
     )
     states: list[TagState]
     _run: RunState
@@ -90,7 +91,8 @@ class Entry:
     _step: int | None
     _wall_time: float
     _times: Times
-    _drawn: float | None
+    _time: float | None  # that the order is checked by
+    _plan: Plan | None  # what moves, in a phase
     _dt: float | None  # what the step was counted by, if it was
     _remarks: list[Remark]
     _units: dict[str, str | None]  # of tags whose first values are in this call
@@ -129,7 +131,8 @@ class Entry:
         self._kind = kind
         self._places = places
         self._apart = apart
-        self._drawn = None if time is None else self._wall_time
+        self._time = None if self._times is None else self._times[0]
+        self._plan = None
         self._remarks = []
         self._units = {}
         self.states = []
@@ -299,12 +302,16 @@ class Entry:
         """
         made, begin = [], 0
         block, blocks = (None, ()) if recording is None else recording
-        for place, step in zip(self._places, self._steps(), strict=True):
+        steps = self._steps()
+        wall_time = self._wall_time
+        if self._plan is not None and self._time is not None:
+            wall_time = self._run.phases.wall_time(self._time, self._plan)
+        for place, step, by in zip(self._places, steps, self.moved, strict=True):
             its = slice(begin, begin + len(place[1]))
             record = self.event(
-                place, values[its], self._wall_time, step, numbers[its], block=block
+                place, values[its], wall_time, step + by, numbers[its], block=block
             )
-            made.append((place, step, record))
+            made.append((place, step, by, record))
             begin = its.stop
         if self._remarks:
             self._run.warned.give(self._remarks)
@@ -313,8 +320,8 @@ class Entry:
             self._run.directory.recordings.ensure()
         if made:
             self._begin()
-        for place, step, record in made:
-            self._enter(place, step, self._drawn)
+        for place, step, by, record in made:
+            self._enter(place, step, self._time, by)
             for parts in blocks:
                 place[0].recordings.append_parts(parts)
             place[0].file.append(record)
@@ -340,7 +347,8 @@ class Entry:
         self.write(*map(scalar_value, tags, numbers), numbers=numbers)
         if watched and odd:
             time = None if self._times is None else self._times[0]
-            steps = dict.fromkeys(odd, self.states[0].last)
+            first = self.states[0]
+            steps = dict.fromkeys(odd, first.last + first.moved)
             self._run.watch(self._method, steps, next(iter(odd.values())), time)
 
     def warn_not_finite(self, tag: str, number: float) -> None:
@@ -360,7 +368,7 @@ class Entry:
         self._run.warned.give(self._remarks)
 
     def begin(
-        self, step: int | None, drawn: float | None, dt: float | None = None
+        self, step: int | None, time: float | None, dt: float | None = None
     ) -> int:
         """Return the first of several steps; add a warning if it goes back.
 
@@ -368,13 +376,32 @@ class Entry:
         ----------
         step
             The first step; None for an automatic one.
-        drawn
-            The wall time at which the first simulated time is drawn, if there is one.
+        time
+            The first simulated time, if there is one.
         dt
             What the steps were counted by from simulated time, if they were.
         """
-        self._step, self._drawn, self._dt = step, drawn, dt
+        self._step, self._time, self._dt = step, time, dt
         return self._steps()[0]
+
+    @property
+    def moved(self) -> list[int]:
+        """What the phase adds to the step at each place, once that is known."""
+        return [0] * len(self._places) if self._plan is None else self._plan.steps
+
+    @property
+    def phase(self) -> dict[str, Any] | None:
+        """What a recording says about the phase of its points, if there is one."""
+        phase, plan = self._run.phases.current, self._plan
+        if phase is None or plan is None:
+            return None
+        its = {"phase": phase.number, "name": as_read(phase.name)}
+        return {**its, "steps": plan.steps[0], "time": plan.moved.time}
+
+    @property
+    def zero(self) -> float:
+        """The wall time at which time 0 is drawn."""
+        return self._run.phases.wall_time(0.0, self._plan) if self._plan else self._run.zero
 
     def enter_units(self) -> None:
         """Set the units of the tags of which this call has the first values."""
@@ -383,35 +410,45 @@ class Entry:
             self._run.enter_units(found)
 
     def write_blocks(
-        self, blocks: Iterable[bytes | memoryview], last: int, drawn: float | None
+        self, blocks: Iterable[bytes | memoryview], last: int, time: float | None
     ) -> None:
         """Write complete records of a recording, made elsewhere, up to the step `last`.
 
-        `drawn` is the wall time at which the last simulated time is drawn, if there is
-        one.
+        `time` is the last simulated time, if there is one.
         """
         self._run.warned.give(self._remarks)
         self.enter_units()
         [place] = self._places
         place[0].recordings.ensure()
-        self._enter(place, last, drawn)
+        self._enter(place, last, time, self.moved[0])
         for block in blocks:
             place[0].file.append(block)
 
     def _steps(self) -> list[int]:
         """Return the step at each place; add warnings about those that go back."""
-        ends = [directory.ledger.furthest(tags) for directory, tags in self._places]
+        phases, places = self._run.phases, self._places
+        if phases.current is None:
+            ends = [directory.ledger.furthest(tags) for directory, tags in places]
+        else:
+            self._plan = phases.plan(
+                phases.current, places, self._step, self._time, self._apart
+            )
+            ends = phases.ends(phases.current, self._plan, places)
         if len(ends) > 1 and not self._apart:
             lasts, times = zip(*ends, strict=True)
             ends = [(max(lasts), max(times))] * len(ends)
         return [
-            self._follow(place, *end)
-            for place, end in zip(self._places, ends, strict=True)
+            self._follow(place, *end, by)
+            for place, end, by in zip(places, ends, self.moved, strict=True)
         ]
 
-    def _follow(self, place: Place, last: int, last_time: float) -> int:
+    def _follow(self, place: Place, last: int, last_time: float, by: int) -> int:
         try:
-            step, problem = follow(last, last_time, self._step, self._drawn, self._dt)
+            step, problem = follow(last, last_time, self._step, self._time, self._dt)
+            if step + by > MAX_STEP:
+                raise ValueError(
+                    f"step must fit into 64 bits, got {step} in a phase that adds {by}"
+                )
         except ValueError as error:
             raise_named(self._method, self._tag, error)
             raise
@@ -422,10 +459,14 @@ class Entry:
             self.warn(*problem)
         return step
 
-    def _enter(self, place: Place, step: int, drawn: float | None) -> None:
+    def _enter(self, place: Place, step: int, time: float | None, by: int) -> None:
         directory, tags = place
-        for state in directory.ledger.enter(tags, self._kind.name).states:
+        states = directory.ledger.enter(tags, self._kind.name).states
+        phases, plan = self._run.phases, self._plan
+        if phases.current is not None and plan is not None:
+            phases.enter(phases.current, plan.moved, directory, tags, states, by)
+        for state in states:
             state.last = step
-            if drawn is not None:
-                state.time = drawn
+            if time is not None:
+                state.time = time
             self.states.append(state)

@@ -64,6 +64,7 @@ class RunInfo:
     parent_step: int | None = None
     group: str | None = None
     trial: dict[str, Any] | None = None
+    phases: dict[str, Any] | None = None
     session: str | None = None
     sessions: list[Any] | None = None
     session_count: int | None = None
@@ -140,6 +141,7 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
 
 
 _RARE = (
+    "phases",
     "lost_records",
     "lost_blocks",
     "starting_over",

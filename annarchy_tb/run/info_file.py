@@ -191,9 +191,13 @@ class InfoFile:
         self.info = there
         return self._write()
 
-    def ending(self, error: BaseException | None) -> None:
-        """Set the final status; `end` writes it after the event files are closed."""
+    def ending(self, error: BaseException | None, **more: Any) -> None:
+        """Set the final status; `end` writes it after the event files are closed.
+
+        More fields may be written with it.
+        """
         self._end = {
+            **more,
             "status": FINISHED if error is None else FAILED,
             "ended": iso(now()),
             "error": None if error is None else describe_error(error),

@@ -6,6 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import Any
 
 from annarchy_tb.inputs.clock import MIN_STEP
@@ -27,16 +28,22 @@ class TagState:
     last : int
         Their last step.
     time : float
-        The wall time at which their last simulated time is drawn.
+        Their last simulated time.
     number : int
         The number of tags that share this state.
+    phase : int
+        The number of the current phase, if they were logged in it, else 0.
+    moved : int
+        What that phase adds to their steps; the last step is that before adding.
     """
 
-    __slots__ = ("kind", "last", "number", "time")
+    __slots__ = ("kind", "last", "moved", "number", "phase", "time")
     kind: str
     last: int
     number: int
     time: float
+    phase: int
+    moved: int
 
     def __init__(
         self, kind: str = "", last: int = NEVER, time: float = -math.inf
@@ -44,7 +51,7 @@ class TagState:
         self.kind = kind
         self.last = last
         self.time = time
-        self.number = 0
+        self.number = self.phase = self.moved = 0
 
 
 class Group:
@@ -110,7 +117,7 @@ class Ledger:
 
     def check(self, method: str, tag: str, kind: str) -> None:
         """Raise ValueError if the tag holds another kind of data."""
-        self._read_history()
+        self.read()
         state = self._states.get(tag)
         if state is not None and state.kind and kind and state.kind != kind:
             raise ValueError(
@@ -121,7 +128,7 @@ class Ledger:
 
     def furthest(self, tags: Iterable[str]) -> tuple[int, float]:
         """Return the largest last step and time of some tags, without entering them."""
-        self._read_history()
+        self.read()
         states = [self._states[tag] for tag in tags if tag in self._states]
         if len(states) == 1:
             return states[0].last, states[0].time
@@ -146,11 +153,11 @@ class Ledger:
         """Enter the kind and step of data without checks."""
         [state] = self._gather((tag,))
         state.kind = state.kind or kind
-        state.last = max(state.last, step)
+        state.last = max(state.last, step - state.moved)
 
     def _gather(self, tags: tuple[str, ...]) -> list[TagState]:
         """Return the states of exactly these tags, splitting them from all others."""
-        self._read_history()
+        self.read()
         known = [self._states[tag] for tag in tags if tag in self._states]
         if len(known) == len(tags) and all(state.number == 1 for state in known):
             return known
@@ -162,7 +169,8 @@ class Ledger:
         for state, its in members.items():
             if state.number > len(its):
                 state.number -= len(its)
-                state = TagState(state.kind, state.last, state.time)
+                state = copy(state)
+                state.number = 0
                 self.groups.clear()
             if not state.number:
                 state.number = len(its)
@@ -170,7 +178,7 @@ class Ledger:
             found.append(state)
         return found
 
-    def _read_history(self) -> None:
+    def read(self) -> None:
         """Enter the tags of earlier data; other threads wait until all are there."""
         if self._history is None:
             return
@@ -193,6 +201,19 @@ class Ledger:
                 self._states.setdefault(tag, state)
             self._history = None
 
+    def state(self, tag: str) -> TagState | None:
+        """Return the state of a tag, None if it has none."""
+        self.read()
+        return self._states.get(tag)
+
+    def items(self) -> list[tuple[str, TagState]]:
+        """Return the tags that are known by now, and their states."""
+        return list(self._states.items())
+
+    def states(self) -> list[TagState]:
+        """Return all states that are known by now."""
+        return list(dict.fromkeys(self._states.values()))
+
     def has_begun(self, tag: str) -> bool:
         """Return whether a tag was entered here, and not in the history."""
         state = self._states.get(tag)
@@ -202,12 +223,16 @@ class Ledger:
         """Return whether one of these tags has earlier data, but none entered since."""
         return not self._untouched.isdisjoint(tags)
 
-    def holds(self, tags: tuple[str, ...], kind: str) -> bool:
-        """Return whether all these tags hold data of a kind that was entered here."""
+    def holds(self, tags: tuple[str, ...], kind: str, phase: int) -> bool:
+        """Return whether all these tags hold data of a kind that was entered here.
+
+        If there is a phase, it was entered there, and all are moved alike.
+        """
         known = [self._states[tag] for tag in tags if tag in self._states]
         return (
             len(known) == len(tags)
-            and all(state.kind == kind for state in known)
+            and all(state.kind == kind and state.phase == phase for state in known)
+            and len({state.moved for state in known}) == 1
             and not self.is_history(tags)
             and not self.is_inherited(tags)
         )
@@ -233,7 +258,7 @@ class Ledger:
         return not self._inherited.isdisjoint(tags)
 
     def __contains__(self, tag: str) -> bool:
-        self._read_history()
+        self.read()
         return tag in self._states
 
     def __getstate__(self) -> dict[str, Any]:

@@ -277,6 +277,7 @@ class Opening:
             info.restarts = (before.restarts or 0) + 1
             info.checkpoint = info.params = None
             info.metrics, info.not_finite, info.units = {}, {}, {}
+            info.phases = None
             if self._checkpoint is not None:
                 with importing:
                     from annarchy_tb.run import checkpoints
@@ -284,7 +285,7 @@ class Opening:
                 found = checkpoints.read(self._checkpoint)
                 info.checkpoint, info.params = found.step, found.params
                 info.metrics, info.not_finite = found.metrics, found.not_finite or {}
-                info.units = found.units or {}
+                info.units, info.phases = found.units or {}, found.phases
         self._add_session(info)
         return info
 

@@ -7,8 +7,11 @@ from annarchy_tb.run.ledger import NEVER
 
 Problem = tuple[str, str]  # the subject, such as "order", and a message
 
-COUNT_ON = "leave step out to count automatically"
-AFTER_RESET = "let time continue, or make a new Logger"
+COUNT_ON = (
+    "leave step out to count automatically; where it begins again, as for each trial, "
+    "write 'with logger.phase(\"name\"):'"
+)
+AFTER_RESET = "begin what follows by 'with logger.phase(\"name\"):', or let time continue"
 APPENDED = "appended"
 INHERITED = "inherited"
 
@@ -17,7 +20,7 @@ def follow(
     last: int,
     last_time: float,
     step: int | None,
-    drawn: float | None,
+    time: float | None,
     dt: float | None = None,
 ) -> tuple[int, Problem | None]:
     """Return the step of the next point, and the problem with its order, if any.
@@ -25,11 +28,11 @@ def follow(
     Parameters
     ----------
     last, last_time
-        The last step, and the wall time at which the last simulated time is drawn.
+        The last step, and the last simulated time.
     step
         The next step; None for an automatic one.
-    drawn
-        The wall time at which the next simulated time is drawn, if it has one.
+    time
+        The next simulated time, if it has one.
     dt
         What the step was counted by from simulated time, if it was.
 
@@ -38,7 +41,7 @@ def follow(
     ValueError
         If there is no larger step than the last one.
     """
-    back = drawn is not None and drawn < last_time
+    back = time is not None and time < last_time
     if step is None:
         if last == MAX_STEP:
             raise ValueError(f"step can't be left out after {MAX_STEP}")

@@ -23,6 +23,7 @@ from annarchy_tb.run.directory import Closed, RunDirectory
 from annarchy_tb.run.kept import Kept
 from annarchy_tb.run.ledger import TagState
 from annarchy_tb.run.order import follow
+from annarchy_tb.run.phases import Phases
 from annarchy_tb.run.warned import Warned
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.event_file import EventFile
@@ -77,7 +78,9 @@ class RunState:
     name : str
         The name of the run in TensorBoard.
     zero : float
-        The wall time at which time 0 is drawn.
+        The wall time at which time 0 is drawn, that of the current phase.
+    phases : Phases
+        The phases of the run.
     warned : Warned
         The warnings given so far.
     units : dict of str to str
@@ -108,6 +111,7 @@ class RunState:
     clock: Clock
     started: float
     zero: float
+    phases: Phases
     warned: Warned
     units: dict[str, str]
     pending: dict[Flushable, None]
@@ -140,6 +144,8 @@ class RunState:
         self.on_nan = on_nan
         self.not_finite = set()
         self.drawn = {}
+        self.phases = Phases(self)
+        directory.mark = self.phases.snapshot
         self._begin()
         self.ask = ask
 
@@ -267,8 +273,8 @@ class RunState:
             If it does not come after it, or as `when` does.
         """
         whole, wall_time, times = self.when(step, time)
-        drawn = None if time is None else wall_time
-        at, problem = follow(last, last_time, whole, drawn)
+        given = None if times is None else times[0]
+        at, problem = follow(last, last_time, whole, given)
         if problem is not None:
             raise ValueError(problem)
         return at, wall_time, times
@@ -295,6 +301,7 @@ class RunState:
         """
         self.scalar_records.clear()
         self.plot_records.clear()
+        self.phases.inherit()
         for directory in self.directory.all():
             directory.ledger.inherit()
 

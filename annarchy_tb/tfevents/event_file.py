@@ -137,6 +137,7 @@ class EventFile:
     _stays: bool | None  # None until the file is first open
     _begun: bool  # this session has written, so it waits for what is refused
     _next: bytes  # what the next file starts with
+    _asked: bool  # what it starts with is known
     _start: bytes  # the unwritten rest of the first records
     _first_size: int  # of the first records
     _descriptor: int  # of the file, while it is open
@@ -171,6 +172,7 @@ class EventFile:
     def _set_out(self) -> None:
         """Set the state of having no file yet."""
         self.path = self.directory
+        self._asked = False
         self._start = b""
         self._first_size = 0
         self._identity = None
@@ -399,8 +401,9 @@ class EventFile:
                 self._may_stay = None  # it could not be opened again either
                 self.give_up()
         if self.path == self.directory:
-            if self._first is not None:
+            if self._first is not None and not self._asked:
                 self._next += self._first()
+                self._asked = True
             self._begun = True
             if self.path == self.directory:  # a signal handler may have created it
                 self._locate()

@@ -23,6 +23,7 @@ from annarchy_tb.tfevents.schema import (
     DOUBLES,
     HPARAMS,
     METADATA,
+    PHASE,
     REAL_TIME,
     SCALAR,
     TAG,
@@ -124,6 +125,7 @@ class Event(NamedTuple):
     from the simulated ``time``, which is NaN if there is none. ``block`` is the number
     of the block of recordings that it was drawn from, if it was. An event that
     ``restarts`` withdraws all earlier points from its step on (see ``SessionLog``).
+    One with a ``phase`` begins, moves or ends it.
     """
 
     wall_time: float
@@ -132,13 +134,14 @@ class Event(NamedTuple):
     time: float = math.nan
     block: int = NO_BLOCK
     restarts: bool = False
+    phase: bytes = b""
 
 
 def parse(event: bytes) -> Event:
     """Return what a serialized event holds."""
     wall_time, step, time = 0.0, 0, math.nan
     real_time: float | None = None
-    doubles, block, restarts = b"", NO_BLOCK, False
+    doubles, block, restarts, phase = b"", NO_BLOCK, False, b""
     values: list[Value] = []
     for field, raw in fields(event):
         if field == 1 and isinstance(raw, bytes) and len(raw) == 8:
@@ -159,10 +162,12 @@ def parse(event: bytes) -> Event:
             restarts = (1, SESSION_START) in fields(raw)
         elif field == BLOCK and isinstance(raw, bytes) and len(raw) == 4:
             block = UINT32.unpack(raw)[0]
+        elif field == PHASE and isinstance(raw, bytes):
+            phase = raw
     if doubles and len(doubles) == 8 * sum(v.field == SCALAR.field for v in values):
         _fill_in(values, doubles)
     real = wall_time if real_time is None else real_time
-    return Event(real, step, values, time, block, restarts)
+    return Event(real, step, values, time, block, restarts, phase)
 
 
 def _fill_in(values: list[Value], doubles: bytes) -> None:

@@ -79,11 +79,6 @@ def version() -> bytes:
     return b"".join(encode({"format": "annarchy_tb recordings", "version": 1}, {}))
 
 
-def as_read(tag: str) -> str:
-    """Return a tag as readers of the event file see it."""
-    return tag.encode("utf-8", "backslashreplace").decode()
-
-
 def encode(head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Parts:
     """Return the record of a block, in parts, with the arrays themselves."""
     with importing:
@@ -161,6 +156,15 @@ class Stored:
     @property
     def call(self) -> int:
         return int(self.head.get("call", -1))
+
+    @property
+    def phase(self) -> tuple[int, str, int, float] | None:
+        """The phase of its points, and what was added to their steps and times."""
+        its = self.head.get("phase")
+        if not isinstance(its, dict):
+            return None
+        number, name = int(its.get("phase", 0)), str(its.get("name", ""))
+        return number, name, int(its.get("steps", 0)), float(its.get("time", 0.0))
 
     @property
     def tags(self) -> list[str]:

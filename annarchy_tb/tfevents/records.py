@@ -88,6 +88,11 @@ def text_field(field: int, text: str) -> bytes:
     return bytes_field(field, text.encode("utf-8", "backslashreplace"))
 
 
+def as_read(text: str) -> str:
+    """Return a text, such as a tag, as readers of the event file see it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 # -- records ---------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from google_crc32c import value as crc32c
@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from annarchy_tb.tfevents.columns import Columns, Layouts
 from annarchy_tb.tfevents.parsing import Event, Value, parse
+from annarchy_tb.tfevents.phases import Spans
 from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
 from annarchy_tb.tfevents.schema import SCALAR
 
@@ -50,12 +51,14 @@ class Damage(NamedTuple):
 class Block(NamedTuple):
     """Some records of a file: scalars as columns, other events with their places.
 
-    The place of an event is that of its record in the file, in bytes.
+    The place of an event is that of its record in the file, in bytes. The phases are
+    all those of the file.
     """
 
     path: Path
     columns: list[Columns]
     others: list[tuple[int, Event]]
+    phases: Spans
 
 
 class Scan:
@@ -83,6 +86,7 @@ class Scan:
     kinds: dict[str, str]
     _size: int
     _ends: dict[Path, int]  # the bytes read so far
+    _phases: dict[Path, Spans]
     _layouts: Layouts
 
     def __init__(
@@ -92,11 +96,20 @@ class Scan:
         self.kinds = dict(kinds or {})
         self._size = size
         self._ends = {}
+        self._phases = {}
         self._layouts = Layouts(self.kinds)
 
-    def begin(self, path: Path, offset: int) -> None:
-        """Begin to read a file at the start of a record."""
+    def begin(
+        self, path: Path, offset: int, phase: Mapping[str, Any] | None = None
+    ) -> None:
+        """Begin to read a file at the start of a record, perhaps within a phase."""
         self._ends[path] = offset
+        if phase is not None:
+            self.phases(path).add(offset, phase, math.nan)
+
+    def phases(self, path: Path) -> Spans:
+        """Return the phases of a file, as far as it was read."""
+        return self._phases.setdefault(path, Spans())
 
     def end(self, path: Path) -> int:
         """Return how many bytes of a file have been read."""
@@ -145,7 +158,7 @@ class Scan:
         self, path: Path, offset: int, data: bytes, starts: list[int], behind: int
     ) -> Block:
         """Return the contents of consecutive records."""
-        block = Block(path, [], [])
+        block = Block(path, [], [], self.phases(path))
         begins = np.array(starts, np.intp)
         sizes = np.diff(begins, append=behind) - HEAD - TAIL
         buffer = np.frombuffer(data, np.uint8)
@@ -171,9 +184,13 @@ class Scan:
                 bad.append(place)
                 continue
             try:
-                block.others.append((place, self._known(parse(event))))
+                found = self._known(parse(event))
             except ValueError:
                 self.damage.append(Damage(path, place, "the record holds no event"))
+                continue
+            block.others.append((place, found))
+            if found.phase:
+                block.phases.read(place, found.phase, found.wall_time)
         self.damage += (
             Damage(path, place, "the checksum of a record is wrong")
             for place in sorted(bad)

@@ -13,9 +13,9 @@ TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kin
 
 # Fields of Event that TensorFlow does not have, and TensorBoard passes over: the
 # doubles of all numbers of the event in their order, the simulated time as it was
-# given, the real time of the call, in seconds since 1970, and the number of the block
-# of recordings that the event was drawn from.
-DOUBLES, TIME, REAL_TIME, BLOCK = 1000, 1001, 1002, 1003
+# given, the real time of the call, in seconds since 1970, the number of the block of
+# recordings that the event was drawn from, and what begins, moves or ends a phase.
+DOUBLES, TIME, REAL_TIME, BLOCK, PHASE = 1000, 1001, 1002, 1003, 1004
 
 
 SCALARS, TENSORS, BLOBS = 1, 2, 3  # classes of data

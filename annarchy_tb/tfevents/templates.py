@@ -29,6 +29,7 @@ from typing import Any
 from google_crc32c import extend as crc32c_extend
 from google_crc32c import value as crc32c
 
+from annarchy_tb.inputs.clock import MAX_STEP
 from annarchy_tb.inputs.numbers import LARGEST
 from annarchy_tb.tfevents.records import (
     BYTES,
@@ -76,13 +77,18 @@ def pieces(tags: Sequence[str]) -> list[bytes]:
     return found
 
 
-def _lay_out(parts: Sequence[bytes], step: int, timed: bool) -> Layout:
+def _lay_out(parts: Sequence[bytes], step: int, moved: int, timed: bool) -> Layout:
     """Return what is constant for the 128 steps whose varints share all but one byte.
+
+    The steps in the records are larger by `moved`.
 
     These are the first and the last of the steps, the number to subtract from a step to
     get its first byte, the other bytes, the function that packs all that follows the
     constant part, that part, and its checksum.
     """
+    step += moved
+    if step > MAX_STEP:
+        raise ValueError("steps must fit into 64 bits")
     first = step & ~127
     rest = varint((first & 0xFFFFFFFFFFFFFFFF) >> 7) if first else b""
     values = "".join(f"{len(piece)}sf" for piece in parts[1:])
@@ -91,23 +97,29 @@ def _lay_out(parts: Sequence[bytes], step: int, timed: bool) -> Layout:
     tail = struct.Struct(f"<f{values}{doubles}BdBB{len(rest)}s{times}")
     head = header(len(parts[0]) + tail.size) + parts[0]
     less = first - 128 if rest else first
-    return first, first + 127, less, rest, tail.pack, head, crc32c(parts[0])
+    crc, first = crc32c(parts[0]), first - moved
+    return first, first + 127, less - moved, rest, tail.pack, head, crc
 
 
 class ScalarRecords:
     """The records of one tag, from ``(value, wall time, step)``.
 
+    Their steps are larger by `moved`, that of the tag's state.
+
     Layouts are read and replaced as a whole, so that two threads that log the same tag
     at once still write whole records.
     """
 
-    __slots__ = ("_layout", "_pieces", "_timed")
+    __slots__ = ("_layout", "_moved", "_pieces", "_timed")
     _layout: Layout
     _timed: Layout
     _pieces: list[bytes]
 
-    def __init__(self, tag: str) -> None:
+    _moved: int
+
+    def __init__(self, tag: str, moved: int = 0) -> None:
         self._pieces = pieces([tag])
+        self._moved = moved
         self._layout = self._timed = NO_LAYOUT
 
     def make(
@@ -121,13 +133,13 @@ class ScalarRecords:
         if times is None:
             first, last, less, rest, pack, head, crc = self._layout
             if not first <= step <= last:
-                self._layout = _lay_out(self._pieces, step, False)
+                self._layout = _lay_out(self._pieces, step, self._moved, False)
                 first, last, less, rest, pack, head, crc = self._layout
             tail = pack(value, ONE_DOUBLE, value, 9, wall_time, 16, step - less, rest)
         else:
             first, last, less, rest, pack, head, crc = self._timed
             if not first <= step <= last:
-                self._timed = _lay_out(self._pieces, step, True)
+                self._timed = _lay_out(self._pieces, step, self._moved, True)
                 first, last, less, rest, pack, head, crc = self._timed
             time, real = times
             end = (9, wall_time, 16, step - less, rest, TIME_KEY, time, REAL_KEY, real)
@@ -139,17 +151,23 @@ class ScalarRecords:
 
 
 class EventRecords:
-    """The records of several tags in one event, from ``(values, wall time, step)``."""
+    """The records of several tags in one event, from ``(values, wall time, step)``.
 
-    __slots__ = ("_arguments", "_layout", "_pieces", "_singles", "_timed")
+    Their steps are larger by `moved`.
+    """
+
+    __slots__ = ("_arguments", "_layout", "_moved", "_pieces", "_singles", "_timed")
     _arguments: list[Any]
     _singles: slice  # the places of the values among the arguments
     _layout: Layout
     _timed: Layout
     _pieces: list[bytes]
 
-    def __init__(self, tags: Sequence[str]) -> None:
+    _moved: int
+
+    def __init__(self, tags: Sequence[str], moved: int = 0) -> None:
         self._pieces = pieces(tags)
+        self._moved = moved
         self._layout = self._timed = NO_LAYOUT
         # What is packed first: the values with the pieces between them, and the key of
         # their doubles.
@@ -172,13 +190,13 @@ class EventRecords:
         if times is None:
             first, last, less, rest, pack, head, crc = self._layout
             if not first <= step <= last:
-                self._layout = _lay_out(self._pieces, step, False)
+                self._layout = _lay_out(self._pieces, step, self._moved, False)
                 first, last, less, rest, pack, head, crc = self._layout
             tail = pack(*arguments, 9, wall_time, 16, step - less, rest)
         else:
             first, last, less, rest, pack, head, crc = self._timed
             if not first <= step <= last:
-                self._timed = _lay_out(self._pieces, step, True)
+                self._timed = _lay_out(self._pieces, step, self._moved, True)
                 first, last, less, rest, pack, head, crc = self._timed
             arguments += (9, wall_time, 16, step - less, rest)
             tail = pack(*arguments, TIME_KEY, times[0], REAL_KEY, times[1])

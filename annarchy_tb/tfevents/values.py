@@ -163,6 +163,7 @@ def _collect(
         for offset, event in block.others:
             if event.restarts:
                 gone.append((event.step, len(steps)))
+            later = block.phases.time(offset)
             for number, value in enumerate(event.values):
                 if value.tag != tag or value.kind != kind.name:
                     continue
@@ -173,7 +174,7 @@ def _collect(
                     continue
                 for content in range(len(contents)):
                     steps.append(event.step)
-                    times.append(event.time)
+                    times.append(event.time + later)
                     walls.append(event.wall_time)
                     places.extend((len(paths) - 1, offset, number, content))
                 found += contents
