@@ -24,6 +24,7 @@ import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
 from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_records
+from annarchy_tb.reading.phases import Phase
 from annarchy_tb.reading.run import Run, began, lasted
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
@@ -34,6 +35,7 @@ from annarchy_tb.run.info import (
     STATUSES,
     RunInfo,
     as_json,
+    iso,
 )
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
 from annarchy_tb.run.paths import absolute
@@ -56,7 +58,11 @@ LONGEST = 1000  # characters of the parameters of a run in a list
 WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
 
 # Fields of run.json that show does not print as they are.
-OWN_ROWS = {"status", "process", "session", "sessions", "session_count", "notes"}
+OWN_ROWS = {
+    *("status", "process", "session", "sessions", "session_count", "notes"),
+    "phases",
+}
+MOST_PHASES = 20  # that `show` shows, the last ones
 
 
 class Directory(click.Path):
@@ -160,6 +166,8 @@ def show(run: str) -> None:
             table.add_row(shown(name), shown(_plain(value), keep="\n"))
     for session in found.sessions:
         table.add_row("session", shown(_session(session), keep="\n"))
+    for phase in found.phases[-MOST_PHASES:]:
+        table.add_row("phase", shown(_phase(phase)))
     for note in found.notes:
         said = f"{note.get('date')}, {note.get('user')}: {note.get('text')}"
         table.add_row("note", shown(said, keep="\n"))
@@ -371,6 +379,12 @@ def _session(session: dict[str, Any]) -> str:
     if isinstance(error, dict):
         said += f" ({error.get('type')}: {error.get('message')})"
     return f"{said}, {session.get('host')}, {session.get('command')}"
+
+
+def _phase(phase: Phase) -> str:
+    """Return a phase of the run in one line."""
+    end = "" if phase.ended is None else f" to {iso(phase.ended.timestamp())}"
+    return f"{phase.number} {phase.name}: {iso(phase.began.timestamp())}{end}"
 
 
 def _not_finite(info: RunInfo) -> str:

@@ -118,6 +118,8 @@ class Sampler:
             else:
                 self._others.append((add, tag, self._new.pop(tag)))
                 others.append((add, tag, values[tag]))
+        tags = [*self._numbers, *(tag for _, tag, _ in self._others)]
+        self._logger._run.phases.alike(tags)  # noqa: SLF001
 
     def _leave_out(self, tag: str, why: str) -> None:
         """Warn once that values of a tag are left out."""

@@ -177,7 +177,7 @@ class _Collected:
             for at, part in enumerate(parts):
                 if isinstance(part, Scalars):
                     left = part.steps < step
-                    parts[at] = Scalars(*(column[left] for column in part))
+                    parts[at] = Scalars.of([column[left] for column in part])
 
     def _add(self, path: Path, its: ByTag) -> None:
         wanted = self._wanted

@@ -83,7 +83,7 @@ def add_scalar(
         return
     state.last = at
     if time is not None:
-        state.time = times[0]
+        state.time = times[0]  # type: ignore[index]
     self._file.append(data)
 
 
@@ -151,7 +151,7 @@ def add_scalars(
     for curve, data in zip(curves, made, strict=True):
         curve.state.last = at
         if time is not None:
-            curve.state.time = times[0]
+            curve.state.time = times[0]  # type: ignore[index]
         curve.file.append(data)
 
 
@@ -249,7 +249,7 @@ def log(
         for state in group.states:
             state.last = at
             if time is not None:
-                state.time = times[0]
+                state.time = times[0]  # type: ignore[index]
     self._file.append(data)
 
 
@@ -341,6 +341,14 @@ class Scalars(Sequence[NDArray[Any]]):
             self._given = times
             self._columns[2] = self._moved
 
+    @classmethod
+    def of(
+        cls, columns: Iterable[NDArray[Any]], segments: Sequence[Segment] = ()
+    ) -> Scalars:
+        """Return points from their four columns."""
+        steps, values, times, wall_times = columns
+        return cls(steps, values, times, wall_times, segments)
+
     def _column(self, at: int) -> NDArray[Any]:
         column = self._columns[at]
         if callable(column):
@@ -361,11 +369,13 @@ class Scalars(Sequence[NDArray[Any]]):
         """Return some of the points, which share the memory."""
         its = (self.steps, self.values, self.given, self.wall_times)
         segments = [
-            one._replace(start=max(0, one.start - start), stop=min(one.stop, stop) - start)
+            one._replace(
+                start=max(0, one.start - start), stop=min(one.stop, stop) - start
+            )
             for one in self.segments
             if one.start < stop and start < one.stop
         ]
-        return Scalars(*(column[start:stop] for column in its), segments)
+        return Scalars.of([column[start:stop] for column in its], segments)
 
     def phase(self, phase: str | SupportsIndex) -> Scalars:
         """Return the points of one phase, with steps and times from its own start.
@@ -389,7 +399,11 @@ class Scalars(Sequence[NDArray[Any]]):
             there = dict.fromkeys(one.name for one in self.segments)
             raise KeyError(
                 f"no points of the phase {phase!r}; "
-                + (f"there are {', '.join(map(repr, there))}" if there else "there is none")
+                + (
+                    f"there are {', '.join(map(repr, there))}"
+                    if there
+                    else "there is none"
+                )
             )
         if len(numbers := {one.number for one in its}) > 1:
             raise ValueError(
@@ -408,7 +422,7 @@ class Scalars(Sequence[NDArray[Any]]):
             ),
             strict=True,
         )
-        return Scalars(*(np.concatenate(column) for column in columns))
+        return Scalars.of(map(np.concatenate, columns))
 
     @property
     def steps(self) -> NDArray[np.int64]:
@@ -529,7 +543,7 @@ def by_tag(block: Block) -> tuple[ByTag, Bad]:
         places, points, numbers = _in_order(its)
         if block.phases:
             segments = block.phases.segments(tag, places)
-            points = Scalars(*points, segments)
+            points = Scalars.of(points, segments)
         if numbers is None:
             by_tag[tag] = [(NO_BLOCK, points)]
             continue
@@ -594,7 +608,7 @@ def _in_order(pieces: list[Piece]) -> Piece:
     places = np.concatenate([places for places, *_ in pieces])
     order = np.argsort(places, kind="stable")
     columns = zip(*(its for _, its, _ in pieces), strict=True)
-    points = Scalars(*(np.concatenate(column)[order] for column in columns))
+    points = Scalars.of([np.concatenate(column)[order] for column in columns])
     if all(numbers is None for *_, numbers in pieces):
         return places[order], points, None
     every = [
@@ -606,8 +620,10 @@ def _in_order(pieces: list[Piece]) -> Piece:
 
 def joined(parts: list[Scalars]) -> Scalars:
     """Return the points of all parts, of which there is at least one, as new arrays."""
-    columns = zip(*((p.steps, p.values, p.given, p.wall_times) for p in parts), strict=True)
-    return Scalars(*(np.concatenate(column) for column in columns), together(parts))
+    columns = zip(
+        *((p.steps, p.values, p.given, p.wall_times) for p in parts), strict=True
+    )
+    return Scalars.of(map(np.concatenate, columns), together(parts))
 
 
 def together(parts: Iterable[Scalars]) -> list[Segment]:

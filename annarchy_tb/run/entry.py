@@ -401,7 +401,11 @@ class Entry:
     @property
     def zero(self) -> float:
         """The wall time at which time 0 is drawn."""
-        return self._run.phases.wall_time(0.0, self._plan) if self._plan else self._run.zero
+        return (
+            self._run.phases.wall_time(0.0, self._plan)
+            if self._plan
+            else self._run.zero
+        )
 
     def enter_units(self) -> None:
         """Set the units of the tags of which this call has the first values."""

@@ -11,7 +11,9 @@ COUNT_ON = (
     "leave step out to count automatically; where it begins again, as for each trial, "
     "write 'with logger.phase(\"name\"):'"
 )
-AFTER_RESET = "begin what follows by 'with logger.phase(\"name\"):', or let time continue"
+AFTER_RESET = (
+    "begin what follows by 'with logger.phase(\"name\"):', or let time continue"
+)
 APPENDED = "appended"
 INHERITED = "inherited"
 

@@ -74,6 +74,8 @@ class Phases:
     ----------
     current : Phase or None
         The phase that goes on.
+    here : int
+        Its number, 0 if there is none.
     number : int
         The number of the last one, 0 if there was none.
     name : str
@@ -81,6 +83,7 @@ class Phases:
     """
 
     current: Phase | None
+    here: int
     number: int
     name: str
     _run: RunState
@@ -89,15 +92,11 @@ class Phases:
 
     def __init__(self, run: RunState) -> None:
         self.current = None
-        self.number, self.name = 0, ""
+        self.here = self.number = 0
+        self.name = ""
         self._run = run
         self._zero = run.zero
         self._hooks = []
-
-    @property
-    def here(self) -> int:
-        """The number of the phase that goes on, 0 if there is none."""
-        return 0 if self.current is None else self.current.number
 
     @property
     def said(self) -> dict[str, dict[str, object]]:
@@ -142,7 +141,7 @@ class Phases:
             phase = Phase(self.number, name, before)
         self.name = name
         self._forget_templates()
-        self.current = phase
+        self.current, self.here = phase, phase.number
         if directory.opening is not None and directory.opening.begun:
             self._say(phase, directory)
 
@@ -152,7 +151,7 @@ class Phases:
             self._leave(self.current)
 
     def _leave(self, phase: Phase) -> None:
-        self.current = None
+        self.current, self.here = None, 0
         self._run.zero = self._zero
         self._forget_templates()
         for directory in self._run.directory.all():
@@ -229,7 +228,9 @@ class Phases:
             for state in directory.ledger.states()
             if state.time > -math.inf
         ]
-        return Moved(before - min(time, 0.0), _behind(max(ends, default=NEVER), step or 0))
+        return Moved(
+            before - min(time, 0.0), _behind(max(ends, default=NEVER), step or 0)
+        )
 
     def _steps(
         self, phase: Phase, moved: Moved, places: Places, step: int | None, timed: bool
@@ -274,9 +275,7 @@ class Phases:
             by = phase.agreed[key] = _behind(last, step)
         return by
 
-    def ends(
-        self, phase: Phase, plan: Plan, places: Places
-    ) -> list[tuple[int, float]]:
+    def ends(self, phase: Phase, plan: Plan, places: Places) -> list[tuple[int, float]]:
         """Return the last step and time at each place, as the plan counts them."""
         later = plan.moved.time - phase.moved.time
         found = []
@@ -329,7 +328,7 @@ class Phases:
     def _say(
         self, phase: Phase, directory: RunDirectory, steps: dict[str, int] | None = None
     ) -> None:
-        """Write what was not said yet to the file of the run, and to that of a curve."""
+        """Write what was not said yet to the run's file, and to that of a curve."""
         for one in dict.fromkeys((self._run.directory, directory)):
             its = steps if one is directory else None
             if one.file.path == one.file.directory:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from annarchy_tb.tfevents.names import is_recording
-from annarchy_tb.tfevents.recordings import SERIES, blocks
 from annarchy_tb.tfevents.phases import Spans, later
+from annarchy_tb.tfevents.recordings import SERIES, blocks
 from annarchy_tb.tfevents.scan import Block, Scan
 from annarchy_tb.tfevents.schema import SCALAR
 
@@ -64,7 +64,10 @@ class Past:
             else:
                 head = span.head()
                 earlier = self._open.get(span.number, head)["steps"]
-                self._open[span.number] = {**head, "steps": {**earlier, **head["steps"]}}
+                self._open[span.number] = {
+                    **head,
+                    "steps": {**earlier, **head["steps"]},
+                }
 
 
 def history(

@@ -20,6 +20,7 @@ import contextlib
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,13 +166,11 @@ class Span:
         cuts = {start, stop}
         cuts |= {start + int(np.searchsorted(inside, place)) for place in changes}
         edges, found = sorted(cuts), []
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in pairwise(edges):
             place = int(places[a])
             at = bisect_right(moves, place, key=lambda entry: entry[0])
             by = moves[at - 1][1] if at else 0
-            found.append(
-                Segment(a, b, self.number, self.name, by, self.time(place))
-            )
+            found.append(Segment(a, b, self.number, self.name, by, self.time(place)))
         return found
 
 
@@ -237,4 +236,3 @@ def later(
     for one in segments:
         moved[one.start : one.stop] += one.time
     return moved
-

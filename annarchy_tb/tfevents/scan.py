@@ -184,13 +184,13 @@ class Scan:
                 bad.append(place)
                 continue
             try:
-                found = self._known(parse(event))
+                one = self._known(parse(event))
             except ValueError:
                 self.damage.append(Damage(path, place, "the record holds no event"))
                 continue
-            block.others.append((place, found))
-            if found.phase:
-                block.phases.read(place, found.phase, found.wall_time)
+            block.others.append((place, one))
+            if one.phase:
+                block.phases.read(place, one.phase, one.wall_time)
         self.damage += (
             Damage(path, place, "the checksum of a record is wrong")
             for place in sorted(bad)
