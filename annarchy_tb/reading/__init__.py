@@ -9,6 +9,7 @@ from annarchy_tb.kinds.text import Texts
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.last import Last
 from annarchy_tb.reading.news import News, Restart, Value
+from annarchy_tb.reading.phases import Phase
 from annarchy_tb.reading.run import Run
 from annarchy_tb.tfevents.scan import Damage
 from annarchy_tb.tfevents.values import OnDemand
@@ -20,6 +21,7 @@ __all__ = [
     "Last",
     "News",
     "OnDemand",
+    "Phase",
     "Rasters",
     "Restart",
     "Run",

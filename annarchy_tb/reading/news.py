@@ -88,13 +88,17 @@ class Restart(NamedTuple):
 def position(run: Path) -> Position:
     """Return the position at the end of what a run has now."""
     files: dict[str, int] = {}
+    phases: dict[str, Any] = {}
     for directory in directories(run):
         for path in event_files(directory):
-            files[_name(run, path)] = whole_records(path)
+            files[_name(run, path)], spans = whole_records(path)
+            if (phase := spans.last()) is not None:
+                phases[_name(run, path)] = phase.head()
         for path in recordings.files(directory):
             ends = [stored.end for stored in recordings.blocks(path, [])]
             files[_name(run, path)] = ends[-1] if ends else 0
-    return {"started": RunInfo.read(run).started, "files": files}
+    at: Position = {"started": RunInfo.read(run).started, "files": files}
+    return at | {"phases": phases} if phases else at
 
 
 def news(run: Path, since: Mapping[str, Any] | None) -> Iterator[News | Restart]:
@@ -104,7 +108,7 @@ def news(run: Path, since: Mapping[str, Any] | None) -> Iterator[News | Restart]
     if _is_gone(run, before, started):
         before = {"started": started, "files": {}}
         yield Restart({"started": started, "files": {}})
-    at = {**before, "started": started, "files": dict(before["files"])}
+    at = {**_copy(before), "started": started}
     for directory in directories(run):
         inside = "" if directory == run else _name(run, directory)
         for path in event_files(directory):
@@ -199,7 +203,7 @@ def _blocks(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
             yield News(_copy(at), curve, points, [])
 
 
-def _copy(at: Position) -> Position:
+def _copy(at: Mapping[str, Any]) -> Position:
     return {
         name: dict(value) if isinstance(value, dict) else value
         for name, value in at.items()

@@ -352,7 +352,7 @@ class Run:
 
         Each has ``number``, ``name``, ``began``, ``ended`` (None while it goes on) and
         ``time``, the simulated time of the run at which its own time is 0. See
-        `Scalars.phase` for the points of one.
+        `annarchy_tb.reading.Scalars.phase` for the points of one.
         """
         return phases(self._blocks(self.path))
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -72,6 +72,21 @@ def _record(head: Mapping[str, Any], wall_time: float) -> bytes:
 
     field = records.bytes_field(PHASE, json.dumps(head).encode())
     return records.record(records.double_field(1, wall_time), field)
+
+
+_BEFORE = len(records.double_field(1, 0.0))
+_KEY = records.varint(PHASE << 3 | records.BYTES)
+
+
+def marks(data: bytes, starts: Sequence[int]) -> Iterator[int]:
+    """Yield the starts of those records that begin, move or end a phase."""
+    at = data.find(_KEY)
+    while at >= 0:
+        start = at - _BEFORE - records.HEAD
+        place = bisect_right(starts, start) - 1
+        if place >= 0 and starts[place] == start:
+            yield start
+        at = data.find(_KEY, at + 1)
 
 
 class Segment(NamedTuple):

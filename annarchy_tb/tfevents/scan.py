@@ -6,6 +6,7 @@ by one.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from annarchy_tb.tfevents.columns import Columns, Layouts
 from annarchy_tb.tfevents.parsing import Event, Value, parse
-from annarchy_tb.tfevents.phases import Spans
+from annarchy_tb.tfevents.phases import Spans, marks
 from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
 from annarchy_tb.tfevents.schema import SCALAR
 
@@ -234,18 +235,26 @@ def number(value: Value) -> float:
     return float(packed.unpack(value.raw)[0])
 
 
-def whole_records(path: Path) -> int:
-    """Return the end of the last whole record of a file, without checking any data."""
+def whole_records(path: Path) -> tuple[int, Spans]:
+    """Return the end of the last whole record of a file, and its phases.
+
+    No other data are checked.
+    """
     sizes: dict[bytes, int] = {}
-    data, offset = b"", 0
+    data, offset, spans = b"", 0, Spans()
     with path.open("rb") as stream:
         while more := stream.read(BLOCK):
             data += more
-            _, end, reason = _split(data, sizes)
+            starts, end, reason = _split(data, sizes)
+            for at in marks(data, starts):
+                size = sizes[data[at : at + HEAD]]
+                with contextlib.suppress(ValueError):  # it only looks like one
+                    event = parse(data[at + HEAD : at + HEAD + size])
+                    spans.read(offset + at, event.phase, event.wall_time)
             data, offset = data[end:], offset + end
             if reason:
                 break
-    return offset
+    return offset, spans
 
 
 def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
