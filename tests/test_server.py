@@ -519,3 +519,31 @@ def test_sounds_are_played_as_they_were_logged(logger: Logger, server: Server) -
         assert (found == sound).all()
     tags = server.json("plugin/audio/tags")
     assert "<em>one</em>" in tags[run]["Sound"]["description"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_all_points_of_phases_are_shown(
+    server: Server, served: Path, killed: bool
+) -> None:
+    """Three of 100 samples from time 0, also if it is killed within the second."""
+    name = f"run{next(_number)}"
+
+    def simulate(dies: bool) -> None:
+        with Logger(served, name, resume=True, dt=1.0) as logger:
+            first, begin = logger.load_checkpoint(((0, 0), 0))[0]
+            for k in range(first, 3):
+                with logger.phase(f"trial {k}"):
+                    for step in range(begin if k == first else 0, 100):
+                        logger.add_scalar("Rate", step, time=float(step))
+                        logger.log({"a": step, "b": 1.0}, step)
+                        if step == 49:
+                            logger.save_checkpoint((k, 50), step)
+                        if dies and (k, step) == (1, 70):
+                            os.kill(os.getpid(), signal.SIGKILL)
+
+    if killed:
+        assert os.WIFSIGNALED(in_child(lambda: simulate(True)))
+    simulate(False)
+    for tag in ("Rate", "a"):
+        shown = numbers(server, name, tag, 300)
+        assert shown == [[step, step % 100] for step in range(300)]

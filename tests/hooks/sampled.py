@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from conftest import died, points
+import numpy as np
+from conftest import died, points, scalars
 
 from annarchy_tb import Logger, Run
+from annarchy_tb.reading import Scalars
 
 SCRIPTS = Path(__file__).parent.parent.parent / "examples" / "simulators"
 
@@ -68,3 +70,19 @@ def killed_and_resumed(logdir: Path, parts: Sequence[Callable[[Logger], None]]) 
         for part in parts[first:]:
             part(logger)
     return Run(logger.run_dir)
+
+
+def check_phases(run: Path, tag: str, names: Sequence[str], each: int) -> Scalars:
+    """Check that TensorBoard shows all samples, and that each phase begins alike."""
+    shown = [step for step, _ in scalars(run, tag)]
+    assert len(shown) == len(names) * each
+    assert sorted(set(shown)) == shown
+    found = Run(run).scalars(tag)
+    times = found.times[np.isfinite(found.times)]
+    assert (np.diff(times) >= 0).all()
+    first = found.phase(names[0])
+    for name in names:
+        its = found.phase(name)
+        assert its.steps.tolist() == first.steps.tolist()
+        assert np.array_equal(its.times, first.times, equal_nan=True)
+    return found

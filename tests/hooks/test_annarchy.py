@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import load, points, scalars
-from sampled import run_script, script, times
+from sampled import check_phases, run_script, script, times
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.hooks import annarchy as hook
@@ -328,3 +328,19 @@ def test_the_script_runs(tmp_path: Path) -> None:
     assert run.histograms("Weights").steps.tolist() == [0, 2000, 4000, 6000, 8000]
     script(tmp_path, "annarchy_stdp.py", "--seconds", "1", "--networks", "2")
     assert len(list((tmp_path / "runs").glob("*/net?/run.json"))) == 2
+
+
+def test_phases_show_all_trials_of_a_reset_network(counter: Any, logdir: Path) -> None:
+    """A scalar by the hook, and spikes logged beside it, from time 0 each."""
+    counter.reset()
+    with Logger(logdir, "run", dt=counter.dt) as logger:
+        sources = {"r": lambda: counter.pop.r[0]}
+        hook.sample(logger, counter.net, sources, every=1.0)
+        for name in "abc":
+            counter.reset()
+            with logger.phase(name):
+                counter.simulate(10.0)
+                logger.add_scalar("Trial", counter.pop.r[0], time=counter.time)
+    found = check_phases(logger.run_dir, "r", "abc", 10)
+    assert found.phase("b").values.tolist() == found.phase("a").values.tolist()
+    assert len(scalars(logger.run_dir, "Trial")) == 3

@@ -188,3 +188,26 @@ def test_pictures_are_sampled(atoms: Any, logdir: Path) -> None:
     assert found[1].pixels.max() > 0
     assert [p.step for p in points(logger.run_dir, "Distances")] == [0, 3, 6]
     assert times(logger, "Distances") == [0, 7.5, 15]
+
+
+def test_phases_show_a_relaxation_and_the_dynamics_after_it(
+    atoms: Any, logdir: Path
+) -> None:
+    """Both count from step 0; the relaxation has no time."""
+    with Logger(logdir, "run", time_unit="fs") as logger:
+        sources = {"Epot": atoms.get_potential_energy}
+        relaxation = BFGS(atoms, logfile=None)
+        dynamics = VelocityVerlet(atoms, 2.5 * units.fs)
+        again = VelocityVerlet(atoms, 2.5 * units.fs)
+        for name, dyn in (("relax", relaxation), ("heat", dynamics), ("NVE", again)):
+            hook.sample(logger, dyn, sources)
+            with logger.phase(name):
+                dyn.run(steps=5) if dyn is not relaxation else dyn.run(1e-9, 5)
+    shown = [step for step, _ in scalars(logger.run_dir, "Epot")]
+    assert shown == list(range(18))
+    found = Run(logger.run_dir).scalars("Epot")
+    for name in ("relax", "heat", "NVE"):
+        assert found.phase(name).steps.tolist() == [0, 1, 2, 3, 4, 5]
+    time = found.phase("NVE").times
+    assert time.tolist() == pytest.approx([0.0, 2.5, 5.0, 7.5, 10.0, 12.5])
+    assert found.times[12:].tolist() == pytest.approx(time + 12.5)

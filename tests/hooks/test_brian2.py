@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import points, scalars
 from pictures import peak, says, tints
-from sampled import descriptions, killed_and_resumed, run_script, times
+from sampled import check_phases, descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.hooks import brian2 as hook
@@ -457,3 +457,18 @@ def test_the_raster_of_a_benchmark_shows_its_groups_and_its_rates(
     rates = peak(at[excited], 3200, 0, 0.1), peak(at[~excited], 800, 0, 0.1)
     for text in (f"{canvas.number(max(rates), 2)} Hz", "3999", "100 ms"):
         assert says(pixels, text), text
+
+
+def test_phases_show_all_trials_of_store_and_restore(logdir: Path) -> None:
+    """Each begins again at time 0, and the network is that of the store."""
+    neurons = group(0 * mV)
+    with Logger(logdir, "run", dt=b2.defaultclock.dt) as logger:
+        sampling = hook.sample(logger, {"v": (lambda: neurons.v[0], mV)}, every=1 * ms)
+        network = b2.Network(neurons, sampling)
+        network.store()
+        for name in "abc":
+            network.restore()
+            with logger.phase(name):
+                network.run(10 * ms)
+    found = check_phases(logger.run_dir, "v", "abc", 10)
+    assert found.phase("c").values.tolist() == found.phase("a").values.tolist()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import load, points, scalars
-from sampled import run_script, times
+from sampled import check_phases, run_script, times
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.hooks import image, matrix
@@ -253,3 +253,22 @@ def test_pictures_are_sampled(model: Any, logger: Logger) -> None:
     assert found[0].pixels.tolist() == [[128, 255, 0], [0, 64, 128]]
     assert len(points(logger.run_dir, "Weights")) == 2
     assert len(points(logger.run_dir / "0", "ramp")) == 2
+
+
+def test_phases_show_all_trials_of_a_reset_simulator(
+    model: Any, logger: Logger
+) -> None:
+    """A scalar and two curves, each from time 0."""
+    with model:
+        sources = {"ramp": model.ramp, "first": model.ramp[0]}
+        hook.sample(logger, sources, every=0.005)
+    with nengo.Simulator(model, progress_bar=False) as sim:
+        for name in "abc":
+            sim.reset()
+            with logger.phase(name):
+                sim.run(0.021)
+    found = check_phases(logger.run_dir, "first", "abc", 4)
+    assert found.phase("b").values.tolist() == found.phase("a").values.tolist()
+    for dimension in "01":
+        curve = Run(logger.run_dir).curves("ramp")[dimension]
+        assert curve.steps.tolist() == found.steps.tolist()

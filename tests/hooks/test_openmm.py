@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import points, scalars
-from sampled import descriptions, killed_and_resumed, run_script, times
+from sampled import check_phases, descriptions, killed_and_resumed, run_script, times
 
 from annarchy_tb import Logger, Run
 from annarchy_tb.cli import main
@@ -351,3 +351,17 @@ def test_pictures_are_sampled(logdir: Path) -> None:
     assert [p.step for p in points(logger.run_dir, "Positions")] == [2, 4]
     assert Run(logger.run_dir).info["units"]["Positions"] == "nm"
     assert len(scalars(logger.run_dir, "Epot")) == 2
+
+
+def test_phases_show_all_of_what_counts_from_step_0(logdir: Path) -> None:
+    """As for each of the stages of a protocol."""
+    simulation = molecules(verlet())
+    with Logger(logdir, "run", time_unit="ps") as logger:
+        sources = {"Epot": "potentialEnergy"}
+        simulation.reporters.append(hook.sample(logger, sources, every=5))
+        for name in ("heat", "NVT", "NPT"):
+            simulation.currentStep = 0
+            simulation.context.setTime(0)
+            with logger.phase(name):
+                simulation.step(20)
+    check_phases(logger.run_dir, "Epot", ("heat", "NVT", "NPT"), 4)
