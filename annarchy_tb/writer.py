@@ -601,15 +601,12 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         ----------
         path
             The file to write: ``{"<logdir>/<tag>/<key>": [[wall time, step, value]]}``.
-            With ``write_to_disk=False``, it is not written.
         """
         with importing:
             from annarchy_tb.reading.run import Run
             from annarchy_tb.run.info import as_json
 
-        if not self._write_to_disk:
-            return
-        found = Run(self._path).points()
+        found = Run(self._path).points() if self._write_to_disk else ()
         curves = {
             f"{self.logdir}/{tag}/{curve}": list(
                 zip(
@@ -652,12 +649,20 @@ class LoggerWriter(SummaryWriter):
         name: str | None,
         step: int | None,
     ) -> None:
-        if _is_own(name, self._run.directory):
+        directory = self._run.directory
+        if _is_own(name, directory):
             self._add_hparams(params, metrics, step)
+        elif not self._write_to_disk:
+            parameters.check_row(directory.curve(name or "hparams"), metrics, step)
         else:
-            if self._run.directory.opening is not None:
-                self._run.directory.opening.begin()
+            if directory.opening is not None:
+                directory.opening.begin()
             super()._write_row(params, metrics, name, step)
+
+    def export_scalars_to_json(self, path: str) -> None:
+        """Write the curves as JSON, unless the process that writes the run does."""
+        if self._write_to_disk:
+            super().export_scalars_to_json(path)
 
 
 def _standalone(path: Path) -> RunState:
