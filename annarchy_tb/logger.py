@@ -229,7 +229,6 @@ class Logger:
     ) -> None:
         # Slow to import, and not needed before there is a run.
         with importing:
-            from annarchy_tb.run.elsewhere import DirectoryElsewhere, OpeningElsewhere
             from annarchy_tb.run.modes import as_wanted
             from annarchy_tb.run.opening import Opening
 
@@ -250,18 +249,21 @@ class Logger:
             else:
                 path = self._logdir
             if enabled:
+                place = RunDirectory
                 if mode == "w":
                     _close_own(path)
                 self._opening = Opening(path, wanted, parameters.table_record)
             else:
-                named = experiment is not None
-                self._opening = OpeningElsewhere(path, wanted, named)
+                with importing:
+                    from annarchy_tb.run import elsewhere
+
+                place, named = elsewhere.Directory, experiment is not None
+                self._opening = elsewhere.Opening(path, wanted, named)
         self._info = self._opening.info
         try:
             its = self._info.info
             begun = None if its.origin is None else datetime.fromisoformat(its.origin)
             own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
-            place = RunDirectory if enabled else DirectoryElsewhere
             directory = place(path, self._opening)
             self._run = RunState(
                 directory,

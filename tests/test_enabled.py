@@ -1,4 +1,4 @@
-"""A Logger that is disabled: what an enabled one refuses is refused, and nothing more."""
+"""A Logger that is disabled refuses what an enabled one refuses, and writes nothing."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from time import time as now
 
 from annarchy_tb.inputs.clock import TIME_UNIT
-from annarchy_tb.run import names
-from annarchy_tb.run.directory import RunDirectory
+from annarchy_tb.run import directory, names, opening
 from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.info import RunInfo
 from annarchy_tb.run.info_file import InfoFile
@@ -26,11 +25,10 @@ from annarchy_tb.run.modes import (
     in_unit,
     parent_of,
 )
-from annarchy_tb.run.opening import Opening
 from annarchy_tb.tfevents.nowhere import NoEventFile, NoRecordingFile
 
 
-class DirectoryElsewhere(RunDirectory):
+class Directory(directory.RunDirectory):
     """A directory of such a run: a ledger of its own, and files that drop records."""
 
     writes = False
@@ -47,7 +45,7 @@ class DirectoryElsewhere(RunDirectory):
         return ()
 
 
-class InfoElsewhere(InfoFile):
+class Info(InfoFile):
     """The record of such a run, as far as this process would enter it: in memory."""
 
     def begin(self, info: RunInfo) -> None:
@@ -68,7 +66,7 @@ class InfoElsewhere(InfoFile):
         return True
 
 
-class OpeningElsewhere(Opening):
+class Opening(opening.Opening):
     """A session of such a run, which changes nothing.
 
     Parameters
@@ -108,7 +106,7 @@ class OpeningElsewhere(Opening):
         unit = before.time_unit or wanted.time_unit or TIME_UNIT
         self._wanted = wanted = in_unit(wanted, unit)
         check_settings(wanted, before)
-        self.info = InfoElsewhere(self.folder)
+        self.info = Info(self.folder)
         dt = wanted.dt if before.dt is None else float(before.dt)
         self.info.begin(
             RunInfo(
