@@ -441,7 +441,8 @@ class Logger:
         The checkpoint includes the progress of the run:
         ``Logger(experiment=..., resume=True)`` takes the event files back to this
         point. When the call returns, everything is on the disk itself; if the process
-        dies earlier, the previous checkpoint remains valid.
+        dies earlier, the previous checkpoint remains valid. A disabled Logger checks
+        only, also that the state can be pickled.
 
         Parameters
         ----------
@@ -505,7 +506,9 @@ class Logger:
         """Return the state and the step of the last checkpoint.
 
         A run that began from another one, and has no checkpoint yet, begins with that
-        of the other run.
+        of the other run. A disabled Logger returns the same, from the directory of the
+        run; if the run is started (``mode="x"`` or ``"w"``), not before both have saved
+        a checkpoint.
 
         Parameters
         ----------
