@@ -238,9 +238,9 @@ class Logger:
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
             wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
+            _check_enabled(enabled)
             self._logdir = absolute(logdir)
             check_directory("logdir", self._logdir)
-            _check_enabled(enabled)
             if experiment is not None:
                 path = inside(self._logdir, experiment)
                 check_directory("experiment", path)
@@ -306,7 +306,8 @@ class Logger:
         """Whether the Logger writes the run, and not another process."""
         return self._run.directory.writes
 
-    # (`Any` is for None, so that who never disables a Logger need not check for it.)
+    # `Any` is for None, here and below: type checkers would ask everybody for a check
+    # that only scripts with disabled Loggers need.
     @property
     def run_dir(self) -> Path | Any:
         """The absolute path of this run's directory; None if the Logger is disabled."""
