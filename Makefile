@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo view test chaos test-wheel test-viewer lint types docs gallery
-.PHONY: bench bench-scale annarchy examples frameworks hooks clean
+.PHONY: bench bench-scale annarchy examples frameworks hooks mpi clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -80,6 +80,10 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 frameworks: .venv-torch/frameworks
 	.venv-torch/bin/python -m pytest tests/test_frameworks.py tests/test_arrays.py
 
+# One Logger on each rank of MPI, whose library comes from PyPI: two processes.
+mpi: .venv-mpi/mpi
+	.venv-mpi/bin/python -m pytest tests/test_mpi.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -108,5 +112,11 @@ frameworks: .venv-torch/frameworks
 		pytest-timeout
 	@touch $@
 
+.venv-mpi/mpi: setup.cfg
+	$(PYTHON) -m venv .venv-mpi
+	.venv-mpi/bin/pip install --quiet --editable '.[mpi]' hypothesis pytest \
+		pytest-timeout
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-brian2 .venv-torch annarchy docs/_build runs
+	rm -rf .venv .venv-brian2 .venv-mpi .venv-torch annarchy docs/_build runs

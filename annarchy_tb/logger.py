@@ -13,6 +13,8 @@ from time import time as now
 from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
+import numpy as np
+
 from annarchy_tb import phases, progress, windows
 from annarchy_tb.inputs.clock import TIME_UNIT, Ask, Clock, as_clock, whole_step
 from annarchy_tb.inputs.importing import importing
@@ -46,7 +48,6 @@ from annarchy_tb.tfevents.event_file import EventFile
 from annarchy_tb.tfevents.templates import ScalarRecords
 
 if TYPE_CHECKING:
-    import numpy as np
     from typing_extensions import Self
 
     from annarchy_tb.reading.last import Last
@@ -126,6 +127,14 @@ class Logger:
         What to do about the first NaN or infinity of each tag of numbers: give one
         warning, raise a FloatingPointError once the whole call is written, or do
         nothing. In each case ``run.json`` names the tag and its step.
+    enabled : bool, default True
+        With False, the Logger takes the same calls and writes nothing, because another
+        process does: ``Logger(..., enabled=comm.rank == 0)`` on all ranks of MPI. It
+        makes no directory and no file, and opens none; `run_dir` is None, `path`
+        raises, `last` is empty, and `track` shows no bar. Each call checks its
+        arguments, raises the same errors about them, and gives no warnings; what the
+        run already holds is not looked at. `load_checkpoint` returns that of the run,
+        and hooks read their sources.
 
     Raises
     ------
@@ -216,6 +225,7 @@ class Logger:
         clock: Ask | None = None,
         origin: datetime | np.datetime64 | None = None,
         on_nan: OnNan = "warn",
+        enabled: bool = True,
     ) -> None:
         # Slow to import, and not needed before there is a run.
         with importing:
@@ -228,22 +238,33 @@ class Logger:
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
             wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
+            _check_enabled(enabled)
             self._logdir = absolute(logdir)
             check_directory("logdir", self._logdir)
-            if experiment is None:
-                path = claim(self._logdir, names.default_run())
-            else:
+            if experiment is not None:
                 path = inside(self._logdir, experiment)
                 check_directory("experiment", path)
-            if mode == "w":
-                _close_own(path)
-            self._opening = Opening(path, wanted, parameters.table_record)
+            elif enabled:
+                path = claim(self._logdir, names.default_run())
+            else:
+                path = self._logdir
+            if enabled:
+                place = RunDirectory
+                if mode == "w":
+                    _close_own(path)
+                self._opening = Opening(path, wanted, parameters.table_record)
+            else:
+                with importing:
+                    from annarchy_tb.run import elsewhere
+
+                place, named = elsewhere.Directory, experiment is not None
+                self._opening = elsewhere.Opening(path, wanted, named)
         self._info = self._opening.info
         try:
             its = self._info.info
             begun = None if its.origin is None else datetime.fromisoformat(its.origin)
             own = Clock(its.time_unit or TIME_UNIT, its.dt, begun)
-            directory = RunDirectory(path, self._opening)
+            directory = place(path, self._opening)
             self._run = RunState(
                 directory,
                 own,
@@ -263,8 +284,9 @@ class Logger:
         self._has_parameters = self._loaded = False
         self._process = os.getpid()
         self._look_up()
-        _loggers.add(weakref.ref(self, _loggers.discard))
-        logging.getLogger("annarchy_tb").info("logging to %s", path)
+        if enabled:
+            _loggers.add(weakref.ref(self, _loggers.discard))
+            logging.getLogger("annarchy_tb").info("logging to %s", path)
 
     def _look_up(self) -> None:
         """Set the references for the fastest methods."""
@@ -280,9 +302,16 @@ class Logger:
         self._last = None
 
     @property
-    def run_dir(self) -> Path:
-        """The absolute path of this run's directory."""
-        return self._run.directory.path
+    def enabled(self) -> bool:
+        """Whether the Logger writes the run, and not another process."""
+        return self._run.directory.writes
+
+    # `Any` is for None, here and below: type checkers would ask everybody for a check
+    # that only scripts with disabled Loggers need.
+    @property
+    def run_dir(self) -> Path | Any:
+        """The absolute path of this run's directory; None if the Logger is disabled."""
+        return self._run.directory.path if self.enabled else None
 
     @property
     def logdir(self) -> Path:
@@ -290,9 +319,15 @@ class Logger:
         return self._logdir
 
     @property
-    def experiment(self) -> str:
-        """The name of this run: its directory, relative to `logdir`."""
-        return self.run_dir.relative_to(self._logdir).as_posix()
+    def experiment(self) -> str | Any:
+        """The name of this run: its directory, relative to `logdir`.
+
+        It is None if the Logger is disabled and was given no name.
+        """
+        path = self._run.directory.path
+        if path == self._logdir:
+            return None
+        return path.relative_to(self._logdir).as_posix()
 
     @property
     def closed(self) -> bool:
@@ -305,7 +340,8 @@ class Logger:
         return self._run.clock.unit
 
     def __repr__(self) -> str:
-        return f"<Logger {self.run_dir}{' (closed)' if self.closed else ''}>"
+        place = self.run_dir if self.enabled else "disabled"
+        return f"<Logger {place}{' (closed)' if self.closed else ''}>"
 
     # -- logging -----------------------------------------------------------------------
 
@@ -331,13 +367,15 @@ class Logger:
         """The last value of each tag of numbers, such as ``logger.last["Accuracy"]``.
 
         The values are read from the run's files on demand, as they were logged, and
-        cost nothing while logging; see `annarchy_tb.reading.Last`.
+        cost nothing while logging; see `annarchy_tb.reading.Last`. There are none if
+        the Logger is disabled.
         """
         with importing:
-            from annarchy_tb.reading.last import Last
+            from annarchy_tb.reading.last import Empty, Last
 
         if self._last is None:
-            self._last = Last(self._run.directory)
+            directory = self._run.directory
+            self._last = Last(directory) if self.enabled else Empty(directory)
         return self._last
 
     @property
@@ -348,7 +386,8 @@ class Logger:
 
         ``logger.writer.add_mesh(...)``, ``add_pr_curve``, ``add_embedding``,
         ``add_custom_scalars`` and so on, as in https://tensorboardx.readthedocs.io.
-        Closing it leaves the Logger open.
+        Closing it leaves the Logger open. If the Logger is disabled, it is made with
+        ``write_to_disk=False``.
         """
         self._run.check_open()
         if self._writer is None:
@@ -377,6 +416,8 @@ class Logger:
         TypeError, ValueError
             If it is not a path, leads out of the run, or has a name reserved for the
             run itself.
+        RuntimeError
+            If the Logger is disabled: ask for ``logger.enabled`` first.
         """
         with naming("path", None):
             relative = Path(os.path.normpath(as_path("name", name)))
@@ -385,6 +426,11 @@ class Logger:
             raise ValueError(f"path: name must be inside the run, got {describe(name)}")
         if names.is_reserved(relative.parts):
             raise ValueError(f"path: this name is reserved: {describe(name)}")
+        if not self.enabled:
+            raise RuntimeError(
+                "path: a disabled Logger has no directory; write your file where the "
+                "Logger is enabled: if logger.enabled: net.save(logger.path('net.npz'))"
+            )
         path = self.run_dir / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -397,7 +443,8 @@ class Logger:
         The checkpoint includes the progress of the run:
         ``Logger(experiment=..., resume=True)`` takes the event files back to this
         point. When the call returns, everything is on the disk itself; if the process
-        dies earlier, the previous checkpoint remains valid.
+        dies earlier, the previous checkpoint remains valid. A disabled Logger checks
+        only, also that the state can be pickled.
 
         Parameters
         ----------
@@ -433,12 +480,22 @@ class Logger:
             )
         with naming("save_checkpoint", None):
             whole, number = whole_step(step), as_count("keep", keep)
+        if self.enabled:
+            self._save_checkpoint(state, whole, number)
+        else:
+            checkpoints.check(state)
+        self._info.update(checkpoint=whole, **self._run.phases.said)
+
+    def _save_checkpoint(self, state: object, step: int, keep: int) -> None:
+        with importing:
+            from annarchy_tb.run import checkpoints
+
         self._run.directory.flush()
         self._opening.begin()
         self._info.settle()
         info, said = self._info.read(), self._run.phases.said
         checkpoint = checkpoints.Checkpoint(
-            whole,
+            step,
             sizes(self.run_dir),
             info.params,
             info.metrics or {},
@@ -446,14 +503,15 @@ class Logger:
             info.units,
             said.get("phases", info.phases),
         )
-        checkpoints.save(self.run_dir, checkpoint, state, number)
-        self._info.update(checkpoint=whole, **said)
+        checkpoints.save(self.run_dir, checkpoint, state, keep)
 
     def load_checkpoint(self, default: Any = None) -> Any:
         """Return the state and the step of the last checkpoint.
 
         A run that began from another one, and has no checkpoint yet, begins with that
-        of the other run.
+        of the other run. A disabled Logger returns the same, from the directory of the
+        run; if the run is started (``mode="x"`` or ``"w"``), not before both have saved
+        a checkpoint.
 
         Parameters
         ----------
@@ -482,7 +540,8 @@ class Logger:
             from annarchy_tb.run import checkpoints
 
         self._run.check_open()
-        found = checkpoints.load(self.run_dir)
+        path = self._opening.checkpointed()
+        found = None if path is None else checkpoints.load(path)
         if found is None:
             return default
         self._loaded = True
@@ -546,7 +605,7 @@ class Logger:
         file = getattr(self, "_file", None)
         if file is not None and not file.closed:
             self._run.close().warn()
-            if os.getpid() == self._process:
+            if os.getpid() == self._process and self.enabled:
                 self._info.release()
                 warnings.warn(
                     f"unclosed <Logger {self.run_dir}>; write 'with Logger() as "
@@ -611,6 +670,14 @@ class Logger:
             status = parameters.SUCCESS if error is None else parameters.FAILURE
             self._run.append(parameters.end_value(status, now()))
         parameters.write_table(self)
+
+
+def _check_enabled(enabled: object) -> None:
+    """Raise TypeError for what is not a bool, such as the rank itself."""
+    if not isinstance(enabled, (bool, np.bool_)):
+        raise TypeError(
+            f"enabled must be a bool, such as comm.rank == 0, got {describe(enabled)}"
+        )
 
 
 def _close_own(path: Path) -> None:

@@ -36,7 +36,7 @@ def track(
         Tags whose last values are shown after the bar.
     visible : bool, optional
         Whether to show the bar. By default it is shown on a terminal and in notebooks,
-        but not in the output files of batch jobs.
+        but not in the output files of batch jobs. A disabled Logger shows none.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def track(
     tags = (show,) if isinstance(show, str) else tuple(show)
     for tag in tags:
         check_tag("track", tag)
-    return _bar(items, self.last, tags, visible)
+    return _bar(items, self.last, tags, visible if self.enabled else False)
 
 
 def _bar(

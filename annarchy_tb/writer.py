@@ -153,6 +153,9 @@ class _FileWriter(tbx.FileWriter):  # type: ignore[misc]
 
 
 class _NoFileWriter(tbx.DummyFileWriter):  # type: ignore[misc]
+    def curve(self, key: str) -> _NoFileWriter:
+        return self
+
     def add_openvino_graph(self, graph: Any, walltime: float | None = None) -> None:
         """Write nothing, as the other methods do."""
 
@@ -170,6 +173,18 @@ def _taking_tensors(method: Callable[..., None]) -> Callable[..., None]:
             "As in tensorboardX (https://tensorboardx.readthedocs.io); tensors of "
             "bfloat16 are taken, too."
         )
+    return call
+
+
+def _on_disk(method: Callable[..., None]) -> Callable[..., None]:
+    """Let a method that writes files of its own do so with ``write_to_disk`` only."""
+
+    @functools.wraps(method)
+    def call(self: SummaryWriter, *args: Any, **kwargs: Any) -> None:
+        self._get_file_writer()
+        if self._write_to_disk:
+            method(self, *args, **kwargs)
+
     return call
 
 
@@ -278,7 +293,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
     add_histogram = _taking_tensors(tbx.SummaryWriter.add_histogram)
     add_image = _taking_tensors(tbx.SummaryWriter.add_image)
     add_image_with_boxes = _taking_tensors(tbx.SummaryWriter.add_image_with_boxes)
-    add_embedding = _taking_tensors(tbx.SummaryWriter.add_embedding)
+    add_embedding = _taking_tensors(_on_disk(tbx.SummaryWriter.add_embedding))
     add_pr_curve = _taking_tensors(tbx.SummaryWriter.add_pr_curve)
     add_pr_curve_raw = _taking_tensors(tbx.SummaryWriter.add_pr_curve_raw)
     add_mesh = _taking_tensors(tbx.SummaryWriter.add_mesh)
@@ -351,11 +366,10 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             key: scalar(main_tag, _in_numpy(value))
             for key, value in tag_scalar_dict.items()
         }
-        if self._write_to_disk:
-            for key, summary in summaries.items():
-                curve = main.curve(key)
-                self.all_writers.setdefault(curve.get_logdir(), curve)
-                curve.add_summary(summary, global_step, walltime)
+        for key, summary in summaries.items():
+            curve = main.curve(key)
+            self.all_writers.setdefault(curve.get_logdir(), curve)
+            curve.add_summary(summary, global_step, walltime)
         self._get_comet_logger().log_metrics(
             tag_scalar_dict, main_tag, step=global_step
         )
@@ -475,7 +489,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
                 sound = sound.T
             samples = audio.as_samples(sound)
         if samples.dtype.kind == "f":
-            if np.abs(samples).max() > 1:
+            if np.abs(samples).max() > 1 and self._write_to_disk:
                 warn(f"add_audio({tag!r}): samples outside -1..1 are clipped")
             samples = audio.to_int16(samples)
         value = b"".join(audio.encode(tag, samples, sample_rate))
@@ -529,8 +543,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             name, step = _name_and_step(*args, **kwargs)
             params = parameters.flatten(hparam_dict)
         self._get_file_writer()
-        if self._write_to_disk:
-            self._write_row(params, metric_dict, name, step)
+        self._write_row(params, metric_dict, name, step)
         self._get_comet_logger().log_parameters(params, step=step)
 
     def _write_row(
@@ -540,6 +553,8 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
         name: str | None,
         step: int | None,
     ) -> None:
+        if not self._write_to_disk:
+            return
         method, directory = "add_hparams", self._run.directory
         if _is_own(name, directory):
             parameters.write_row(self._run, method, params, metrics, step)
@@ -610,13 +625,14 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
 class LoggerWriter(SummaryWriter):
     """The SummaryWriter of a Logger: the same files, and the same rules for tags.
 
-    The run's own parameters are left to the Logger, since it writes their status.
+    The run's own parameters are left to the Logger, since it writes their status. The
+    records of a disabled Logger go the same way, and are dropped at its end.
     """
 
     def __init__(self, run: RunState, add_hparams: AddHparams) -> None:
         self._run = run
         self._add_hparams = add_hparams
-        super().__init__(run.directory.path)
+        super().__init__(run.directory.path, write_to_disk=run.directory.writes)
 
     def _open(self) -> _FileWriter:
         directory = self._run.directory
@@ -633,12 +649,20 @@ class LoggerWriter(SummaryWriter):
         name: str | None,
         step: int | None,
     ) -> None:
-        if _is_own(name, self._run.directory):
+        directory = self._run.directory
+        if _is_own(name, directory):
             self._add_hparams(params, metrics, step)
+        elif not self._write_to_disk:
+            parameters.check_row(directory.curve(name or "hparams"), metrics, step)
         else:
-            if self._run.directory.opening is not None:
-                self._run.directory.opening.begin()
+            if directory.opening is not None:
+                directory.opening.begin()
             super()._write_row(params, metrics, name, step)
+
+    def export_scalars_to_json(self, path: str) -> None:
+        """Write the curves as JSON, unless the process that writes the run does."""
+        if self._write_to_disk:
+            super().export_scalars_to_json(path)
 
 
 def _standalone(path: Path) -> RunState:

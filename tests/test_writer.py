@@ -345,13 +345,14 @@ def test_add_hparams_may_be_repeated(tmp_path: Path) -> None:
 def test_write_to_disk_false_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No method creates a file, not even add_scalars and add_hparams."""
+    """No method creates a file, not even those that have files of their own."""
     monkeypatch.chdir(tmp_path)
     for logdir in (None, tmp_path / "run"):
         with SummaryWriter(logdir, write_to_disk=False) as writer:
             writer.add_scalar("a", 1, 1)
             writer.add_scalars("a", {"b": 1}, 1)
             writer.add_hparams({"a": 1}, {"b": 1})
+            writer.add_embedding(np.eye(3))
             writer._get_file_writer().add_openvino_graph(None)
             writer.flush()
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,8 @@ There is one module per framework, each with a function ``sample``::
 A source is logged by what it gives: one number as a scalar, a dict of numbers as
 several curves on one plot, a matplotlib Figure as an image (it is then closed), and
 anything with several values as a histogram. The type of its first value decides.
-Quantities are logged as the Logger logs them: in the unit of the first one.
+Quantities are logged as the Logger logs them: in the unit of the first one. If the
+Logger is disabled, sources are read just as often, for they may be collective.
 
 `raster`, `matrix` and `image` around a source log its values as pictures::
 

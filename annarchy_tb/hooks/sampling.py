@@ -171,7 +171,8 @@ def factor(logger: Logger, unit: str) -> float:
     Warns if the Logger draws such times on top of each other.
     """
     longest = FEMTOSECONDS["ns"]
-    if FEMTOSECONDS[unit] <= longest < FEMTOSECONDS[logger.time_unit]:
+    together = FEMTOSECONDS[unit] <= longest < FEMTOSECONDS[logger.time_unit]
+    if together and logger.enabled:
         warn(
             f"{METHOD}: the times are a few {unit}, and a Logger with time_unit="
             f"{logger.time_unit!r} draws them all in one place; use "

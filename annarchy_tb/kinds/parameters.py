@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 import numpy as np
 
 from annarchy_tb.inputs.arrays import number_type
+from annarchy_tb.inputs.clock import TIME_UNIT, Clock
 from annarchy_tb.inputs.foreign import Refused, as_numpy
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, shape_of, short, warn
@@ -29,6 +30,7 @@ from annarchy_tb.inputs.numbers import as_names, as_text
 from annarchy_tb.inputs.tags import RUN_TABLE
 from annarchy_tb.inputs.units import is_quantity, separate
 from annarchy_tb.kinds import text
+from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
@@ -290,6 +292,16 @@ def write_row(
     for part in row:
         run.append(part)
     run.directory.ledger.note(START_TAG, HPARAMS, 0)
+
+
+def check_row(
+    directory: RunDirectory,
+    metrics: Mapping[str, SupportsFloat],
+    step: SupportsFloat | None,
+) -> None:
+    """Raise what `write_row` raises about the metrics of a row in a directory."""
+    run = RunState(directory, Clock(TIME_UNIT, None), now())
+    _metrics(run, "add_hparams", None, metrics, step)
 
 
 def write_start(

@@ -26,7 +26,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.inputs.tags import is_own
@@ -43,6 +43,9 @@ from annarchy_tb.tfevents import tears
 from annarchy_tb.tfevents.descriptors import opened
 from annarchy_tb.tfevents.history import history
 from annarchy_tb.tfevents.names import harmless
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 STATE = "state.pickle"
 
@@ -93,7 +96,19 @@ def save(run: Path, checkpoint: Checkpoint, state: object, keep: int) -> None:
         old.unlink(missing_ok=True)
 
 
-def _dump(state: object, stream: IO[bytes]) -> None:
+class _Nowhere:
+    """A stream that drops what is written."""
+
+    def write(self, data: bytes) -> None:
+        """Drop it."""
+
+
+def check(state: object) -> None:
+    """Raise what `save` raises if the state can't be pickled."""
+    _dump(state, _Nowhere())
+
+
+def _dump(state: object, stream: SupportsWrite[bytes]) -> None:
     try:
         pickle.dump(state, stream, pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:

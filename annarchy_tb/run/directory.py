@@ -81,7 +81,16 @@ class RunDirectory:
     above, name
         Of a curve: the run, and the name of its own directory, which is created for its
         first record.
+
+    Attributes
+    ----------
+    writes : bool
+        Whether this process writes the run.
     """
+
+    writes = True
+    _event_file: type[EventFile] = EventFile
+    _recording_file: type[RecordingFile] = RecordingFile
 
     folder: Folder  # of the run
     opening: Opening | None
@@ -119,12 +128,9 @@ class RunDirectory:
             self.descriptions, self.backlog = {}, Backlog()
             self.mark = None
         first = None if opening is None else self._first
-        self._earlier = []
-        if path.exists():
-            there = event_files(path) + recordings.files(path)
-            self._earlier = [file.name for file in there]
-        self.file = EventFile(path, self.backlog, may_stay, first, self.find)
-        self.recordings = RecordingFile(self.file)
+        self._earlier = self._list(path)
+        self.file = self._event_file(path, self.backlog, may_stay, first, self.find)
+        self.recordings = self._recording_file(self.file)
         self.past = Past()
         self.ledger = Ledger(self._history)
         self.curves = {}
@@ -141,6 +147,12 @@ class RunDirectory:
             return b""
         table = self.opening.first_of_curve() if self._name else self.opening.first()
         return table if self.mark is None else table + self.mark(self)
+
+    def _list(self, path: Path) -> list[str]:
+        """Return the event files and recordings that are there."""
+        if not path.exists():
+            return []
+        return [file.name for file in event_files(path) + recordings.files(path)]
 
     def find(self) -> Path:
         """Return where the directory is now, if the run was moved."""
@@ -161,16 +173,19 @@ class RunDirectory:
         """
         curve = self.curves.get(key)
         if curve is None:
-            name = self.name_of(key)
-            path = self.find() / name
-            if path.is_symlink():
-                raise ValueError(
-                    f"the curve {key!r} must be in a directory of the run, but "
-                    f"{path} is a link; replace it by a directory"
-                )
-            curve = RunDirectory(path, self.opening, above=self, name=name)
+            path = self._find_curve(key)
+            curve = type(self)(path, self.opening, above=self, name=path.name)
             curve = self.curves.setdefault(key, curve)
         return curve
+
+    def _find_curve(self, key: str) -> Path:
+        path = self.find() / self.name_of(key)
+        if path.is_symlink():
+            raise ValueError(
+                f"the curve {key!r} must be in a directory of the run, but {path} is a "
+                f"link; replace it by a directory"
+            )
+        return path
 
     def name_of(self, key: str) -> str:
         """Return the name of a directory for the curve `key`, and for no other."""

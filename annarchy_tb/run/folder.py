@@ -21,6 +21,8 @@ class Folder:
     ----------
     path
         An absolute path. If it does not exist yet, it is not followed.
+    followed
+        Whether to follow it; otherwise it is only a name, without a descriptor.
 
     Attributes
     ----------
@@ -29,13 +31,16 @@ class Folder:
     """
 
     path: Path
+    _followed: bool
     _descriptor: int
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, followed: bool = True) -> None:
         self.path = path
+        self._followed = followed
         self._descriptor = _NONE
-        with contextlib.suppress(OSError):
-            self._descriptor = opened(path, _ONLY_NAMED)
+        if followed:
+            with contextlib.suppress(OSError):
+                self._descriptor = opened(path, _ONLY_NAMED)
 
     def find(self) -> Path:
         """Return where it is now, or where it was last if it can't be found."""
@@ -80,8 +85,8 @@ class Folder:
             with contextlib.suppress(OSError):  # other code may have closed it
                 os.close(descriptor)
 
-    def __reduce__(self) -> tuple[type[Folder], tuple[Path]]:
-        return Folder, (self.find(),)
+    def __reduce__(self) -> tuple[type[Folder], tuple[Path, bool]]:
+        return Folder, (self.find(), self._followed)
 
     def __del__(self) -> None:
         self._release()

@@ -145,7 +145,7 @@ def _judge_resume(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
         )
     if wanted.parent is None:
         return "resume" if _exists(path, before) else "new"
-    its = before.parent and os.path.realpath(path / before.parent)
+    its = parent_of(path, before)
     same = its == os.path.realpath(wanted.parent)
     if same and (path / CHECKPOINTS / PARENT).exists():
         return "resume"
@@ -159,6 +159,11 @@ def _judge_resume(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
             f"checkpoint, pass resume=True"
         )
     return "resume"
+
+
+def parent_of(path: Path, before: RunInfo) -> str | None:
+    """Return the real path of the run from which one began; None if it did not."""
+    return before.parent and os.path.realpath(path / before.parent)
 
 
 def check_start_over(path: Path, before: RunInfo, by_others: bool = False) -> None:

@@ -407,6 +407,10 @@ class Opening:
         info = self.info.info if planned else self.info.read()
         return info.params, info.group
 
+    def checkpointed(self) -> Path | None:
+        """Return the run whose last checkpoint is that of this one, if one may be."""
+        return self._path
+
     # -- event files -------------------------------------------------------------------
 
     def first(self) -> bytes:

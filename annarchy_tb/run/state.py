@@ -139,7 +139,7 @@ class RunState:
         self.clock = clock
         self.started = started
         self.zero = started if clock.zero is None else clock.zero
-        self.warned = Warned()
+        self.warned = Warned(quiet=not directory.writes)
         self.units = {}
         self.on_nan = on_nan
         self.not_finite = set()

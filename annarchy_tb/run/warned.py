@@ -35,12 +35,20 @@ class Remark(NamedTuple):
 
 
 class Warned:
-    """The tags and subjects that warnings of one run were given about."""
+    """The tags and subjects that warnings of one run were given about.
 
+    Parameters
+    ----------
+    quiet
+        Give none: the process that writes the run does.
+    """
+
+    _quiet: bool
     _given: set[tuple[str | None, str]]
     _anyway: bool  # a warning is never an error
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._given = set()
         self._anyway = False
 
@@ -59,6 +67,8 @@ class Warned:
         If warnings are errors, the first one is raised, and none of these remarks
         counts as given.
         """
+        if self._quiet:
+            return
         new: list[tuple[str | None, str]] = []
         try:
             for remark in remarks:

@@ -87,6 +87,8 @@ def a_logger_is_made(dt: np.float32) -> None:
     Logger("runs", "run", mode="a")
     Logger("runs", "run", mode="r")  # type: ignore[arg-type]
     Logger("runs", "run", resume=Path("runs/other"))
+    Logger("runs", "run", enabled=False)
+    Logger("runs", "run", enabled="no")  # type: ignore[arg-type]
     Logger(dt=np.float64(0.1))
     Logger(dt=1)
     Logger(dt=dt)
@@ -99,9 +101,12 @@ def a_logger_is_made(dt: np.float32) -> None:
 
 def attributes_of_the_logger(logger: Logger) -> None:
     """The Logger's attributes are typed and read-only."""
-    assert_type(logger.run_dir, Path)
+    assert_type(logger.enabled, bool)
+    assert_type(logger.run_dir, Path | Any)  # None if it is disabled
+    assert_type(logger.run_dir / "net.npz", Path | Any)
+    assert_type(Run(logger.run_dir), Run)
     assert_type(logger.logdir, Path)
-    assert_type(logger.experiment, str)
+    assert_type(logger.experiment, str | Any)
     assert_type(logger.closed, bool)
     assert_type(logger.time_unit, str)
     assert_type(logger.writer, SummaryWriter)
