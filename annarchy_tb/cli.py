@@ -36,7 +36,7 @@ from annarchy_tb.run.info import (
     as_json,
 )
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
-from annarchy_tb.run.paths import absolute
+from annarchy_tb.run.paths import absolute, directory_of_runs
 from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
 from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
@@ -66,8 +66,17 @@ class Directory(click.Path):
         super().fail(escaped(message), *more, **options)
 
 
+def _default() -> str:
+    try:
+        return str(directory_of_runs(None))
+    except ValueError as error:
+        raise click.BadParameter(escaped(error), param_hint="LOGDIR") from None
+
+
 logdir_argument = click.argument(
-    "logdir", default="runs", type=Directory(exists=True, file_okay=False)
+    "logdir",
+    default=_default,
+    type=Directory(exists=True, file_okay=False),
 )
 
 
@@ -122,7 +131,10 @@ def main() -> None:
 )
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
-    """List the runs below LOGDIR (default: runs), newest first."""
+    """List the runs below LOGDIR, newest first.
+
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
+    """
     root = absolute(logdir)
     listed = _listed(found_with_records(root, status or None))
     rows = [_row(root, its) for its in _sorted(listed, sort, reverse)]
@@ -251,6 +263,8 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
 )
 def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
     """List or remove the runs below LOGDIR that failed or are empty.
+
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
 
     A run is empty if it has no data, no parameters, no checkpoint and no files of the
     user's. Some runs are never removed: those that are running, or may be running on

@@ -34,10 +34,10 @@ from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
 from annarchy_tb.run.paths import (
-    absolute,
     as_path,
     check_directory,
     claim,
+    directory_of_runs,
     inside,
     sizes,
 )
@@ -80,9 +80,10 @@ class Logger:
 
     Parameters
     ----------
-    logdir : str or path, default "runs/"
+    logdir : str or path, optional
         The directory of all runs, to be passed to ``tensorboard --logdir``. It is
-        created if it does not exist.
+        created if it does not exist. The default is the environment variable
+        ``ANNARCHY_TB_LOGDIR`` or, if that is not set or empty, ``runs/``.
     experiment : str, optional
         The name of this run, a directory below `logdir`. The default name is
         ``<month><day>_<time>_<host>``; such a run always gets a new directory.
@@ -206,7 +207,7 @@ class Logger:
 
     def __init__(
         self,
-        logdir: str | os.PathLike[str] = "runs/",
+        logdir: str | os.PathLike[str] | None = None,
         experiment: str | None = None,
         *,
         mode: Mode | None = None,
@@ -228,7 +229,7 @@ class Logger:
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
             wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
-            self._logdir = absolute(logdir)
+            self._logdir = directory_of_runs(logdir)
             check_directory("logdir", self._logdir)
             if experiment is None:
                 path = claim(self._logdir, names.default_run())

@@ -16,6 +16,25 @@ from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import harmless, is_ours
 from annarchy_tb.tfevents.scan import Scan
 
+LOGDIR = "ANNARCHY_TB_LOGDIR"  # the variable that names the directory of all runs
+
+
+def directory_of_runs(given: object, below: str = "") -> Path:
+    """Return the directory of runs that was given, or the default one.
+
+    The default is what the environment variable `LOGDIR` says, and ``runs`` if it is
+    not set or empty; with `below`, a directory inside it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a local path.
+    """
+    if given is not None:
+        return absolute(given)
+    named = os.environ.get(LOGDIR)
+    return (absolute(named, f"${LOGDIR}") if named else absolute("runs")) / below
+
 
 def absolute(path: object, name: str = "logdir") -> Path:
     """Return a local path that stays valid if the working directory changes.
