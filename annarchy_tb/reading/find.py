@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
-from annarchy_tb.reading.run import Run, began, lasted
+from annarchy_tb.reading.course import began, course
+from annarchy_tb.reading.run import Run
 from annarchy_tb.run import names
 from annarchy_tb.run.info import STATUSES, RunInfo, as_json, parse
 from annarchy_tb.run.paths import directory_of_runs, is_another_run
@@ -62,14 +63,14 @@ class Runs(list[Run]):
         for run in self:
             try:
                 info = RunInfo.read(run.path)
-                duration = lasted(run.path, info)
+                its = course(run.path, info)
             except OSError:  # deleted meanwhile
                 continue
             row: dict[str, Any] = {
                 "run": str(run.path.relative_to(self.logdir)),
-                "status": info.state(),
-                "started": began(run.path, info),
-                "duration": None if duration is None else duration.total_seconds(),
+                "status": its.status,
+                "started": its.began,
+                "duration": its.duration and its.duration.total_seconds(),
             }
             for kind, values in (("params", info.params), ("metrics", info.metrics)):
                 for name, value in (values or {}).items():
