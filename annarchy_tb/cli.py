@@ -36,7 +36,7 @@ from annarchy_tb.run.info import (
     RunInfo,
     as_json,
 )
-from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
+from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, SOURCE
 from annarchy_tb.run.paths import absolute, directory_of_runs
 from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
 from annarchy_tb.tfevents.names import is_recording
@@ -324,7 +324,9 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
 
 def _is_empty(run: Run) -> bool:
     own = all(
-        path.name == RUN_JSON or "tfevents" in path.name or is_recording(path.name)
+        path.name in (RUN_JSON, SOURCE)
+        or "tfevents" in path.name
+        or is_recording(path.name)
         for path in run.path.iterdir()
     )
     said = own and (run.params or run.metrics or run.tags() or run.damage())

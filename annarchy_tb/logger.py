@@ -127,6 +127,12 @@ class Logger:
         What to do about the first NaN or infinity of each tag of numbers: give one
         warning, raise a FloatingPointError once the whole call is written, or do
         nothing. In each case ``run.json`` names the tag and its step.
+    source : bool, default False
+        Keep in the run's ``source`` directory what the commit in ``run.json`` does not
+        say: ``changes.patch``, how tracked files differed from it (the output of
+        ``git diff``), and ``packages.txt``, the versions of all installed packages.
+        Both are as they were when this process first made a Logger with it. The patch
+        takes at most half a second and 5 MiB; ``run.json`` says if it is not complete.
 
     Raises
     ------
@@ -217,6 +223,7 @@ class Logger:
         clock: Ask | None = None,
         origin: datetime | np.datetime64 | None = None,
         on_nan: OnNan = "warn",
+        source: bool = False,
     ) -> None:
         # Slow to import, and not needed before there is a run.
         with importing:
@@ -228,7 +235,7 @@ class Logger:
             ask = as_clock(clock)
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
-            wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
+            wanted = as_wanted(experiment, mode, resume, time_unit, dt, date, source)
             self._logdir = directory_of_runs(logdir)
             check_directory("logdir", self._logdir)
             if experiment is None:

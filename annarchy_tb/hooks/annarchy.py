@@ -197,6 +197,8 @@ def experiments(
         raise ValueError(
             f"experiments: name must be a single directory, got {describe(name)}"
         )
+    if name is not None and names.is_taken(name):
+        raise ValueError(f"experiments: this name is reserved: {describe(name)}")
     parent = directory_of_runs(logdir)
     directory = claim(parent, names.default_run() if name is None else name)
     width = len(str(number - 1))

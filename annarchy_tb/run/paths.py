@@ -100,6 +100,12 @@ def inside(parent: Path, name: object) -> Path:
             f"experiment must be a name below logdir, without '..' and 'tfevents', or "
             f"None for a name by time, got {name!r}"
         )
+    for part in path.parts:
+        if names.is_taken(part):
+            raise ValueError(
+                f"experiment must not contain {part!r}, a name that runs use for their "
+                f"own files, got {name!r}"
+            )
     return parent / path
 
 
