@@ -1,4 +1,4 @@
-"""The command line: ``annarchy-tb ls``, ``show``, ``export``, ``prune``."""
+"""The command line: ``annarchy-tb ls``, ``show``, ``diff``, ``export``, ``prune``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
 from annarchy_tb.reading.course import Course, age, course
+from annarchy_tb.reading.difference import differences
 from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_records
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run import sessions
@@ -195,6 +196,29 @@ def show(run: str) -> None:
     for tag, kind in found.tags().items():
         if tag not in numbers:
             table.add_row(*map(shown, (tag, "", kind)))
+    _console().print(table)
+
+
+@main.command()
+@click.argument("one", metavar="A", type=Directory(exists=True, file_okay=False))
+@click.argument("other", metavar="B", type=Directory(exists=True, file_okay=False))
+def diff(one: str, other: str) -> None:
+    """Show what differs between the runs in directories A and B.
+
+    These are parameters, results, settings of simulated time, environment variables
+    that matter to numbers, versions, and the code: its commit and, as far as runs keep
+    their source, each changed file with the number of lines added and removed. The
+    cell of what a run does not have is empty.
+    """
+    found = differences(Run(one), Run(other))
+    if not found:
+        click.echo("No differences found.")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("", "", one, other):
+        table.add_column(shown(name), overflow="fold")
+    for row in found:
+        table.add_row(*map(shown, row))
     _console().print(table)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +23,9 @@ from annarchy_tb.run.repository import UnansweredError
 from annarchy_tb.run.strangers import check_no_link
 
 _WRITTEN = re.compile(r"changes(-\d+)?\.patch|packages(-\d+)?\.txt")
+
+# Lines in front of the first hunk of a file that say what happened to it.
+_HEAD = (b"index", b"old", b"new", b"deleted", b"rename", b"copy", b"Binary")
 
 
 class Source(NamedTuple):
@@ -136,3 +141,54 @@ def clear(run: Path) -> None:
             (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+# -- reading ---------------------------------------------------------------------------
+
+
+def kept_packages(run: Path, said: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the versions of the packages in the source of a run, if it has them."""
+    lines = _read(run, (said or {}).get("packages")).decode("utf-8", "replace")
+    pairs = (line.partition("==") for line in lines.splitlines())
+    return {name: version for name, _, version in pairs if version}
+
+
+def kept_changes(run: Path, said: Mapping[str, Any] | None) -> dict[str, list[bytes]]:
+    """Return the lines that differ in each file, from the source of a run."""
+    found: dict[str, list[bytes]] = {}
+    lines: list[bytes] = []
+    inside = False  # a hunk, where any line may follow
+    for line in _read(run, (said or {}).get("changes")).split(b"\n"):
+        if line.startswith(b"diff --git "):
+            name = line.removeprefix(b"diff --git ").decode("utf-8", "replace")
+            found[_file(name)] = lines = []
+            inside = False
+        elif line.startswith(b"@@"):
+            inside = True
+        elif line.startswith((b"+", b"-") if inside else _HEAD):
+            lines.append(line)
+    return found
+
+
+def _file(names: str) -> str:
+    """Return the file that ``a/file b/file`` names, as a patch has it."""
+    half = names[: len(names) // 2]
+    same = names == f"{half} b{half[1:]}"
+    return half.removeprefix("a/") if same else names
+
+
+def _read(run: Path, name: object) -> bytes:
+    """Return the contents of a file that ``run.json`` names, which may be anybody's."""
+    folder, _, its = str(name).partition("/")
+    if folder != SOURCE or not _WRITTEN.fullmatch(its):
+        return b""
+    try:
+        check_no_link(run / SOURCE)
+        flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(run / SOURCE / its, os.O_RDONLY | flags)
+    except OSError:
+        return b""
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        return stream.read(repository.LARGEST)
