@@ -182,6 +182,9 @@ def _quiet(directory: str, late: float, arguments: list[str]) -> list[str]:
     UnansweredError
         If they can't be turned off.
     """
+    own = ["--ignore-submodules=dirty", *arguments[1:]]
+    if not _may_have_filters(directory):
+        return ["-c", "diff.relative=false", arguments[0], *own]
     asked = ["config", "-z", "--includes", "--show-scope", "--name-only"]
     try:
         found = _ask(directory, [*asked, "--get-regexp", r"^filter\."], late)
@@ -205,7 +208,29 @@ def _quiet(directory: str, late: float, arguments: list[str]) -> list[str]:
             raise UnansweredError("a filter of the repository can't be turned off")
         for kind, value in (("clean", ""), ("process", ""), ("required", "false")):
             options += ["-c", f"filter.{name}.{kind}={value}"]
-    return [*options, arguments[0], "--ignore-submodules=dirty", *arguments[1:]]
+    return [*options, arguments[0], *own]
+
+
+def _may_have_filters(directory: str) -> bool:
+    """Return whether a repository may have filters, without the time that git takes.
+
+    Whichever of the directories above git takes for the repository: only if each that
+    might be one has plain settings, which name neither filters nor other files, the
+    answer is False.
+    """
+    place = Path(directory).resolve()
+    for above in (place, *place.parents):
+        inside = above / ".git"
+        if (above / "HEAD").exists() or (inside / "commondir").exists():
+            return True  # a repository without a working tree, or with several
+        if os.path.lexists(inside):
+            try:
+                text = (inside / "config").read_bytes().lower()
+            except OSError:
+                return True
+            if any(word in text for word in (b"filter", b"include", b"worktree")):
+                return True
+    return False
 
 
 def _lines(directory: str, arguments: list[str], late: float) -> list[str]:
