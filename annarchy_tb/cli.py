@@ -1,4 +1,4 @@
-"""The command line: ``annarchy-tb ls``, ``show``, ``export``, ``prune``."""
+"""The command line: ``annarchy-tb ls``, ``show``, ``diff``, ``export``, ``prune``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from rich.text import Text
 import annarchy_tb
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
+from annarchy_tb.reading.course import Course, age, course
+from annarchy_tb.reading.difference import differences
 from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_records
 from annarchy_tb.reading.phases import Phase
-from annarchy_tb.reading.run import Run, began, lasted
+from annarchy_tb.reading.run import Run
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import (
     FAILED,
@@ -37,8 +39,8 @@ from annarchy_tb.run.info import (
     as_json,
     iso,
 )
-from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON
-from annarchy_tb.run.paths import absolute
+from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, SOURCE
+from annarchy_tb.run.paths import absolute, directory_of_runs
 from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
 from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
@@ -53,7 +55,12 @@ COLOURS = {
 MANY = 500  # runs: from here on, a list is a line each
 COLUMNS_OF_ALL = ("run", "status", "started", "duration")  # for --sort
 
+ON_ONE_LINE = ("status", "last record", "duration")
+RARE = ("last record", "not finite")  # columns of a list that may have nothing to say
+
 LONGEST = 1000  # characters of the parameters of a run in a list
+
+PRUNED = ("started", "metrics")  # what prune shows of a run
 
 WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
 
@@ -72,8 +79,17 @@ class Directory(click.Path):
         super().fail(escaped(message), *more, **options)
 
 
+def _default() -> str:
+    try:
+        return str(directory_of_runs(None))
+    except ValueError as error:
+        raise click.BadParameter(escaped(error), param_hint="LOGDIR") from None
+
+
 logdir_argument = click.argument(
-    "logdir", default="runs", type=Directory(exists=True, file_okay=False)
+    "logdir",
+    default=_default,
+    type=Directory(exists=True, file_okay=False),
 )
 
 
@@ -128,24 +144,25 @@ def main() -> None:
 )
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
-    """List the runs below LOGDIR (default: runs), newest first."""
+    """List the runs below LOGDIR, newest first.
+
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
+    """
     root = absolute(logdir)
     listed = _listed(found_with_records(root, status or None))
     rows = [_row(root, its) for its in _sorted(listed, sort, reverse)]
     if not rows:
         click.echo("No runs found.")
         return
-    names = ["run", "status", "started", "duration", "params", "metrics"]
-    if any(row[-1] for row in rows):  # rarely
-        names.append("not finite")
-    cells = [row[: len(names)] for row in rows]
+    names = [n for n in rows[0] if n not in RARE or any(row[n] for row in rows)]
+    cells = [[row[name] for name in names] for row in rows]
     if len(rows) > MANY:
         _print_lines(names, cells)
         return
-    longest = max(len(name) for name, *_ in rows)
+    longest = max(len(row["run"]) for row in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        whole = name in ("status", "duration") or (name == "run" and longest <= WHOLE)
+        whole = name in ON_ONE_LINE or (name == "run" and longest <= WHOLE)
         table.add_column(name, overflow="fold", no_wrap=whole)
     for row in cells:
         table.add_row(Text(row[0]), _coloured(row[1]), *map(Text, row[2:]))
@@ -160,7 +177,10 @@ def show(run: str) -> None:
     info = RunInfo.read(found.path)
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
     table.add_row("run", shown(found.path))
-    table.add_row("status", _coloured(_status(info)))
+    its = course(found.path, info)
+    table.add_row("status", _coloured(_status(its.status, info)))
+    if its.written is not None:
+        table.add_row("last record", f"{_date(its.written)} ({_ago(its.written)})")
     for name, value in found.info.items():
         if name not in OWN_ROWS and value not in (None, {}):
             table.add_row(shown(name), shown(_plain(value), keep="\n"))
@@ -184,6 +204,29 @@ def show(run: str) -> None:
     for tag, kind in found.tags().items():
         if tag not in numbers:
             table.add_row(*map(shown, (tag, "", kind)))
+    _console().print(table)
+
+
+@main.command()
+@click.argument("one", metavar="A", type=Directory(exists=True, file_okay=False))
+@click.argument("other", metavar="B", type=Directory(exists=True, file_okay=False))
+def diff(one: str, other: str) -> None:
+    """Show what differs between the runs in directories A and B.
+
+    These are parameters, results, settings of simulated time, environment variables
+    that matter to numbers, versions, and the code: its commit and, as far as runs keep
+    their source, each changed file with the number of lines added and removed. The
+    cell of what a run does not have is empty.
+    """
+    found = differences(Run(one), Run(other))
+    if not found:
+        click.echo("No differences found.")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("", "", one, other):
+        table.add_column(shown(name), overflow="fold")
+    for row in found:
+        table.add_row(*map(shown, row))
     _console().print(table)
 
 
@@ -260,6 +303,8 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
 def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
     """List or remove the runs below LOGDIR that failed or are empty.
 
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
+
     A run is empty if it has no data, no parameters, no checkpoint and no files of the
     user's. Some runs are never removed: those that are running, or may be running on
     another host, those of other writers, those that contain other runs, and those
@@ -272,11 +317,11 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
     if not doomed:
         click.echo("There is nothing to remove.")
         return
-    table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
+    table = Table("run", "why", *PRUNED, box=box.SIMPLE_HEAD)
     whys = dict(doomed)
     for its in _listed((run, RunInfo.read(run.path)) for run in whys):
-        name, _, begun, _, _, metrics, _ = _row(found.logdir, its)
-        table.add_row(*map(Text, (name, escaped(whys[its.run]), begun, metrics)))
+        row = {**_row(found.logdir, its), "why": escaped(whys[its.run])}
+        table.add_row(*(Text(row[name]) for name in ("run", "why", *PRUNED)))
     _console().print(table)
     if not yes:
         click.echo("Pass --yes to remove them with all their files.")
@@ -311,7 +356,9 @@ def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:
 
 def _is_empty(run: Run) -> bool:
     own = all(
-        path.name == RUN_JSON or "tfevents" in path.name or is_recording(path.name)
+        path.name in (RUN_JSON, SOURCE)
+        or "tfevents" in path.name
+        or is_recording(path.name)
         for path in run.path.iterdir()
     )
     said = own and (run.params or run.metrics or run.tags() or run.damage())
@@ -331,8 +378,7 @@ class Listed(NamedTuple):
 
     run: Run
     info: RunInfo
-    begun: datetime | None
-    duration: timedelta | None
+    course: Course
 
 
 def _listed(runs: Iterable[tuple[Run, RunInfo]]) -> list[Listed]:
@@ -340,26 +386,42 @@ def _listed(runs: Iterable[tuple[Run, RunInfo]]) -> list[Listed]:
     found = []
     for run, info in runs:
         with contextlib.suppress(OSError):  # deleted meanwhile
-            times = began(run.path, info), lasted(run.path, info)
-            found.append(Listed(run, info, *times))
+            found.append(Listed(run, info, course(run.path, info)))
     return found
 
 
-def _row(logdir: Path, its: Listed) -> tuple[str, str, str, str, str, str, str]:
-    """Return the cells of a run, as a terminal may get them."""
-    path, info, begun = its.run.path, its.info, its.begun
-    return (
-        escaped(path.name if path == logdir else path.relative_to(logdir)),
-        _status(info),
-        begun.astimezone().strftime("%Y-%m-%d %H:%M:%S") if begun else "",
-        _duration(its.duration),
-        escaped(_plain(info.params or {}), most=LONGEST),
-        escaped(_plain(info.metrics or {}), most=LONGEST),
-        escaped(_not_finite(info)),
-    )
+def _row(logdir: Path, its: Listed) -> dict[str, str]:
+    """Return the cells of a run by their columns, as a terminal may get them."""
+    path, info, (status, begun, written, duration) = its.run.path, its.info, its.course
+    return {
+        "run": escaped(path.name if path == logdir else path.relative_to(logdir)),
+        "status": _status(status, info),
+        "last record": _ago(written),
+        "started": _date(begun),
+        "duration": _duration(duration),
+        "params": escaped(_plain(info.params or {}), most=LONGEST),
+        "metrics": escaped(_plain(info.metrics or {}), most=LONGEST),
+        "not finite": escaped(_not_finite(info)),
+    }
 
 
-def _print_lines(names: list[str], rows: Sequence[tuple[str, ...]]) -> None:
+def _date(moment: datetime | None) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def _ago(moment: datetime | None) -> str:
+    """Return how long ago something was, roughly: ``3 min ago``."""
+    since = age(moment)
+    if since is None:
+        return ""
+    left = since.total_seconds()
+    for most, unit, number in ((60, "s", 1), (3600, "min", 60), (172_800, "h", 3600)):
+        if left < most:
+            return f"{left // number:.0f} {unit} ago"
+    return f"{left // 86_400:.0f} d ago"
+
+
+def _print_lines(names: list[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns, a line each, which is much faster than a table."""
     texts = [names, *rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
@@ -402,8 +464,8 @@ def _coloured(status: str) -> Text:
     return Text(status, style=COLOURS.get(status.partition(" ")[0], ""))
 
 
-def _status(info: RunInfo) -> str:
-    status = info.state()
+def _status(status: str, info: RunInfo) -> str:
+    """Return a status, and what was lost."""
     numbers = {"records": info.lost_records, "blocks": info.lost_blocks}
     lost = [f"{number} {what} lost" for what, number in numbers.items() if number]
     return f"{status} ({', '.join(lost)})" if lost else status
@@ -431,11 +493,12 @@ def _sorted(listed: list[Listed], sort: str, reverse: bool) -> list[Listed]:
     """Sort runs by a column; those without a value come last."""
 
     def key(its: Listed) -> Any:
+        status, begun, _, duration = its.course
         own: dict[str, Any] = {
             "run": str(its.run.path),
-            "status": its.info.state(),
-            "started": None if its.begun is None else -its.begun.timestamp(),
-            "duration": None if its.duration is None else its.duration.total_seconds(),
+            "status": status,
+            "started": None if begun is None else -begun.timestamp(),
+            "duration": None if duration is None else duration.total_seconds(),
         }
         named = (("params", its.info.params), ("metrics", its.info.metrics))
         for kind, values in named:

@@ -36,10 +36,10 @@ from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.ledger import Group, TagState
 from annarchy_tb.run.paths import (
-    absolute,
     as_path,
     check_directory,
     claim,
+    directory_of_runs,
     inside,
     sizes,
 )
@@ -81,9 +81,10 @@ class Logger:
 
     Parameters
     ----------
-    logdir : str or path, default "runs/"
+    logdir : str or path, optional
         The directory of all runs, to be passed to ``tensorboard --logdir``. It is
-        created if it does not exist.
+        created if it does not exist. The default is the environment variable
+        ``ANNARCHY_TB_LOGDIR`` or, if that is not set or empty, ``runs/``.
     experiment : str, optional
         The name of this run, a directory below `logdir`. The default name is
         ``<month><day>_<time>_<host>``; such a run always gets a new directory.
@@ -135,6 +136,12 @@ class Logger:
         arguments, raises the same errors about them, and gives no warnings; what the
         run already holds is not looked at. `load_checkpoint` returns that of the run,
         and hooks read their sources.
+    source : bool, default False
+        Keep in the run's ``source`` directory what the commit in ``run.json`` does not
+        say: ``changes.patch``, how tracked files differed from it (the output of
+        ``git diff``), and ``packages.txt``, the versions of all installed packages.
+        Both are as they were when this process first made a Logger with it. The patch
+        takes at most half a second and 5 MiB; ``run.json`` says if it is not complete.
 
     Raises
     ------
@@ -215,7 +222,7 @@ class Logger:
 
     def __init__(
         self,
-        logdir: str | os.PathLike[str] = "runs/",
+        logdir: str | os.PathLike[str] | None = None,
         experiment: str | None = None,
         *,
         mode: Mode | None = None,
@@ -226,6 +233,7 @@ class Logger:
         origin: datetime | np.datetime64 | None = None,
         on_nan: OnNan = "warn",
         enabled: bool = True,
+        source: bool = False,
     ) -> None:
         # Slow to import, and not needed before there is a run.
         with importing:
@@ -237,9 +245,9 @@ class Logger:
             ask = as_clock(clock)
             check_on_nan(on_nan)
             date = None if asked.origin is None else asked.origin.isoformat()
-            wanted = as_wanted(experiment, mode, resume, time_unit, dt, date)
+            wanted = as_wanted(experiment, mode, resume, time_unit, dt, date, source)
             _check_enabled(enabled)
-            self._logdir = absolute(logdir)
+            self._logdir = directory_of_runs(logdir)
             check_directory("logdir", self._logdir)
             if experiment is not None:
                 path = inside(self._logdir, experiment)

@@ -35,7 +35,7 @@ from annarchy_tb.kinds import audio, parameters
 from annarchy_tb.run import names
 from annarchy_tb.run.directory import RunDirectory
 from annarchy_tb.run.entry import Entry
-from annarchy_tb.run.paths import absolute, claim
+from annarchy_tb.run.paths import absolute, claim, directory_of_runs
 from annarchy_tb.run.state import RunState
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.parsing import Value, parse
@@ -215,7 +215,8 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
     Parameters
     ----------
     logdir, log_dir
-        The run's directory; by default ``runs/<datetime>_<host>`` plus `comment`.
+        The run's directory; by default ``runs/<datetime>_<host>`` plus `comment`, or
+        in ``$ANNARCHY_TB_LOGDIR`` in place of ``runs``, as for the Logger.
     comment, purge_step, write_to_disk, comet_config
         As in tensorboardX.
 
@@ -251,7 +252,7 @@ class SummaryWriter(tbx.SummaryWriter):  # type: ignore[misc]
             self._path = absolute(logdir)
             self._path.mkdir(parents=True, exist_ok=True)
         elif write_to_disk:
-            self._path = claim(absolute("runs"), names.default_run() + comment)
+            self._path = claim(directory_of_runs(None), names.default_run() + comment)
             logdir = str(self._path)
         super().__init__(
             logdir=logdir,

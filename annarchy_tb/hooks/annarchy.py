@@ -36,7 +36,7 @@ from annarchy_tb.inputs.messages import describe, naming
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.logger import Logger
 from annarchy_tb.run import names
-from annarchy_tb.run.paths import absolute, claim
+from annarchy_tb.run.paths import claim, directory_of_runs
 
 _OWN: weakref.WeakSet[Any] = weakref.WeakSet()  # the callbacks of all samplings
 
@@ -158,7 +158,7 @@ def _whole_steps(duration: float, dt: float) -> float:
 
 def experiments(
     number: int,
-    logdir: str | os.PathLike[str] = "runs/",
+    logdir: str | os.PathLike[str] | None = None,
     name: str | None = None,
 ) -> list[str]:
     """Return a run name for each network of ``parallel_run``, to pass to the Logger.
@@ -166,7 +166,7 @@ def experiments(
     The runs are in one directory below `logdir`, which is newly created by each call::
 
         def simulation(net, experiment):
-            with Logger("runs/", experiment, dt=net.dt) as logger:
+            with Logger(experiment=experiment, dt=net.dt) as logger:
                 annarchy.sample(logger, net, {"Rate": (net.pop, "r")})
                 net.simulate(1000.0)
 
@@ -177,8 +177,9 @@ def experiments(
     ----------
     number : int
         The number of networks.
-    logdir : str or path, default "runs/"
-        The directory of all runs, the same as passed to the Logger.
+    logdir : str or path, optional
+        The directory of all runs, the same as passed to the Logger, and by default
+        the same as its default.
     name : str, optional
         The name of the new directory; a number is appended if it exists. By default
         ``<month><day>_<time>_<host>``.
@@ -196,7 +197,10 @@ def experiments(
         raise ValueError(
             f"experiments: name must be a single directory, got {describe(name)}"
         )
-    directory = claim(absolute(logdir), names.default_run() if name is None else name)
+    if name is not None and names.is_taken(name):
+        raise ValueError(f"experiments: this name is reserved: {describe(name)}")
+    parent = directory_of_runs(logdir)
+    directory = claim(parent, names.default_run() if name is None else name)
     width = len(str(number - 1))
     return [f"{directory.name}/net{job:0{width}d}" for job in range(number)]
 

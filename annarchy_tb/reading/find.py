@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
-from annarchy_tb.reading.run import Run, began, lasted
+from annarchy_tb.reading.course import began, course
+from annarchy_tb.reading.run import Run
 from annarchy_tb.run import names
 from annarchy_tb.run.info import STATUSES, RunInfo, as_json, parse
-from annarchy_tb.run.paths import absolute, is_another_run
+from annarchy_tb.run.paths import directory_of_runs, is_another_run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,14 +63,14 @@ class Runs(list[Run]):
         for run in self:
             try:
                 info = RunInfo.read(run.path)
-                duration = lasted(run.path, info)
+                its = course(run.path, info)
             except OSError:  # deleted meanwhile
                 continue
             row: dict[str, Any] = {
                 "run": str(run.path.relative_to(self.logdir)),
-                "status": info.state(),
-                "started": began(run.path, info),
-                "duration": None if duration is None else duration.total_seconds(),
+                "status": its.status,
+                "started": its.began,
+                "duration": its.duration and its.duration.total_seconds(),
             }
             for kind, values in (("params", info.params), ("metrics", info.metrics)):
                 for name, value in (values or {}).items():
@@ -85,7 +86,7 @@ class Runs(list[Run]):
 
 
 def find_runs(
-    logdir: str | os.PathLike[str] = "runs/",
+    logdir: str | os.PathLike[str] | None = None,
     *,
     status: str | Collection[str] | None = None,
     params: Mapping[str, Any] | None = None,
@@ -98,8 +99,9 @@ def find_runs(
 
     Parameters
     ----------
-    logdir : str or path, default "runs/"
-        The directory; it may be a run itself.
+    logdir : str or path, optional
+        The directory; it may be a run itself. The default is that of
+        `annarchy_tb.Logger`: ``$ANNARCHY_TB_LOGDIR``, else ``runs/``.
     status : str or collection of str, optional
         Only runs with this status, or one of these: see `Run.status`.
     params : dict, optional
@@ -125,7 +127,7 @@ def find_runs(
     >>> [run.path.name for run in find_runs("runs", params={"tau": 10.0})]
     ['tau 10']
     """
-    root = absolute(logdir)
+    root = directory_of_runs(logdir)
     return Runs(root, [run for run, _ in found_with_records(root, status, params)])
 
 

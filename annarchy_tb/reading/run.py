@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +20,18 @@ from annarchy_tb.kinds.image import Images
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
-from annarchy_tb.reading import contents, news
+from annarchy_tb.reading import contents, course, news
 from annarchy_tb.reading.cache import cache
 from annarchy_tb.reading.news import News, Restart
 from annarchy_tb.reading.phases import Phase, phases
 from annarchy_tb.run import sessions
-from annarchy_tb.run.info import RUNNING, RunInfo, date, load
+from annarchy_tb.run.info import RUNNING, RunInfo, load
 from annarchy_tb.run.info_file import add_note
 from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import absolute, directories
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
-from annarchy_tb.tfevents.names import is_ours, second
+from annarchy_tb.tfevents.names import is_ours
 from annarchy_tb.tfevents.scan import TORN, Block, Damage, Scan
 from annarchy_tb.tfevents.schema import (
     AUDIO,
@@ -46,8 +45,6 @@ from annarchy_tb.tfevents.schema import (
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-MAX_SECOND = 253_000_000_000  # the year 9987
 
 
 class Run:
@@ -128,7 +125,7 @@ class Run:
     @property
     def started(self) -> datetime | None:
         """The first start of the run, in UTC."""
-        return began(self.path, RunInfo.read(self.path))
+        return course.began(self.path, RunInfo.read(self.path))
 
     @property
     def duration(self) -> timedelta | None:
@@ -137,7 +134,26 @@ class Run:
         It starts at the first start of the run, also if the run was resumed. For a
         killed run, it ends at the last record.
         """
-        return lasted(self.path, RunInfo.read(self.path))
+        return course.course(self.path, RunInfo.read(self.path)).duration
+
+    @property
+    def last_written(self) -> datetime | None:
+        """When the last record was written, in UTC; see `age`."""
+        return course.last_written(self.path, self.started)
+
+    @property
+    def age(self) -> timedelta | None:
+        """How long ago the last record was written: whether the run still moves.
+
+        Unlike `status`, this can be seen from any host. It is the time since the newest
+        change of the run's event files and recordings, including those of its curves,
+        or since the run's start if there are none. The file system says when they
+        changed: on a network share, its server's clock counts, the answer may be some
+        seconds old, and an age is never negative. A copy that does not keep times
+        (``cp -r``) says when it was made. Times that the run itself gives (``time=``,
+        ``origin=``) have no influence.
+        """
+        return course.age(self.last_written)
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
@@ -474,34 +490,6 @@ def _curve_name(directory: str, tag: str) -> str | None:
             if name.startswith(prefix):
                 return directory[len(prefix) :]
     return None
-
-
-def began(run: Path, info: RunInfo) -> datetime | None:
-    """Return the start of a run from its record, or from the name of its first file."""
-    begun = info.begun()
-    if begun is None:
-        for name in sorted(os.listdir(run)):
-            number = second(name)
-            if number is not None and number < MAX_SECOND:
-                return datetime.fromtimestamp(number, timezone.utc)
-    return begun
-
-
-def lasted(run: Path, info: RunInfo) -> timedelta | None:
-    """Return the duration of a run, see `Run.duration`, from its record."""
-    begun, ended = began(run, info), date(info.ended)
-    if begun is None:
-        return None
-    if ended is None and info.state() == RUNNING:
-        ended = datetime.now(timezone.utc)
-    if ended is None:
-        last = 0.0
-        with contextlib.suppress(OSError):
-            for path in _files(run):
-                with contextlib.suppress(OSError):
-                    last = max(last, path.stat().st_mtime)
-        ended = datetime.fromtimestamp(min(last, MAX_SECOND), timezone.utc)
-    return max(ended - begun, timedelta(0))
 
 
 def _files(run: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from annarchy_tb.inputs.tags import is_own
+from annarchy_tb.run import source
 from annarchy_tb.run.atomic import remove_leftovers
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, PARENT_STEPS
 from annarchy_tb.run.paths import archives, directories, sizes, written
@@ -61,7 +62,8 @@ def is_bare(run: Path) -> bool:
 
 
 def clear(run: Path) -> None:
-    """Remove event files, recordings, curves and checkpoints of this package only."""
+    """Remove the files of this package only: data, curves, checkpoints, the source."""
+    source.clear(run)
     for place in reversed(list(directories(run, True))):
         ours = written(place)
         for path in ours:

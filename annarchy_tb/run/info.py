@@ -50,7 +50,9 @@ class RunInfo:
     python: str | None = None
     versions: dict[str, Any] | None = None
     git: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
     slurm: dict[str, Any] | None = None
+    environment: dict[str, Any] | None = None
     time_unit: str | None = None
     dt: float | None = None
     origin: str | None = None
@@ -142,6 +144,7 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
 
 _RARE = (
     "phases",
+    "source",
     "lost_records",
     "lost_blocks",
     "starting_over",

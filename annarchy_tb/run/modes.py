@@ -40,6 +40,8 @@ class Wanted(NamedTuple):
     time_unit, dt, origin
         As in ``run.json``; None if not given. A `dt` with a unit is one until the
         time unit of the run is known: see `in_unit`.
+    source : bool
+        Whether to keep the source of the program in the run.
     """
 
     mode: Mode = "x"
@@ -48,6 +50,7 @@ class Wanted(NamedTuple):
     time_unit: str | None = None
     dt: Any = None
     origin: str | None = None
+    source: bool = False
 
 
 def as_wanted(
@@ -57,6 +60,7 @@ def as_wanted(
     time_unit: str | None,
     dt: Any,
     origin: str | None,
+    source: object = False,
 ) -> Wanted:
     """Check the arguments of a Logger.
 
@@ -73,6 +77,8 @@ def as_wanted(
             f"resume must be a bool, or the path of a run to begin from, got "
             f"{describe(resume)}"
         )
+    if not isinstance(source, (bool, np.bool_)):
+        raise TypeError(f"source must be a bool, got {describe(source)}")
     if mode is not None and mode not in get_args(Mode):
         raise ValueError(
             f"mode must be 'x' (refuse a run that has data), 'a' (append to it) or 'w' "
@@ -86,7 +92,8 @@ def as_wanted(
             f"mode and resume exclude each other, got mode={mode!r} and resume; a "
             f"resumed run is appended to from its last checkpoint on"
         )
-    return Wanted(mode or "x", bool(resume), parent, time_unit, dt, origin)  # type: ignore[arg-type]
+    how = (mode or "x", bool(resume), parent)
+    return Wanted(*how, time_unit, dt, origin, bool(source))  # type: ignore[arg-type]
 
 
 def in_unit(wanted: Wanted, unit: str) -> Wanted:

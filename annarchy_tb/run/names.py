@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.tfevents.names import harmless, host, is_recording
 
-RUN_JSON, CHECKPOINTS = "run.json", "checkpoints"
+RUN_JSON, CHECKPOINTS, SOURCE = "run.json", "checkpoints", "source"
 PARENT, PARENT_STEPS = "parent.zip", "parent.json"  # among the checkpoints
-RESERVED = frozenset({RUN_JSON, CHECKPOINTS})
+RESERVED = frozenset({RUN_JSON, CHECKPOINTS, SOURCE})
 LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
 
 
@@ -24,11 +24,17 @@ def is_reserved(parts: Sequence[str]) -> bool:
     """Return whether a path within a run is one of the run's own, on any system."""
     folded = [part.casefold() for part in parts]
     return (
-        folded[0] == CHECKPOINTS
+        folded[0] in (CHECKPOINTS, SOURCE)
         or RUN_JSON in folded
         or is_recording(folded[-1])
         or any(harmless(part) != part for part in folded)
     )
+
+
+def is_taken(name: str) -> bool:
+    """Return whether a run gives a name in its directory to its own files."""
+    folded = name.casefold()
+    return folded in RESERVED or is_recording(folded)
 
 
 def curve(key: str, others: Iterable[str] = ()) -> str:
@@ -50,7 +56,7 @@ def curve(key: str, others: Iterable[str] = ()) -> str:
     if (
         name == key
         and name.strip(" .") == name != ""
-        and name.casefold() not in RESERVED
+        and not is_taken(name)
         and not any(
             other != name and other.casefold() == name.casefold() for other in others
         )

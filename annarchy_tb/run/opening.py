@@ -19,7 +19,7 @@ from typing import Any
 from annarchy_tb.inputs.clock import TIME_UNIT
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import warn
-from annarchy_tb.run import provenance, sessions
+from annarchy_tb.run import provenance, sessions, source
 from annarchy_tb.run.atomic import exclusive
 from annarchy_tb.run.clearing import clear, has_values, is_bare
 from annarchy_tb.run.folder import Folder
@@ -112,6 +112,8 @@ class Opening:
         self.folder = Folder(path)
         self.info = InfoFile(self.folder)
         self._origin = provenance.origin()
+        if wanted.source:
+            source.collect()  # as it is now, even if the session begins later
         open_sessions.add(self.info.session)
         try:
             with self._alone():
@@ -191,6 +193,8 @@ class Opening:
             **self._origin,
         )
         self._add_session(info)
+        if not dirty:
+            self._keep_source(info)
         self.info.begin(info)
         if dirty:
             # Killed before the end, it is completed by whoever opens the run next.
@@ -198,6 +202,7 @@ class Opening:
             if wanted.parent is not None:
                 self._branch(info, wanted.parent)
             info.starting_over = None
+            self._keep_source(info)
             self.info.begin(info)
         self.begun, self._checked = True, os.getpid()
 
@@ -214,6 +219,12 @@ class Opening:
 
     def _add_session(self, info: RunInfo) -> None:
         sessions.begin(info, self.kind, self.info.session, self._origin, iso(now()))
+
+    def _keep_source(self, info: RunInfo) -> None:
+        """Write the source of the program, if wanted, and enter it in the record."""
+        if self._wanted.source:
+            info.source = source.keep(self._path, info.session_count or 1)
+            sessions.enter(info, self.info.session, source=info.source)
 
     # -- a run that exists -------------------------------------------------------------
 
@@ -271,6 +282,7 @@ class Opening:
             rewinding=True if self._rewinds else None,
             lost_records=None,
             lost_blocks=None,
+            source=None,
             **self._origin,
         )
         if self.kind == "resume":
@@ -365,6 +377,7 @@ class Opening:
         appends = self.kind == "append"
         self.joins = appends and there.is_open() is not False and not same
         info = self._continued(there)
+        self._keep_source(info)
         if appends and there.status == RUNNING and not self.joins:
             # If it was killed, it may not have noted all tags: see InfoFile.
             info.not_finite = self._not_finite(there)

@@ -13,8 +13,27 @@ from annarchy_tb.inputs.messages import describe, short
 from annarchy_tb.run import names
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
-from annarchy_tb.tfevents.names import harmless, is_ours
+from annarchy_tb.tfevents.names import harmless, is_ours, is_recording
 from annarchy_tb.tfevents.scan import Scan
+
+LOGDIR = "ANNARCHY_TB_LOGDIR"  # the variable that names the directory of all runs
+
+
+def directory_of_runs(given: object, below: str = "") -> Path:
+    """Return the directory of runs that was given, or the default one.
+
+    The default is what the environment variable `LOGDIR` says, and ``runs`` if it is
+    not set or empty; with `below`, a directory inside it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a local path.
+    """
+    if given is not None:
+        return absolute(given)
+    named = os.environ.get(LOGDIR)
+    return (absolute(named, f"${LOGDIR}") if named else absolute("runs")) / below
 
 
 def absolute(path: object, name: str = "logdir") -> Path:
@@ -81,6 +100,12 @@ def inside(parent: Path, name: object) -> Path:
             f"experiment must be a name below logdir, without '..' and 'tfevents', or "
             f"None for a name by time, got {name!r}"
         )
+    for part in path.parts:
+        if names.is_taken(part):
+            raise ValueError(
+                f"experiment must not contain {part!r}, a name that runs use for their "
+                f"own files, got {name!r}"
+            )
     return parent / path
 
 
@@ -136,22 +161,43 @@ def directories(run: Path, ours: bool | None = None) -> Iterator[Path]:
     of another writer, does not belong to the run. `ours` tells whether it is one, or
     will be; by default, if it has a ``run.json``.
     """
+    return (Path(directory) for directory, _ in _walk(run, ours))
+
+
+def last_change(run: Path) -> float | None:
+    """Return when an event file or recordings of a run last changed, if it has any.
+
+    This is in seconds since 1970, by the clock of the file system.
+    """
+    last = None
+    for _, there in _walk(run, None):
+        for entry in there:
+            if "tfevents" in entry.name or is_recording(entry.name):
+                with contextlib.suppress(OSError):  # gone by now
+                    changed = entry.stat().st_mtime
+                    last = changed if last is None else max(last, changed)
+    return last
+
+
+def _walk(run: Path, ours: bool | None) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Yield what `directories` yields, with what is inside."""
     own = os.path.lexists(run / names.RUN_JSON) if ours is None else ours
-    waiting = [run]
+    waiting = [os.fspath(run)]
     while waiting:
         directory = waiting.pop()
+        top = directory == os.fspath(run)
         try:
             with os.scandir(directory) as entries:
                 there = sorted(entries, key=lambda entry: entry.name, reverse=True)
         except OSError:
-            if directory == run:
+            if top:
                 raise
             continue  # scratch files of the user's may come and go
-        if directory != run and is_another_run([entry.name for entry in there], own):
+        if not top and is_another_run([entry.name for entry in there], own):
             continue
-        yield directory
+        yield directory, there
         waiting += (
-            Path(entry.path)
+            entry.path
             for entry in there
             if entry.name != names.CHECKPOINTS and entry.is_dir(follow_symlinks=False)
         )

@@ -11,9 +11,7 @@ import itertools
 import os
 import re
 import shlex
-import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -25,6 +23,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from annarchy_tb.inputs.messages import is_ours
+from annarchy_tb.run import repository
+from annarchy_tb.run.repository import State
 
 T = TypeVar("T")
 
@@ -33,7 +33,17 @@ SIMULATORS = (
     *("ANNarchy", "ase", "brian2", "mesa", "nengo", "nest", "neuron", "openmm"),
     "simpy",
 )
-PATIENCE = 0.5  # seconds for a git command
+# Variables that decide how many threads compute, on what, and in which order.
+ENVIRONMENT = (
+    *("OMP_NUM_THREADS", "OMP_SCHEDULE", "OMP_DYNAMIC"),
+    *("MKL_NUM_THREADS", "MKL_CBWR", "MKL_DYNAMIC"),
+    *("OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "BLIS_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
+    *("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE"),
+    *("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "XLA_FLAGS", "JAX_ENABLE_X64"),
+    *("OPENMM_CPU_THREADS", "OPENMM_DEFAULT_PLATFORM"),
+    *("PYTHONHASHSEED", "PYTHONOPTIMIZE"),
+)
 SLURM = {
     "job_id": "SLURM_JOB_ID",
     "array_job_id": "SLURM_ARRAY_JOB_ID",
@@ -43,11 +53,6 @@ SLURM = {
 # What Python is told to run in the worker processes of multiprocessing and joblib.
 _WORKER = re.compile(
     r"from multiprocessing\.(spawn|forkserver) import |(.+\.)?loky\.backend\.popen_"
-)
-# Of git's variables, those that do not say which repository to look at.
-_GIT_SETTINGS = (
-    *("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"),
-    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
 )
 
 
@@ -65,6 +70,7 @@ def origin() -> dict[str, Any]:
         "versions": _found(versions),
         "git": _found(git),
         "slurm": _found(slurm),
+        "environment": environment(),
     }
 
 
@@ -85,6 +91,12 @@ def slurm() -> dict[str, str] | None:
     """Return the ids of the SLURM job that this process belongs to."""
     there = {name: os.environ.get(variable) for name, variable in SLURM.items()}
     return {name: value for name, value in there.items() if value} or None
+
+
+def environment() -> dict[str, str] | None:
+    """Return the variables of `ENVIRONMENT` that are set, also to nothing."""
+    there = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return there or None
 
 
 def versions() -> dict[str, str]:
@@ -185,7 +197,15 @@ def _script() -> str | None:
 
 
 def git() -> dict[str, Any] | None:
-    """Return the commit of the running code, and whether tracked files differ.
+    """Return the commit of the running code, and whether tracked files differ."""
+    found = code()
+    if found is None:
+        return None
+    return {"commit": found[1].commit, "dirty": found[1].dirty}
+
+
+def code() -> tuple[str, State] | None:
+    """Return a directory of the running code, and the state of its repository.
 
     The repository is that of the main script or, if that is in none (as in a notebook),
     that of the working directory.
@@ -195,75 +215,13 @@ def git() -> dict[str, Any] | None:
     # while a notebook is open.
     minute = int(monotonic() // 60)
     if script is not None:
-        found = _git(os.path.dirname(os.path.realpath(script)), minute)
+        place = os.path.dirname(os.path.realpath(script))
+        found = repository.state(place, minute)
         if found:
-            return found
-    return _git(os.getcwd(), minute)
-
-
-@lru_cache(maxsize=8)
-def _git(directory: str, _: int) -> dict[str, Any] | None:
-    try:
-        said = _ask_git(
-            directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no"
-        )
-        oid = next(
-            line.split()[-1] for line in said if line.startswith("# branch.oid ")
-        )
-        dirty: bool | None = any(line and line[0] != "#" for line in said)
-    except subprocess.TimeoutExpired:  # the repository is too large
-        said = _found(lambda: _ask_git(directory, "rev-parse", "HEAD")) or []
-        oid, dirty = "".join(said), None
-    except (OSError, subprocess.SubprocessError, StopIteration):
-        return None  # no git, or no repository
-    if oid == "(initial)":
-        return {"commit": None, "dirty": dirty}
-    if not re.fullmatch("[0-9a-f]{40,64}", oid):
-        return None
-    return {"commit": oid, "dirty": dirty}
-
-
-def _ask_git(directory: str, *arguments: str) -> list[str]:
-    # git must neither lock the repository, nor start a daemon or a hook there.
-    command = ["git", "-C", directory, "-c", "core.fsmonitor=false"]
-    command += ["-c", f"core.hooksPath={os.devnull}", *arguments]
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        # In a hook, or in git bisect, GIT_DIR names the repository of that.
-        if not name.startswith("GIT_") or name.startswith(_GIT_SETTINGS)
-    }
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        errors="replace",
-        env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
-        start_new_session=True,
-    )
-    try:
-        answer, _ = process.communicate(timeout=PATIENCE)
-    except BaseException:
-        _end(process)
-        raise
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return answer.splitlines()
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill a process and its children, without waiting for long."""
-    with contextlib.suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    if process.stdout is not None:
-        process.stdout.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(PATIENCE)
+            return place, found
+    place = os.getcwd()
+    found = repository.state(place, minute)
+    return (place, found) if found else None
 
 
 # -- the process -----------------------------------------------------------------------

@@ -35,10 +35,16 @@ def begin(
 
 def end(info: RunInfo, identity: str, last: Mapping[str, Any]) -> None:
     """Enter the end of a session, in place: `last` has its end, status and error."""
+    its = {"end": last["ended"], "status": last["status"], "error": last["error"]}
+    enter(info, identity, **its)
+
+
+def enter(info: RunInfo, identity: str, **fields: Any) -> None:
+    """Enter fields of a session, in place."""
     sessions = found(info)
     for one in sessions:
         if one.get("session") == identity:
-            one.update(end=last["ended"], status=last["status"], error=last["error"])
+            one.update(fields)
     info.sessions = sessions
 
 

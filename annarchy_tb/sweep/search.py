@@ -27,7 +27,7 @@ from annarchy_tb.reading.run import Run
 from annarchy_tb.run import names
 from annarchy_tb.run.atomic import exclusive
 from annarchy_tb.run.info import FAILED, FINISHED, RunInfo, as_json
-from annarchy_tb.run.paths import absolute, claim
+from annarchy_tb.run.paths import claim, directory_of_runs
 from annarchy_tb.run.provenance import launch
 from annarchy_tb.run.state import OnNan
 from annarchy_tb.sweep.subject import SWEEP_JSON, Subject
@@ -72,7 +72,7 @@ def sweep(
     objective: Objective,
     space: Any,
     max_evals: int = 100,
-    logdir: str | os.PathLike[str] = "runs/sweep",
+    logdir: str | os.PathLike[str] | None = None,
     *,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -109,8 +109,10 @@ def sweep(
         ``{"tau": hyperopt.hp.uniform("tau", 1.0, 100.0)}``.
     max_evals : int, default 100
         The total number of parameter sets to try, including failed and earlier ones.
-    logdir : str or path, default "runs/sweep"
-        The directory of this sweep alone. Runs are named ``trial0000`` and so on.
+    logdir : str or path, optional
+        The directory of this sweep alone. Runs are named ``trial0000`` and so on. The
+        default is ``sweep`` in the default one of `annarchy_tb.Logger`: ``runs/sweep``
+        unless the environment variable ``ANNARCHY_TB_LOGDIR`` is set.
     executor : concurrent.futures.Executor, optional
         The executor that runs the trials, for example Dask's
         ``client.get_executor()``. By default a pool of processes on this machine.
@@ -156,7 +158,7 @@ def sweep(
     settings.check("sweep")
     suggestions = Suggestions(space, seed, algo)
     subject = Subject.of(suggestions.printed(), objective)
-    path = absolute(logdir)
+    path = directory_of_runs(logdir, "sweep")
     path.mkdir(parents=True, exist_ok=True)
     workers = workers or os.cpu_count() or 1
     search = _Search(
@@ -216,7 +218,7 @@ def _runs(logdir: Path) -> Runs:
 
 def logged(
     objective: Objective,
-    logdir: str | os.PathLike[str] = "runs/sweep",
+    logdir: str | os.PathLike[str] | None = None,
     *,
     dt: SupportsFloat | None = None,
     time_unit: str | None = None,
@@ -236,7 +238,7 @@ def logged(
     """
     settings = Settings(dt, time_unit, clock, on_nan, launch())
     settings.check("logged")
-    return _Logged(objective, absolute(logdir), settings)
+    return _Logged(objective, directory_of_runs(logdir, "sweep"), settings)
 
 
 @dataclass(frozen=True)

@@ -425,6 +425,8 @@ def attributes_of_a_run() -> None:
     assert_type(run.metrics, dict[str, Any])
     assert_type(run.started, datetime | None)
     assert_type(run.duration, timedelta | None)
+    assert_type(run.age, timedelta | None)
+    assert_type(run.last_written, datetime | None)
     Run(3)  # type: ignore[arg-type]
 
 
