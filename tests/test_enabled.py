@@ -282,7 +282,7 @@ def test_what_is_refused_is_refused_likewise(
     plt.close("all")
 
 
-@pytest.mark.parametrize("method", WARNING.keys() - {"close"})
+@pytest.mark.parametrize("method", sorted(WARNING.keys() - {"close"}))
 def test_nothing_is_warned_of(method: str, disabled: Logger) -> None:
     """The process that writes the run warns, and not each of many."""
     prepare, call = WARNING[method]

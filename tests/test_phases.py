@@ -120,6 +120,26 @@ def test_what_goes_on_does_not_move(logdir: Path) -> None:
     assert [phase.time for phase in run.phases] == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("dt", [None, 1.0])
+def test_a_trial_number_goes_on_beside_times_that_begin_again(
+    logdir: Path, dt: float | None
+) -> None:
+    """A step that is not that of the time moves by its own last one, if at all."""
+    with Logger(logdir, "run", dt=dt) as logger:
+        for trial in range(3):
+            with logger.phase(f"trial {trial}"):
+                for epoch in range(5):
+                    time = 20.0 * epoch
+                    logger.add_scalar("v", 1.0, time=time)
+                    logger.add_scalar("epoch", 1.0, epoch, time=time)
+                logger.add_scalar("trial", 1.0, trial, time=100.0)
+    assert steps(logger, "trial") == [0, 1, 2]
+    found = Run(logger.run_dir).scalars("epoch")
+    assert found.phase("trial 2").steps.tolist() == [0, 1, 2, 3, 4]
+    if dt is not None:
+        assert found.steps.tolist() == list(range(15))
+
+
 def test_a_late_tag_of_a_phase_moves_with_its_time(logdir: Path) -> None:
     """Also if its own first time is not before the latest one."""
     with Logger(logdir, "run", dt=1.0) as logger:

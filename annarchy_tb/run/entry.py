@@ -468,7 +468,7 @@ class Entry:
         states = directory.ledger.enter(tags, self._kind.name).states
         phases, plan = self._run.phases, self._plan
         if phases.current is not None and plan is not None:
-            phases.enter(phases.current, plan.moved, directory, tags, states, by)
+            phases.enter(phases.current, plan, directory, tags, states, by)
         for state in states:
             state.last = step
             if time is not None:

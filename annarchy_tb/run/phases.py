@@ -65,6 +65,7 @@ class Plan(NamedTuple):
 
     moved: Moved
     steps: list[int]
+    agreed: dict[object, int]  # see `Phase`
 
 
 class Phases:
@@ -209,11 +210,11 @@ class Phases:
             if not states or any(state.phase != phase.number for state in states):
                 moved = self._times(phase, step, time)
         groups = [[place] for place in places] if apart else [places]
-        steps: list[int] = []
+        plan = Plan(moved, [], {})
         for group in groups:
-            its = self._steps(phase, moved, group, step, time is not None)
-            steps += [its] * len(group)
-        return Plan(moved, steps)
+            its = self._steps(phase, plan, group, step, time)
+            plan.steps.extend([its] * len(group))
+        return plan
 
     def _times(self, phase: Phase, step: int | None, time: float) -> Moved:
         """Return what to add so that a time comes behind those before the phase."""
@@ -233,34 +234,51 @@ class Phases:
         )
 
     def _steps(
-        self, phase: Phase, moved: Moved, places: Places, step: int | None, timed: bool
+        self,
+        phase: Phase,
+        plan: Plan,
+        places: Places,
+        step: int | None,
+        time: float | None,
     ) -> int:
         """Return what to add to the steps of tags that share an event."""
-        last, known = NEVER, []
+        dt, by, later = self._run.clock.dt, plan.moved.by, phase.moved.time
+        last, known, counted = NEVER, [], dt is not None
         for directory, tags in places:
             earlier = _resumed(phase, directory)
             for tag in tags:
                 state = directory.ledger.state(tag)
                 if state is not None:
-                    last = max(last, state.last + state.moved)
+                    end = state.last + state.moved
+                    last = max(last, end)
                     if state.phase == phase.number:
                         known.append(state.moved)
                         continue
+                    if dt is not None and state.time > -math.inf:
+                        counted &= end == round((state.time + later) / dt)
                 if as_read(tag) in earlier:
                     known.append(earlier[as_read(tag)])
-        if known:
-            by = max(known)
-            news = len(known) < sum(len(tags) for _, tags in places)
-            if not news or step is None or step + by > last:
-                return by
-        if step is None or step > last:
-            by = moved.by if timed and moved != NOT_MOVED and step is not None else 0
-            return max([by, *known])
-        if timed and step + moved.by > last:
-            return moved.by
-        return max([self._alike(phase, places, step, last), *known])
+        least = max(known, default=0)
+        if len(known) == sum(len(tags) for _, tags in places) or step is None:
+            return least
+        if known and step + least > last:
+            return least
+        # Steps that are not those of the time count something else, such as trials.
+        if time is None:
+            follows = False
+        elif dt is None:
+            follows = step <= last or last == NEVER
+        else:
+            follows = counted and step == round(time / dt)
+        if follows and step + by > last:
+            return max(least, by)
+        if step > last:
+            return least
+        return max(least, self._alike(phase, plan, places, step, last))
 
-    def _alike(self, phase: Phase, places: Places, step: int, last: int) -> int:
+    def _alike(
+        self, phase: Phase, plan: Plan, places: Places, step: int, last: int
+    ) -> int:
         """Return what to add to steps that begin again, without times."""
         key: object = last
         for hook in self._hooks:
@@ -272,7 +290,8 @@ class Phases:
                 break
         by = phase.agreed.get(key)
         if by is None or step + by <= last:
-            by = phase.agreed[key] = _behind(last, step)
+            by = _behind(last, step)
+        plan.agreed[key] = by
         return by
 
     def ends(self, phase: Phase, plan: Plan, places: Places) -> list[tuple[int, float]]:
@@ -294,7 +313,7 @@ class Phases:
     def enter(
         self,
         phase: Phase,
-        moved: Moved,
+        plan: Plan,
         directory: RunDirectory,
         tags: Sequence[str],
         states: Iterable[TagState],
@@ -304,8 +323,9 @@ class Phases:
 
         The last steps of the states are set by the caller.
         """
-        if moved != phase.moved:
-            self._move(phase, moved)
+        if plan.moved != phase.moved:
+            self._move(phase, plan.moved)
+        phase.agreed.update(plan.agreed)
         changed = False
         for state in states:
             if state.phase == phase.number and state.moved != by:
