@@ -43,6 +43,8 @@ class Sampler:
     optional
         The tags whose values were not meant for a Logger. Those that can't be drawn are
         left out, with one warning per tag.
+    progress
+        Called after each sample with its time, or its step if it has no time.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Sampler:
         reads: Mapping[str, Read | Drawn],
         time_unit: str | None = None,
         optional: Collection[str] = (),
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         self._logger = logger
+        self._progress = progress
         self._optional = frozenset(optional)
         self._new: dict[str, Read] = {}
         self._numbers: dict[str, Read] = {}
@@ -83,6 +87,7 @@ class Sampler:
                 as_number(numbers[tag], lambda *_: None)
             except TypeError:
                 self._leave_out(tag, f"got {describe(numbers.pop(tag))}")
+        at = step if time is None else time
         if time is not None:
             time *= self._factor
         if numbers:
@@ -95,6 +100,8 @@ class Sampler:
                     raise_named(METHOD, tag, error)
                     raise
                 self._leave_out(tag, str(error))
+        if self._progress is not None and at is not None:
+            self._progress(at)
 
     def _begin(
         self,

@@ -13,18 +13,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, SupportsFloat
 
 from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
+from annarchy_tb.hooks.until import progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
 
 def sample(
-    logger: Logger, env: Any, sources: Mapping[str, Any], every: float = 1.0
+    logger: Logger,
+    env: Any,
+    sources: Mapping[str, Any],
+    every: float = 1.0,
+    *,
+    until: SupportsFloat | None = None,
+    show: str | Sequence[str] = (),
 ) -> None:
     """Log sources while a SimPy environment runs.
 
@@ -42,6 +49,11 @@ def sample(
     every : float, default 1.0
         The simulated time between two samples. The first is taken when the environment
         starts to run.
+    until : float, optional
+        The ``env.now`` at which the simulation will end, for a progress bar: tqdm's on
+        a terminal and in notebooks, elsewhere a line of text at most once a minute.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Notes
     -----
@@ -72,7 +84,8 @@ def sample(
             f"{METHOD}: env must be an Environment of SimPy, got {describe(env)}"
         )
     due, number, scheduled = env.now, 0, False
-    sampler = Sampler(logger, reads)
+    bar = progress(logger, until, show, logger.time_unit, lambda: env.now)
+    sampler = Sampler(logger, reads, progress=bar)
 
     def take(_: Any) -> None:
         nonlocal due, number, scheduled

@@ -246,6 +246,18 @@ def test_bad_arguments_are_refused_at_once(
         hook.sample(**{**good, **arguments})
 
 
+def test_progress_is_told_in_the_environments_time(
+    logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time in the Logger's unit."""
+    env = simpy.Environment()
+    counter(env)
+    with Logger(logdir, time_unit="min") as logger:
+        hook.sample(logger, env, {"a": lambda: 1}, until=25, show="a")
+        env.run(until=10)
+    assert capsys.readouterr().err.startswith("40% 10.00/25 min [")
+
+
 def test_the_script_runs(tmp_path: Path) -> None:
     """The queue of the example grows with the load, as theory predicts."""
     run = run_script("simpy_queue.py", tmp_path)
