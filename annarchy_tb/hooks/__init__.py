@@ -12,6 +12,7 @@ There is one module per framework, each with a function ``sample``::
 A source is logged by what it gives: one number as a scalar, a dict of numbers as
 several curves on one plot, a matplotlib Figure as an image (it is then closed), and
 anything with several values as a histogram. The type of its first value decides.
+The measures of `annarchy_tb.measures` are sources of all hooks.
 Quantities are logged as the Logger logs them: in the unit of the first one.
 
 `raster`, `matrix` and `image` around a source log its values as pictures::

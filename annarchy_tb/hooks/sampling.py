@@ -20,6 +20,7 @@ from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.inputs.units import is_quantity, separate
 from annarchy_tb.kinds.scalar import log_for
 from annarchy_tb.logger import Logger
+from annarchy_tb.measures import is_measure
 from annarchy_tb.run.warned import Remark
 
 METHOD = "sample"
@@ -38,6 +39,7 @@ class Sampler:
         The Logger.
     reads
         A function without arguments for each tag; or one with how its values are drawn.
+        What a measure does not know is left out.
     time_unit
         The unit of the times passed; None if it is that of the Logger.
     optional
@@ -66,6 +68,7 @@ class Sampler:
                 self._others.append((read.added_to(logger), tag, read.read))
             else:
                 self._new[tag] = read
+        self._measures = {tag for tag, read in reads.items() if is_measure(read)}
         self._factor = 1.0 if time_unit is None else factor(logger, time_unit)
 
     @property
@@ -82,6 +85,9 @@ class Sampler:
         others = [(add, tag, read()) for add, tag, read in self._others]
         if self._new:
             self._begin(numbers, others)
+        for tag in self._measures.intersection(numbers):
+            if numbers[tag] is None:
+                del numbers[tag]
         for tag in self._optional.intersection(numbers):
             try:
                 as_number(numbers[tag], lambda *_: None)
@@ -110,6 +116,9 @@ class Sampler:
     ) -> None:
         """Read new sources, and choose how each is logged by its first value."""
         values = {tag: read() for tag, read in self._new.items()}
+        for tag in self._measures.intersection(values):
+            if values[tag] is None:
+                del values[tag]
         methods = {}
         for tag, value in values.items():
             try:
@@ -223,7 +232,7 @@ def checked(
     reads: dict[str, Read | Drawn] = {}
     for tag, source in unwrapped(sources).items():
         check_tag(METHOD, tag)
-        read = as_read(tag, source)
+        read = source if is_measure(source) else as_read(tag, source)
         if read is None:
             raise TypeError(
                 f"{where(METHOD, tag)}: the source must be {allowed}, "

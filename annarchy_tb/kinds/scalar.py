@@ -22,6 +22,7 @@ from annarchy_tb.inputs.messages import naming
 from annarchy_tb.inputs.numbers import as_names, plain_float
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.measures import Measure, is_measure, taken
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
@@ -185,7 +186,7 @@ def _add_scalars_checked(
 
 def log(
     self: Logger,
-    metrics: Mapping[str, SupportsFloat],
+    metrics: Mapping[str, SupportsFloat | Measure],
     step: SupportsFloat | None = None,
     *,
     time: Time | None = None,
@@ -197,7 +198,8 @@ def log(
     Parameters
     ----------
     metrics : dict of str to float
-        The values by their tags.
+        The values by their tags. A measure of `annarchy_tb.measures`, such as
+        ``measures.memory``, is called, and left out if it is not known.
     step, time
         See `Logger`. If the step is left out, it is one more than the largest last step
         of these tags.
@@ -261,7 +263,7 @@ def _log_checked(
     self: Logger,
     method: str,
     label: str | None,
-    metrics: Mapping[str, SupportsFloat],
+    metrics: Mapping[str, Any],
     step: SupportsFloat | None,
     time: Time | None,
 ) -> None:
@@ -269,6 +271,10 @@ def _log_checked(
     run.check_open()
     with naming(method, None):
         tags = as_names(metrics)
+    if any(map(is_measure, metrics.values())):
+        if measured := taken(metrics):
+            log(self, measured, step, time=time)
+        return
     places = [(run.directory, tags)] if tags else []
     group, ledger = self._groups.get(tags), run.directory.ledger
     known = group is not None and group.make is not None

@@ -12,7 +12,7 @@ import pytest
 from conftest import load, points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb import Logger, Run, find_runs, measures
 from annarchy_tb.hooks import image, matrix
 from annarchy_tb.hooks import mesa as hook
 
@@ -50,6 +50,15 @@ def run(model: Any, steps: int) -> None:
     """Make some steps."""
     for _ in range(steps):
         model.step()
+
+
+def test_measures_are_sources(logger: Logger) -> None:
+    """They take no model."""
+    model = Growth()
+    sources = {"m": measures.memory, "n": "number"}
+    hook.sample(logger, model, sources)
+    run(model, 2)
+    assert [step for step, _ in scalars(logger.run_dir, "m")] == [0, 1, 2]
 
 
 def test_progress_is_told_in_time_or_steps(
