@@ -29,7 +29,7 @@ from annarchy_tb.run.state import Curve, Times
 from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Value
 from annarchy_tb.tfevents.scan import Block, number
-from annarchy_tb.tfevents.schema import SCALAR
+from annarchy_tb.tfevents.schema import REPEATED, SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
 
 if TYPE_CHECKING:
@@ -448,8 +448,9 @@ def by_tag(block: Block) -> tuple[ByTag, Bad]:
         by_tag[tag] = [
             (int(numbers[a]), Scalars(*(column[a:b] for column in points)))
             for a, b in itertools.pairwise(cuts)
+            if numbers[a] != REPEATED
         ]
-    return by_tag, bad
+    return {tag: its for tag, its in by_tag.items() if its}, bad
 
 
 def _pieces(block: Block) -> tuple[dict[str, list[Piece]], Bad]:

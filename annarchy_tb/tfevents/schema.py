@@ -17,6 +17,10 @@ TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kin
 # of recordings that the event was drawn from.
 DOUBLES, TIME, REAL_TIME, BLOCK = 1000, 1001, 1002, 1003
 
+# In place of the number of a block: what is drawn repeats the value before it, and is
+# no point of the run.
+REPEATED = 0xFFFFFFFF
+
 
 SCALARS, TENSORS, BLOBS = 1, 2, 3  # classes of data
 
