@@ -27,7 +27,8 @@ Quantities are logged as the Logger logs them: in the unit of the first one.
     annarchy.sample(logger, net, sources, every=1000.0)
 
 The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
-``simpy``. None imports its framework before ``sample`` is called.
+``simpy``. None imports its framework before ``sample`` is called. The module
+``callbacks`` has adaptors for SciPy, emcee and pymoo.
 """
 
 from annarchy_tb.hooks.pictures import image, matrix, raster

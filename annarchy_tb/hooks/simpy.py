@@ -70,8 +70,9 @@ def sample(
     where it ends without them. Each ``env.step()`` looks whether a sample is due.
 
     With ``on="change"``, TensorBoard shows numbers as steps: before a change, the last
-    value is drawn again, one step before if that is free. `Run` does not read these
-    points. Changes that are closer than the Logger's ``dt`` have the steps that follow.
+    value is drawn again, one step before if that is free. `annarchy_tb.Run` does not
+    read these points. Changes that are closer than the Logger's ``dt`` have the steps
+    that follow.
 
     Exceptions raised by a source propagate out of ``env.run()``.
 
