@@ -246,12 +246,14 @@ def test_every_public_name_is_in_the_api(here: Path) -> None:
     )
     html = (here / "html" / "api.html").read_text()
     entries = set(re.findall(r'<dt class="sig[^"]*" id="([\w.]+)"', html))
-    from annarchy_tb import hooks, reading, sweep, windows
+    from annarchy_tb import hooks, measures, reading, sweep, windows
 
     offered: list[tuple[ModuleType, str]] = [
         *((annarchy_tb, name) for name in annarchy_tb.__all__),
         *((sweep, name) for name in ("sweep", "logged", "Result")),
         (windows, "Window"),
+        (measures, "memory"),
+        (measures, "speed"),
         (reading, "Last"),
         *((hooks, name) for name in hooks.__all__),
     ]

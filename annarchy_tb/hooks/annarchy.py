@@ -31,7 +31,7 @@ from annarchy_tb.hooks.sampling import (
     positive,
     when_closed,
 )
-from annarchy_tb.hooks.until import progress
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming
 from annarchy_tb.inputs.numbers import as_count
@@ -117,7 +117,7 @@ def sample(
         step: int = ann.get_current_step() if net is None else net.current_step
         return step
 
-    bar = progress(logger, until, show, "ms", lambda: step_now() * dt)
+    bar = Progress.made(logger, until, show, "ms", lambda: step_now() * dt)
     sampler = Sampler(logger, reads, "ms", progress=bar)
     steps = max(1, round(between / dt))
     # ANNarchy truncates period / dt to a whole number, which for 0.3 / 0.1 is 2.

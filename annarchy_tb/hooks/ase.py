@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, whole
-from annarchy_tb.hooks.until import STEPS, progress
+from annarchy_tb.hooks.until import STEPS, Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
@@ -89,10 +89,10 @@ def sample(
             time: float = dyn.get_time() / units.fs
             return time
 
-        bar = progress(logger, until, show, "fs", now)
+        bar = Progress.made(logger, until, show, "fs", now)
         timed = Sampler(logger, reads, "fs", progress=bar)
         dyn.attach(lambda: timed(dyn.nsteps, now()), interval)
     else:
-        bar = progress(logger, until, show, STEPS, lambda: dyn.nsteps)
+        bar = Progress.made(logger, until, show, STEPS, lambda: dyn.nsteps)
         sampler = Sampler(logger, reads, progress=bar)
         dyn.attach(lambda: sampler(dyn.nsteps), interval)

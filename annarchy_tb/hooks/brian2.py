@@ -25,7 +25,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
-from annarchy_tb.hooks.until import Progress, progress
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, where
 from annarchy_tb.inputs.units import Measured, separate, shown
@@ -109,7 +109,7 @@ def sample(
             )
     positive(every, "a positive time, such as 10*ms", "s")
     _check_device(b2)
-    bar = progress(logger, until, show, "s")
+    bar = Progress.made(logger, until, show, "s")
     return _operation(b2, Sampler(logger, reads, "s", progress=bar), float(every), bar)
 
 

@@ -23,7 +23,7 @@ from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 import numpy as np
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, whole
-from annarchy_tb.hooks.until import progress
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
@@ -179,7 +179,7 @@ def solve_ivp(
         "a callable that takes t and y, such as lambda t, y: y[0]",
     )
     interval, number = whole(every, "steps"), 0
-    bar = progress(logger, until, show, logger.time_unit)
+    bar = Progress.made(logger, until, show, logger.time_unit)
     sampler = Sampler(logger, reads, progress=bar)
 
     def event(t: float, y: Any, *_: Any) -> float:

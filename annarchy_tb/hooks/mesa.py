@@ -31,7 +31,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
-from annarchy_tb.hooks.until import STEPS, progress
+from annarchy_tb.hooks.until import STEPS, Progress
 from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.inputs.units import is_quantity
 from annarchy_tb.logger import Logger
@@ -127,7 +127,7 @@ def sample(
     interval = whole(every, "collections")
     named = [tag for tag, its in unwrapped(sources).items() if isinstance(its, str)]
     unit = STEPS if _time(model) is None else logger.time_unit
-    bar = progress(
+    bar = Progress.made(
         logger,
         until,
         show,

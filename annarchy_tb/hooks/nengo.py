@@ -30,7 +30,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
-from annarchy_tb.hooks.until import progress
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.clock import in_unit
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, where
@@ -131,7 +131,7 @@ def sample(
     )
     between = positive(every, "a positive number of seconds", "s")
     latest_time = 0.0
-    bar = progress(logger, until, show, "s", lambda: latest_time)
+    bar = Progress.made(logger, until, show, "s", lambda: latest_time)
     sampler = Sampler(logger, reads, "s", progress=bar)
 
     def log(t: float, step: int, x: Any) -> None:

@@ -25,7 +25,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
-from annarchy_tb.hooks.until import progress
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import where
 from annarchy_tb.inputs.units import Measured
@@ -117,7 +117,7 @@ class Reporter:
             'a name such as "potentialEnergy", or a callable that takes the State',
         )
         self._every = whole(every, "steps")
-        self._bar = progress(logger, until, show, "ps")
+        self._bar = Progress.made(logger, until, show, "ps")
         self._sampler = Sampler(logger, reads, "ps", progress=self._bar)
         plain = unwrapped(sources).values()
         names = {source for source in plain if isinstance(source, str)}

@@ -19,7 +19,7 @@ from typing import Any, Literal, SupportsFloat
 from annarchy_tb.hooks.changes import Changes
 from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
-from annarchy_tb.hooks.until import progress
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
@@ -98,7 +98,7 @@ def sample(
             f"{METHOD}: env must be an Environment of SimPy, got {describe(env)}"
         )
     due, number, scheduled = env.now, 0, False
-    bar = progress(logger, until, show, logger.time_unit, lambda: env.now)
+    bar = Progress.made(logger, until, show, logger.time_unit, lambda: env.now)
     if on is not None:
         _on_change(logger, env, Changes(logger, reads, bar))
         return

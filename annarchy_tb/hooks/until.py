@@ -28,43 +28,6 @@ LINE = "{percentage:.0f}% {done} [{elapsed}<{remaining}, {speed}{postfix}]"
 BAR = "{percentage:3.0f}%|{bar}| {done} [{elapsed}<{remaining}, {speed}{postfix}]"
 
 
-def progress(
-    logger: Logger,
-    until: Any,
-    show: str | Sequence[str],
-    unit: str,
-    now: Callable[[], Any] | None = None,
-) -> Progress | None:
-    """Return what shows the progress of a simulation; None without `until`.
-
-    Parameters
-    ----------
-    logger
-        The Logger.
-    until, show
-        As given by the user.
-    unit
-        The unit of time in which `until` and all times are; or `STEPS`.
-    now
-        Returns the current time; None if it is not known yet, see `Progress.begin`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `until` is no finite number or time, or not after the current time; if `show`
-        is not tags, or given without `until`.
-    """
-    tags = as_tags(METHOD, show)
-    if until is None:
-        if tags:
-            raise ValueError(f"{METHOD}: show= needs until=, the end of the bar")
-        return None
-    made = Progress(logger, _as_end(until, unit), unit, tags)
-    if now is not None:
-        made.begin(now)
-    return made
-
-
 def _as_end(until: Any, unit: str) -> float:
     what = "a number of steps" if unit == STEPS else f"a time in {unit}"
     try:
@@ -122,6 +85,44 @@ class Progress:
         self._due = -math.inf
         self._drawn = None
         self._process = os.getpid()
+
+    @classmethod
+    def made(
+        cls,
+        logger: Logger,
+        until: Any,
+        show: str | Sequence[str],
+        unit: str,
+        now: Callable[[], Any] | None = None,
+    ) -> Progress | None:
+        """Return what shows the progress of a simulation; None without `until`.
+
+        Parameters
+        ----------
+        logger
+            The Logger.
+        until, show
+            As given by the user.
+        unit
+            The unit of time in which `until` and all times are; or `STEPS`.
+        now
+            Returns the current time; None if it is not known yet, see `begin`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `until` is no finite number or time, or not after the current time; if
+            `show` is not tags, or given without `until`.
+        """
+        tags = as_tags(METHOD, show)
+        if until is None:
+            if tags:
+                raise ValueError(f"{METHOD}: show= needs until=, the end of the bar")
+            return None
+        bar = cls(logger, _as_end(until, unit), unit, tags)
+        if now is not None:
+            bar.begin(now)
+        return bar
 
     def begin(self, now: Callable[[], Any]) -> None:
         """Set the beginning of the bar; later calls change nothing.

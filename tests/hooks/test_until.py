@@ -163,7 +163,7 @@ def test_time_that_goes_back_takes_the_bar_back(
 ) -> None:
     """After a reset, the bar begins again."""
     terminal = as_stderr(monkeypatch)
-    show = until.progress(logger, 10.0, (), "ms", lambda: 0.0)
+    show = until.Progress.made(logger, 10.0, (), "ms", lambda: 0.0)
     for now in (0.0, 5.0, 1.0, 2.0):
         show(now)
     found = re.findall(r"\| ([\d.]+)/10 ms", terminal.getvalue())
