@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from annarchy_tb.hooks.pictures import Drawn
 from annarchy_tb.hooks.sampling import METHOD, Read, Sampler, is_number
 from annarchy_tb.logger import Logger
 from annarchy_tb.measures import is_measure
@@ -35,12 +36,15 @@ class Changes:
     def __init__(
         self,
         logger: Logger,
-        reads: Mapping[str, Read],
+        reads: Mapping[str, Read | Drawn],
         progress: Callable[[float], None] | None = None,
     ) -> None:
         self._logger = logger
         self._progress = progress
-        self._reads = dict(reads)
+        self._reads: dict[str, Read] = {
+            tag: read.source if isinstance(read, Drawn) else read
+            for tag, read in reads.items()
+        }
         self._changing = {tag: _Changing(logger, tag, reads[tag]) for tag in reads}
 
     def __call__(self, time: float) -> None:
@@ -72,12 +76,18 @@ class _Changing:
 
     value: Any
 
-    def __init__(self, logger: Logger, tag: str, read: Read) -> None:
+    def __init__(self, logger: Logger, tag: str, read: Read | Drawn) -> None:
         self.value = NOTHING
         self._logger = logger
         self._tag = tag
         self._step: int | None = None
-        self._sampler = Sampler(logger, {tag: lambda: self.value})
+        self._is_picture = isinstance(read, Drawn)
+
+        def last() -> object:
+            return self.value
+
+        its = read.read_by(last) if isinstance(read, Drawn) else last
+        self._sampler = Sampler(logger, {tag: its})
 
     def log(self, value: object, time: float) -> None:
         """Log another value, after the last one is drawn again."""
@@ -86,7 +96,7 @@ class _Changing:
             # Changes that are closer than dt take the steps that follow.
             step = max(step, self._step + 1)
         before = self.value
-        if _is_drawn_as_steps(before):
+        if not self._is_picture and _is_drawn_as_steps(before):
             if step is None:
                 self._repeat(before, None, time)
             elif self._step is not None and step - 1 > self._step:
@@ -121,10 +131,17 @@ def _same(value: Any, last: Any) -> bool:
         return bool(value == last) or (value != value and last != last)
     if last is NOTHING:
         return False
+    if isinstance(value, Mapping) and isinstance(last, Mapping):
+        return value.keys() == last.keys() and all(
+            _same(value[key], last[key]) for key in value
+        )
+    if isinstance(value, (list, tuple)) and isinstance(last, (list, tuple)):
+        pairs = zip(value, last, strict=False)
+        return len(value) == len(last) and all(_same(*pair) for pair in pairs)
     try:
-        return bool(value == last)
-    except Exception:  # such as arrays, which have no single answer
-        return bool(np.array_equal(value, last))
+        return bool(np.all(value == last)) and np.shape(value) == np.shape(last)
+    except Exception:  # whatever its package raises
+        return False
 
 
 def _kept(value: Any) -> Any:

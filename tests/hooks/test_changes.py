@@ -11,6 +11,7 @@ from conftest import points, scalars
 from sampled import times
 
 from annarchy_tb import Logger, Run, find_runs, measures
+from annarchy_tb.hooks import image, matrix, raster
 from annarchy_tb.hooks import simpy as hook
 from annarchy_tb.reading import News
 
@@ -145,6 +146,20 @@ def test_each_kind_of_value_may_change(logger: Logger) -> None:
     assert run.scalars("numpy").values.tolist() == [0, 1, 2]
     assert len(run.scalars("nan").values) == 1
     assert len(run.scalars("memory").values) == 1
+
+
+def test_pictures_are_drawn_when_their_values_change(logger: Logger) -> None:
+    """Not when only the axis of a raster moves."""
+    env, held = changing({2.0: 0, 4.0: 7, 6.0: 7})
+    sources = {
+        "raster": raster(lambda: {0: np.array([held[0]])}, start=lambda: env.now),
+        "image": image(lambda: np.full((2, 2), held[0], np.uint8)),
+        "matrix": matrix(lambda: [[held[0], 1.0], [float("nan"), 2.0]]),
+    }
+    hook.sample(logger, env, sources, on="change")
+    env.run()
+    for tag in sources:
+        assert len(points(logger.run_dir, tag)) == 2
 
 
 def test_units_are_kept(logger: Logger) -> None:
