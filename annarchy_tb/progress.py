@@ -56,21 +56,27 @@ def track(
         raise TypeError(
             f"track: items must be iterable, such as range(100), got {describe(items)}"
         )
+    bar = bar_class(self.last, as_tags("track", show))
+    hidden = None if visible is None else not visible
+    # A service may have closed its standard streams.
+    if sys.stderr is None or not self.enabled:
+        hidden = True
+    made: tqdm[Item] = bar(items, disable=hidden)
+    return made
+
+
+def as_tags(method: str, show: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the tags to show, which a method was given; raise TypeError if invalid."""
     if not isinstance(show, Iterable):
-        raise TypeError(f"track: show must be tags, got {describe(show)}")
+        raise TypeError(f"{method}: show must be tags, got {describe(show)}")
     tags = (show,) if isinstance(show, str) else tuple(show)
     for tag in tags:
-        check_tag("track", tag)
-    return _bar(items, self.last, tags, visible if self.enabled else False)
+        check_tag(method, tag)
+    return tags
 
 
-def _bar(
-    items: Iterable[Item],
-    last: Last,
-    show: tuple[str, ...],
-    visible: bool | None,
-) -> tqdm[Item]:
-    """Return a progress bar over `items`, followed by some of the last values."""
+def bar_class(last: Last, show: tuple[str, ...]) -> Any:
+    """Return a class of progress bars that show some of the last values."""
     with importing:
         from tqdm.auto import tqdm
 
@@ -81,19 +87,18 @@ def _bar(
         def format_dict(self) -> dict[str, Any]:
             """The parts of the bar; read whenever it is drawn."""
             parts = dict(super().format_dict)
-            found = last.read() if show else {}
-            shown = ", ".join(
-                f"{tag} {_short(found[tag])}" for tag in show if tag in found
-            )
+            shown = last_values(last, show)
             own = parts["postfix"]
             both = ", ".join(filter(None, (own, shown)))
             return {**parts, "postfix": both or None}
 
-    hidden = None if visible is None else not visible
-    if sys.stderr is None:  # as in a service, whose standard streams are closed
-        hidden = True
-    bar: tqdm[Item] = Bar(items, disable=hidden)
-    return bar
+    return Bar
+
+
+def last_values(last: Last, show: tuple[str, ...]) -> str:
+    """Return some of the last values as a text."""
+    found = last.read() if show else {}
+    return ", ".join(f"{tag} {_short(found[tag])}" for tag in show if tag in found)
 
 
 def _short(value: float | dict[str, float]) -> str:

@@ -38,6 +38,11 @@ mpl.use("agg")
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "docs" / "guide" / "sweeps.rst"  # one script, in a separate process
 SIMULATORS = sorted((ROOT / "docs" / "simulators").glob("*.rst"))
+NEEDS = {  # other packages than the name of the page
+    "index": ("ANNarchy",),
+    "annarchy": ("ANNarchy",),
+    "callbacks": ("scipy", "emcee", "pymoo"),
+}
 PAGES = sorted({*ROOT.glob("docs/**/*.rst")} - {SCRIPT, *SIMULATORS})
 PAGES.insert(0, ROOT / "README.rst")
 MODULES = sorted((ROOT / "annarchy_tb").rglob("*.py"))
@@ -99,8 +104,8 @@ def test_the_code_of_a_page_runs(page: Path) -> None:
 @pytest.mark.parametrize("page", SIMULATORS, ids=name)
 def test_the_code_about_a_simulator_runs(page: Path) -> None:
     """It runs with the simulator itself."""
-    simulator = "ANNarchy" if page.stem in ("index", "annarchy") else page.stem
-    pytest.importorskip(simulator, reason=f"needs {simulator}; make hooks runs it")
+    for simulator in NEEDS.get(page.stem, (page.stem,)):
+        pytest.importorskip(simulator, reason=f"needs {simulator}; make hooks runs it")
     for example in examples(page):
         example.evaluate()
 
@@ -240,12 +245,14 @@ def test_every_public_name_is_in_the_api(here: Path) -> None:
     )
     html = (here / "html" / "api.html").read_text()
     entries = set(re.findall(r'<dt class="sig[^"]*" id="([\w.]+)"', html))
-    from annarchy_tb import hooks, reading, sweep, windows
+    from annarchy_tb import hooks, measures, reading, sweep, windows
 
     offered: list[tuple[ModuleType, str]] = [
         *((annarchy_tb, name) for name in annarchy_tb.__all__),
         *((sweep, name) for name in ("sweep", "logged", "Result")),
         (windows, "Window"),
+        (measures, "memory"),
+        (measures, "speed"),
         (reading, "Last"),
         *((hooks, name) for name in hooks.__all__),
     ]

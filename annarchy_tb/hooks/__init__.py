@@ -12,6 +12,7 @@ There is one module per framework, each with a function ``sample``::
 A source is logged by what it gives: one number as a scalar, a dict of numbers as
 several curves on one plot, a matplotlib Figure as an image (it is then closed), and
 anything with several values as a histogram. The type of its first value decides.
+The measures of `annarchy_tb.measures` are sources of all hooks.
 Quantities are logged as the Logger logs them: in the unit of the first one. If the
 Logger is disabled, sources are read just as often, for they may be collective.
 
@@ -27,7 +28,8 @@ Logger is disabled, sources are read just as often, for they may be collective.
     annarchy.sample(logger, net, sources, every=1000.0)
 
 The modules are ``annarchy``, ``ase``, ``brian2``, ``mesa``, ``nengo``, ``openmm`` and
-``simpy``. None imports its framework before ``sample`` is called.
+``simpy``. None imports its framework before ``sample`` is called. The module
+``callbacks`` has adaptors for SciPy, emcee and pymoo.
 """
 
 from annarchy_tb.hooks.pictures import image, matrix, raster

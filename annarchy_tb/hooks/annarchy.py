@@ -17,7 +17,7 @@ import importlib
 import math
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from annarchy_tb.hooks.replaced import Replaced
@@ -31,6 +31,7 @@ from annarchy_tb.hooks.sampling import (
     positive,
     when_closed,
 )
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming
 from annarchy_tb.inputs.numbers import as_count
@@ -46,6 +47,9 @@ def sample(
     net: Any,
     sources: Mapping[str, Any],
     every: SupportsFloat = 10.0,
+    *,
+    until: SupportsFloat | None = None,
+    show: str | Sequence[str] = (),
 ) -> None:
     """Log sources while ANNarchy simulates.
 
@@ -62,6 +66,11 @@ def sample(
         scalar if all weights are one number.
     every : float, default 10.0
         The time between two samples in ms, rounded to whole steps of the solver.
+    until : float, optional
+        The time in ms at which the simulation will end, for a progress bar: tqdm's
+        on a terminal and in notebooks, elsewhere a line of text at most once a minute.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Notes
     -----
@@ -102,8 +111,14 @@ def sample(
             f"{METHOD}: net must be a Network of ANNarchy 5, or None for the global "
             f"one, got {describe(net)}"
         )
-    sampler = Sampler(logger, reads, "ms")
     dt = ann.dt() if net is None else net.dt
+
+    def step_now() -> int:
+        step: int = ann.get_current_step() if net is None else net.current_step
+        return step
+
+    bar = Progress.made(logger, until, show, "ms", lambda: step_now() * dt)
+    sampler = Sampler(logger, reads, "ms", progress=bar)
     steps = max(1, round(between / dt))
     # ANNarchy truncates period / dt to a whole number, which for 0.3 / 0.1 is 2.
     period = (steps + 1e-6) * dt
@@ -114,7 +129,7 @@ def sample(
         # Each simulate() starts with a call, which may be too early: only one call per
         # `steps` is a sample. (A step that is not larger than the last: a reset.)
         nonlocal last
-        step = ann.get_current_step() if net is None else net.current_step
+        step = step_now()
         if step > last >= 0 and step // steps == last // steps:
             return
         last = step

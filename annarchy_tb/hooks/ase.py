@@ -13,17 +13,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, SupportsIndex
+from collections.abc import Mapping, Sequence
+from typing import Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, whole
+from annarchy_tb.hooks.until import STEPS, Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
 
 def sample(
-    logger: Logger, dyn: Any, sources: Mapping[str, Any], every: SupportsIndex = 1
+    logger: Logger,
+    dyn: Any,
+    sources: Mapping[str, Any],
+    every: SupportsIndex = 1,
+    *,
+    until: SupportsFloat | None = None,
+    show: str | Sequence[str] = (),
 ) -> None:
     """Log sources while an ASE dynamics or optimizer runs.
 
@@ -40,6 +47,12 @@ def sample(
         are logged.
     every : int, default 1
         The number of steps between two samples.
+    until : float, optional
+        The time in fs, or the step of an optimizer, at which the simulation
+        will end, for a progress bar: tqdm's on a terminal and in notebooks, elsewhere a
+        line of text at most once a minute.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Notes
     -----
@@ -70,9 +83,16 @@ def sample(
         from ase import units
 
     if hasattr(dyn, "get_time"):
-        timed = Sampler(logger, reads, "fs")
-        # ASE's internal unit of time is not a simple fraction of a fs.
-        dyn.attach(lambda: timed(dyn.nsteps, dyn.get_time() / units.fs), interval)
+
+        def now() -> float:
+            # ASE's internal unit of time is not a simple fraction of a fs.
+            time: float = dyn.get_time() / units.fs
+            return time
+
+        bar = Progress.made(logger, until, show, "fs", now)
+        timed = Sampler(logger, reads, "fs", progress=bar)
+        dyn.attach(lambda: timed(dyn.nsteps, now()), interval)
     else:
-        sampler = Sampler(logger, reads)
+        bar = Progress.made(logger, until, show, STEPS, lambda: dyn.nsteps)
+        sampler = Sampler(logger, reads, progress=bar)
         dyn.attach(lambda: sampler(dyn.nsteps), interval)

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annarchy_tb.hooks.sampling import (
@@ -25,13 +25,21 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, naming, where
 from annarchy_tb.inputs.units import Measured, separate, shown
 from annarchy_tb.logger import Logger
 
 
-def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any:
+def sample(
+    logger: Logger,
+    sources: Mapping[str, Any],
+    every: Any = None,
+    *,
+    until: Any = None,
+    show: str | Sequence[str] = (),
+) -> Any:
     """Log sources while Brian2 runs.
 
     Parameters
@@ -49,6 +57,12 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
         mV)``, ``(lambda: G.v[0], mV)``.
     every : Quantity, optional
         The time between two samples, rounded to whole time steps; 10 ms by default.
+    until : Quantity, optional
+        The time at which the simulation will end, for a progress bar: tqdm's on a
+        terminal and in notebooks, elsewhere a line of text at most once a minute. The
+        first ``run()`` fails if it is not after the current time.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Returns
     -------
@@ -83,17 +97,23 @@ def sample(logger: Logger, sources: Mapping[str, Any], every: Any = None) -> Any
         '(G, "v"), or one of these with a unit: (G.v, mV)',
     )
     every = 10 * b2.ms if every is None else every
-    if not (isinstance(every, b2.Quantity) and b2.have_same_dimensions(every, b2.ms)):
-        raise TypeError(
-            f"{METHOD}: every must be a time with a unit, such as 10*ms, "
-            f"got {describe(every)}"
-        )
+    for name, given in (("every", every), ("until", until)):
+        if given is None:
+            continue
+        if not (
+            isinstance(given, b2.Quantity) and b2.have_same_dimensions(given, b2.ms)
+        ):
+            raise TypeError(
+                f"{METHOD}: {name} must be a time with a unit, such as 10*ms, "
+                f"got {describe(given)}"
+            )
     positive(every, "a positive time, such as 10*ms", "s")
     _check_device(b2)
-    return _operation(b2, Sampler(logger, reads, "s"), float(every))
+    bar = Progress.made(logger, until, show, "s")
+    return _operation(b2, Sampler(logger, reads, "s", progress=bar), float(every), bar)
 
 
-def _operation(b2: Any, sampler: Sampler, every: float) -> Any:
+def _operation(b2: Any, sampler: Sampler, every: float, bar: Progress | None) -> Any:
     """Return an operation that takes a sample once every `every` seconds."""
     interval = 1
     # Arrays of the clock, which keeps them up to date.
@@ -111,6 +131,8 @@ def _operation(b2: Any, sampler: Sampler, every: float) -> Any:
             its = self.clock.variables
             step, dt = its["timestep"].get_value(), its["dt"].get_value()
             interval = max(1, round(every / dt.item()))
+            if bar is not None:
+                bar.begin(lambda: step.item() * dt.item())
 
     def log() -> None:
         number = step.item()

@@ -17,9 +17,9 @@ import math
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 from annarchy_tb.hooks.pictures import unwrapped
 from annarchy_tb.hooks.replaced import Replaced
@@ -31,6 +31,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
+from annarchy_tb.hooks.until import STEPS, Progress
 from annarchy_tb.inputs.messages import describe, where
 from annarchy_tb.inputs.units import is_quantity
 from annarchy_tb.logger import Logger
@@ -43,6 +44,8 @@ def sample(
     every: SupportsIndex = 1,
     *,
     close: bool = False,
+    until: SupportsFloat | None = None,
+    show: str | Sequence[str] = (),
 ) -> None:
     """Log what a Mesa model's data collector collects, or any sources after each step.
 
@@ -68,6 +71,12 @@ def sample(
         ``self.running = False`` or reaches the ``max_steps`` of ``mesa.batch_run``, as
         failed if ``step()`` raises, and when nothing refers to the model any more or
         Python exits. For a Logger that the model makes itself.
+    until : float, optional
+        The ``model.time`` at which the simulation will end, or the ``model.steps`` if
+        it has no time, for a progress bar: tqdm's on a terminal and in notebooks,
+        elsewhere a line of text at most once a minute.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Notes
     -----
@@ -117,15 +126,21 @@ def sample(
     )
     interval = whole(every, "collections")
     named = [tag for tag, its in unwrapped(sources).items() if isinstance(its, str)]
-    sampler = Sampler(logger, reads, optional=named)
+    unit = STEPS if _time(model) is None else logger.time_unit
+    bar = Progress.made(
+        logger,
+        until,
+        show,
+        unit,
+        lambda: model.steps if (time := _time(model)) is None else time,
+    )
+    sampler = Sampler(logger, reads, optional=named, progress=bar)
     number = 0
 
     def log() -> None:
         nonlocal number
         if number % interval == 0:
-            time = getattr(model, "time", None)
-            known = isinstance(time, (int, float)) or is_quantity(time)
-            sampler(model.steps, time if known else None)
+            sampler(model.steps, _time(model))
         number += 1
 
     def then_log(original: Callable[..., None], *rest: Any, **named: Any) -> None:
@@ -140,6 +155,13 @@ def sample(
         _close_with(logger, model)
     if model.steps == 0 and (collector is None or _has_collected(collector)):
         log()
+
+
+def _time(model: Any) -> Any:
+    """Return the time of a model; None if it has none."""
+    time = getattr(model, "time", None)
+    known = isinstance(time, (int, float)) or is_quantity(time)
+    return time if known else None
 
 
 def _close_with(logger: Logger, model: Any) -> None:

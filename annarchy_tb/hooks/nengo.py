@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     positive,
 )
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.clock import in_unit
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, where
@@ -44,6 +45,8 @@ def sample(
     every: float = 0.01,
     *,
     synapse: Any = None,
+    until: SupportsFloat | None = None,
+    show: str | Sequence[str] = (),
 ) -> Any:
     """Log sources while a Nengo model is simulated; call it inside ``with model:``.
 
@@ -64,6 +67,11 @@ def sample(
     synapse : float or nengo.synapses.Synapse, optional
         The filter for the sampled signals, as for a ``nengo.Probe``: a time constant in
         seconds, or None for no filter.
+    until : float, optional
+        The time in seconds at which the simulation will end, for a progress bar: tqdm's
+        on a terminal and in notebooks, elsewhere a line of text at most once a minute.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Returns
     -------
@@ -122,11 +130,13 @@ def sample(
         "arguments",
     )
     between = positive(every, "a positive number of seconds", "s")
-    sampler = Sampler(logger, reads, "s")
+    latest_time = 0.0
+    bar = Progress.made(logger, until, show, "s", lambda: latest_time)
+    sampler = Sampler(logger, reads, "s", progress=bar)
 
     def log(t: float, step: int, x: Any) -> None:
-        nonlocal latest
-        latest = x
+        nonlocal latest, latest_time
+        latest, latest_time = x, t
         sampler(step, t)
 
     size = sum(part.stop - part.start for part in parts.values())

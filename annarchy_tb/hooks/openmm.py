@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 from annarchy_tb.hooks.pictures import unwrapped
@@ -25,6 +25,7 @@ from annarchy_tb.hooks.sampling import (
     function,
     whole,
 )
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import where
 from annarchy_tb.inputs.units import Measured
@@ -41,7 +42,12 @@ UNITS = {
 
 
 def sample(
-    logger: Logger, sources: Mapping[str, Any], every: SupportsIndex = 100
+    logger: Logger,
+    sources: Mapping[str, Any],
+    every: SupportsIndex = 100,
+    *,
+    until: Any = None,
+    show: str | Sequence[str] = (),
 ) -> Reporter:
     """Return a reporter that logs while OpenMM simulates.
 
@@ -60,6 +66,13 @@ def sample(
         how its values are logged.
     every : int, default 100
         The number of steps between two samples.
+    until : float or Quantity, optional
+        The time in ps at which the simulation will end, for a progress bar: tqdm's on a
+        terminal and in notebooks, elsewhere a line of text at most once a minute. If it
+        is not after the current time, the first ``simulation.step()`` raises
+        ValueError.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Returns
     -------
@@ -80,14 +93,20 @@ def sample(
     TypeError, ValueError
         If an argument is invalid; the error says which.
     """
-    return Reporter(logger, sources, every)
+    return Reporter(logger, sources, every, until=until, show=show)
 
 
 class Reporter:
     """A reporter that OpenMM calls for each sample; see `sample`."""
 
     def __init__(
-        self, logger: Logger, sources: Mapping[str, Any], every: SupportsIndex = 100
+        self,
+        logger: Logger,
+        sources: Mapping[str, Any],
+        every: SupportsIndex = 100,
+        *,
+        until: Any = None,
+        show: str | Sequence[str] = (),
     ) -> None:
         self._simulation: Any = None
         self._state: Any = None
@@ -98,7 +117,8 @@ class Reporter:
             'a name such as "potentialEnergy", or a callable that takes the State',
         )
         self._every = whole(every, "steps")
-        self._sampler = Sampler(logger, reads, "ps")
+        self._bar = Progress.made(logger, until, show, "ps")
+        self._sampler = Sampler(logger, reads, "ps", progress=self._bar)
         plain = unwrapped(sources).values()
         names = {source for source in plain if isinstance(source, str)}
         self._needs_all = not all(isinstance(it, str) for it in plain)
@@ -112,20 +132,18 @@ class Reporter:
         They are a tuple, which all versions of OpenMM accept; the dict of later
         versions has the same content.
         """
+        if self._bar is not None:
+            self._bar.begin(lambda: _time(simulation.context.getState()))
         steps = self._every - simulation.currentStep % self._every
         needs = self._needs_all
         return steps, needs, needs, needs, self._needs_energy, None
 
     def report(self, simulation: Any, state: Any) -> None:
         """Take a sample."""
-        with importing:
-            from openmm import unit
-
         if self._simulation is not simulation:
             self._system = _System(simulation)
         self._simulation, self._state = simulation, state
-        time = state.getTime().value_in_unit(unit.picosecond)
-        self._sampler(simulation.currentStep, time)
+        self._sampler(simulation.currentStep, _time(state))
         self._state = None  # it may be large
 
     def _read(self, tag: str, source: Any) -> Read | None:
@@ -142,6 +160,15 @@ class Reporter:
         return lambda: Measured(
             getattr(self._system, source)(self._state), UNITS[source]
         )
+
+
+def _time(state: Any) -> float:
+    """Return the time of a State in ps."""
+    with importing:
+        from openmm import unit
+
+    time: float = state.getTime().value_in_unit(unit.picosecond)
+    return time
 
 
 class _System:

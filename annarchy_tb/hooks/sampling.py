@@ -20,6 +20,7 @@ from annarchy_tb.inputs.tags import check_tag
 from annarchy_tb.inputs.units import is_quantity, separate
 from annarchy_tb.kinds.scalar import log_for
 from annarchy_tb.logger import Logger
+from annarchy_tb.measures import is_measure
 from annarchy_tb.run.warned import Remark
 
 METHOD = "sample"
@@ -38,11 +39,14 @@ class Sampler:
         The Logger.
     reads
         A function without arguments for each tag; or one with how its values are drawn.
+        What a measure does not know is left out.
     time_unit
         The unit of the times passed; None if it is that of the Logger.
     optional
         The tags whose values were not meant for a Logger. Those that can't be drawn are
         left out, with one warning per tag.
+    progress
+        Called after each sample with its time, or its step if it has no time.
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class Sampler:
         reads: Mapping[str, Read | Drawn],
         time_unit: str | None = None,
         optional: Collection[str] = (),
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         self._logger = logger
+        self._progress = progress
         self._optional = frozenset(optional)
         self._new: dict[str, Read] = {}
         self._numbers: dict[str, Read] = {}
@@ -62,6 +68,7 @@ class Sampler:
                 self._others.append((read.added_to(logger), tag, read.read))
             else:
                 self._new[tag] = read
+        self._measures = {tag for tag, read in reads.items() if is_measure(read)}
         self._factor = 1.0 if time_unit is None else factor(logger, time_unit)
 
     @property
@@ -78,11 +85,15 @@ class Sampler:
         others = [(add, tag, read()) for add, tag, read in self._others]
         if self._new:
             self._begin(numbers, others)
+        for tag in self._measures.intersection(numbers):
+            if numbers[tag] is None:
+                del numbers[tag]
         for tag in self._optional.intersection(numbers):
             try:
                 as_number(numbers[tag], lambda *_: None)
             except TypeError:
                 self._leave_out(tag, f"got {describe(numbers.pop(tag))}")
+        at = step if time is None else time
         if time is not None:
             time *= self._factor
         if numbers:
@@ -95,6 +106,8 @@ class Sampler:
                     raise_named(METHOD, tag, error)
                     raise
                 self._leave_out(tag, str(error))
+        if self._progress is not None and at is not None:
+            self._progress(at)
 
     def _begin(
         self,
@@ -103,6 +116,9 @@ class Sampler:
     ) -> None:
         """Read new sources, and choose how each is logged by its first value."""
         values = {tag: read() for tag, read in self._new.items()}
+        for tag in self._measures.intersection(values):
+            if values[tag] is None:
+                del values[tag]
         methods = {}
         for tag, value in values.items():
             try:
@@ -219,7 +235,7 @@ def checked(
     reads: dict[str, Read | Drawn] = {}
     for tag, source in unwrapped(sources).items():
         check_tag(METHOD, tag)
-        read = as_read(tag, source)
+        read = source if is_measure(source) else as_read(tag, source)
         if read is None:
             raise TypeError(
                 f"{where(METHOD, tag)}: the source must be {allowed}, "

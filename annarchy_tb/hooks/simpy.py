@@ -13,18 +13,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, SupportsFloat
 
+from annarchy_tb.hooks.changes import Changes
 from annarchy_tb.hooks.replaced import Replaced
 from annarchy_tb.hooks.sampling import METHOD, Sampler, checked, function, positive
+from annarchy_tb.hooks.until import Progress
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.logger import Logger
 
 
 def sample(
-    logger: Logger, env: Any, sources: Mapping[str, Any], every: float = 1.0
+    logger: Logger,
+    env: Any,
+    sources: Mapping[str, Any],
+    every: float = 1.0,
+    *,
+    on: Literal["change"] | None = None,
+    until: SupportsFloat | None = None,
+    show: str | Sequence[str] = (),
 ) -> None:
     """Log sources while a SimPy environment runs.
 
@@ -42,6 +51,14 @@ def sample(
     every : float, default 1.0
         The simulated time between two samples. The first is taken when the environment
         starts to run.
+    on : {"change"}, optional
+        With ``"change"``, the sources are read after each event instead, and a value is
+        logged when it is not the last one, so that no maximum is missed.
+    until : float, optional
+        The ``env.now`` at which the simulation will end, for a progress bar: tqdm's on
+        a terminal and in notebooks, elsewhere a line of text at most once a minute.
+    show : str, or sequence of str
+        Tags whose last values are shown after the bar.
 
     Notes
     -----
@@ -51,6 +68,11 @@ def sample(
 
     Samples are taken as long as other events are scheduled, so that ``env.run()`` ends
     where it ends without them. Each ``env.step()`` looks whether a sample is due.
+
+    With ``on="change"``, TensorBoard shows numbers as steps: before a change, the last
+    value is drawn again, one step before if that is free. `annarchy_tb.Run` does not
+    read these points. Changes that are closer than the Logger's ``dt`` have the steps
+    that follow.
 
     Exceptions raised by a source propagate out of ``env.run()``.
 
@@ -67,12 +89,20 @@ def sample(
     )
     what = "a positive number, in the environment's time"
     between = positive(every, what, logger.time_unit)
+    if on not in (None, "change"):
+        raise ValueError(f'{METHOD}: on must be "change" or None, got {describe(on)}')
+    if on is not None and between != 1.0:
+        raise ValueError(f'{METHOD}: every has no meaning with on="change"')
     if not (hasattr(env, "schedule") and hasattr(env, "peek")):
         raise TypeError(
             f"{METHOD}: env must be an Environment of SimPy, got {describe(env)}"
         )
     due, number, scheduled = env.now, 0, False
-    sampler = Sampler(logger, reads)
+    bar = Progress.made(logger, until, show, logger.time_unit, lambda: env.now)
+    if on is not None:
+        _on_change(logger, env, Changes(logger, reads, bar))
+        return
+    sampler = Sampler(logger, reads, progress=bar)
 
     def take(_: Any) -> None:
         nonlocal due, number, scheduled
@@ -88,6 +118,28 @@ def sample(
         original()
 
     start = due
+    Replaced(logger, env, "step", step)
+
+
+def _on_change(logger: Logger, env: Any, changes: Changes) -> None:
+    """Look for changes before the first event, and after each."""
+    with importing:
+        from simpy.core import StopSimulation
+
+    begun = False
+
+    def step(original: Callable[[], None]) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            changes(env.now)
+        try:
+            original()
+        except StopSimulation:  # the event at which run() ends
+            changes(env.now)
+            raise
+        changes(env.now)
+
     Replaced(logger, env, "step", step)
 
 

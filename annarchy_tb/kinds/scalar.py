@@ -22,6 +22,7 @@ from annarchy_tb.inputs.messages import naming
 from annarchy_tb.inputs.numbers import as_names, plain_float
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import check_tag
+from annarchy_tb.measures import Measure, is_measure, taken
 from annarchy_tb.run.entry import Entry
 from annarchy_tb.run.ledger import furthest
 from annarchy_tb.run.state import Curve, Times
@@ -29,7 +30,7 @@ from annarchy_tb.tfevents import tensors
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Value
 from annarchy_tb.tfevents.phases import Segment, later
 from annarchy_tb.tfevents.scan import Block, number
-from annarchy_tb.tfevents.schema import SCALAR
+from annarchy_tb.tfevents.schema import REPEATED, SCALAR
 from annarchy_tb.tfevents.templates import EventRecords, ScalarRecords
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _add_scalars_checked(
 
 def log(
     self: Logger,
-    metrics: Mapping[str, SupportsFloat],
+    metrics: Mapping[str, SupportsFloat | Measure],
     step: SupportsFloat | None = None,
     *,
     time: Time | None = None,
@@ -209,7 +210,8 @@ def log(
     Parameters
     ----------
     metrics : dict of str to float
-        The values by their tags.
+        The values by their tags. A measure of `annarchy_tb.measures`, such as
+        ``measures.memory``, is called, and left out if it is not known.
     step, time
         See `Logger`. If the step is left out, it is one more than the largest last step
         of these tags.
@@ -273,7 +275,7 @@ def _log_checked(
     self: Logger,
     method: str,
     label: str | None,
-    metrics: Mapping[str, SupportsFloat],
+    metrics: Mapping[str, Any],
     step: SupportsFloat | None,
     time: Time | None,
 ) -> None:
@@ -281,6 +283,10 @@ def _log_checked(
     run.check_open()
     with naming(method, None):
         tags = as_names(metrics)
+    if any(map(is_measure, metrics.values())):
+        if measured := taken(metrics):
+            log(self, measured, step, time=time)
+        return
     places = [(run.directory, tags)] if tags else []
     group, ledger = self._groups.get(tags), run.directory.ledger
     known = group is not None and group.make is not None
@@ -549,9 +555,11 @@ def by_tag(block: Block) -> tuple[ByTag, Bad]:
             continue
         cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
         by_tag[tag] = [
-            (int(numbers[a]), points.cut(a, b)) for a, b in itertools.pairwise(cuts)
+            (int(numbers[a]), points.cut(a, b))
+            for a, b in itertools.pairwise(cuts)
+            if numbers[a] != REPEATED
         ]
-    return by_tag, bad
+    return {tag: its for tag, its in by_tag.items() if its}, bad
 
 
 def _pieces(block: Block) -> tuple[dict[str, list[Piece]], Bad]:

@@ -20,7 +20,7 @@ from annarchy_tb.run.state import RunState, Times
 from annarchy_tb.run.warned import RUN_NAME, Remark
 from annarchy_tb.tfevents import records
 from annarchy_tb.tfevents.records import Parts, as_read
-from annarchy_tb.tfevents.schema import BLOBS, Kind
+from annarchy_tb.tfevents.schema import BLOBS, REPEATED, Kind
 from annarchy_tb.tfevents.templates import scalar_value
 
 NOT_SHOWN = (
@@ -295,13 +295,15 @@ class Entry:
         *values: Parts,
         numbers: Sequence[float] = (),
         recording: Recording | None = None,
+        repeated: bool = False,
     ) -> None:
         """Write a value for each tag of each place; of scalars, the numbers too.
 
-        If they are drawn from a recording, it is written first.
+        If they are drawn from a recording, it is written first. If they are
+        `repeated`, they are drawn only, and not read back.
         """
         made, begin = [], 0
-        block, blocks = (None, ()) if recording is None else recording
+        block, blocks = recording or (REPEATED if repeated else None, ())
         steps = self._steps()
         wall_time = self._wall_time
         if self._plan is not None and self._time is not None:
@@ -350,6 +352,12 @@ class Entry:
             first = self.states[0]
             steps = dict.fromkeys(odd, first.last + first.moved)
             self._run.watch(self._method, steps, next(iter(odd.values())), time)
+
+    def write_repeated(self, numbers: Sequence[float]) -> None:
+        """Write a number for each tag of each place, to be drawn only."""
+        tags = [tag for _, its in self._places for tag in its]
+        values = map(scalar_value, tags, numbers)
+        self.write(*values, numbers=numbers, repeated=True)
 
     def warn_not_finite(self, tag: str, number: float) -> None:
         """Add a warning about a number, unless the Logger is to do otherwise."""

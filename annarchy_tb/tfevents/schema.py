@@ -17,6 +17,10 @@ TAG, TENSOR, METADATA = 1, 8, 9  # fields of Summary.Value that belong to no kin
 # recordings that the event was drawn from, and what begins, moves or ends a phase.
 DOUBLES, TIME, REAL_TIME, BLOCK, PHASE = 1000, 1001, 1002, 1003, 1004
 
+# In place of the number of a block: what is drawn repeats the value before it, and is
+# no point of the run.
+REPEATED = 0xFFFFFFFF
+
 
 SCALARS, TENSORS, BLOBS = 1, 2, 3  # classes of data
 

@@ -11,8 +11,10 @@ week.
     tensorboard --logdir runs
 
 What to look at: SCALARS, where *Queue/length* has the hours of simulated time on its
-RELATIVE axis: the same counter, hardly busier, and the queue explodes. HISTOGRAMS show
-how long the last customers waited: most of them not at all, and some very long.
+RELATIVE axis: the same counter, hardly busier, and the queue explodes. It is logged
+whenever it changes; *Queue/mean of a week* weights each length by how long it lasted.
+HISTOGRAMS show how long the last customers waited: most of them not at all, and some
+very long.
 """
 
 from __future__ import annotations
@@ -68,26 +70,31 @@ def main() -> None:
 
     env = simpy.Environment()
     counter = Counter(env, arguments.seed)
-    lengths = deque[float]([0.0], maxlen=1008)  # of a week, every 10 minutes
-
-    def length() -> int:
-        lengths.append(len(counter.clerk.queue))
-        return len(counter.clerk.queue)
 
     with Logger(arguments.logdir, time_unit="min") as logger:
         logger.add_parameters({"service": SERVICE, "seed": arguments.seed})
-        logger.describe("Queue/length", "customers who wait, seen each 10 minutes")
+        logger.describe("Queue/length", "customers who wait")
         logger.describe("Waited", "minutes, of the last 200 customers")
+        mean = logger.window("Queue/mean of a week")
+        since, held = 0.0, 0
+
+        def length() -> int:
+            """Weight the last length by how long it was held, and return the next."""
+            nonlocal since, held
+            mean.add(held, weight=env.now - since, time=env.now)
+            since, held = env.now, len(counter.clerk.queue)
+            return held
+
         often = {"Queue/length": length, "Load": lambda: counter.load}
-        hook.sample(logger, env, often, every=10.0)
+        hook.sample(logger, env, often, on="change")
         hook.sample(logger, env, {"Waited": lambda: counter.waited}, every=12 * 60.0)
         for week, load in enumerate(LOADS):
             counter.load = load
             env.run(until=(week + 1) * WEEK)
-            mean = sum(lengths) / len(lengths)
+            length()
+            mean.flush()
             theory = load**2 / (1 - load)
-            curves = {"here": mean, "in theory": theory}
-            logger.add_scalars("Queue/mean of a week", curves, week)
+            logger.add_scalar("Queue/mean in theory", theory, time=env.now)
 
     print(f"Logged to {logger.run_dir}")
     print(f"Look at it with: tensorboard --logdir {arguments.logdir}")

@@ -117,6 +117,19 @@ def test_several_simulations_go_on(network: Any, logger: Logger) -> None:
     assert times(logger, "r") == pytest.approx(np.array(steps) * 1e-4)
 
 
+def test_progress_is_told_in_ms(
+    network: Any, logger: Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time in ms, and the bar ends where the network is."""
+    network.simulate(2.0)
+    with pytest.raises(ValueError, match="after the current time, 2 ms, got 2"):
+        hook.sample(logger, network.net, {"r": lambda: 1}, until=2.0)
+    hook.sample(logger, network.net, {"r": lambda: 1}, every=1.0, until=12.0, show="r")
+    network.simulate(5.0)
+    logger.close()
+    assert capsys.readouterr().err.startswith("50% 7.00/12 ms [")
+
+
 def test_every_is_rounded_to_steps(network: Any, logger: Logger) -> None:
     """0.3 ms are three steps of 0.1 ms, and times shorter than a step are one step."""
     hook.sample(logger, network.net, {"three": lambda: 0}, every=0.3)

@@ -135,6 +135,25 @@ def test_an_optimization_or_dynamics_is_that_without_samples(
     assert len(scalars(logger.run_dir, "E")) > 3
 
 
+def test_progress_is_told_in_fs(
+    atoms: Any, logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time in fs, or a step of an optimizer, which has no time."""
+    dyn = VelocityVerlet(atoms, 2.5 * units.fs)
+    dyn.run(2)
+    with Logger(logdir, "md", time_unit="ps") as logger:
+        with pytest.raises(ValueError, match="after the current time, 5 fs, got 5"):
+            hook.sample(logger, dyn, {"a": lambda: 1}, until=5)
+        hook.sample(logger, dyn, {"a": lambda: 1}, every=3, until=25)
+        dyn.run(4)
+    assert capsys.readouterr().err.startswith("50% 15.00/25 fs [")
+    steps = BFGS(atoms, logfile=None)
+    with Logger(logdir, "opt") as logger:
+        hook.sample(logger, steps, {"a": lambda: 1}, until=4)
+        steps.run(fmax=0.0, steps=8)
+    assert capsys.readouterr().err.startswith("100% 4/4 steps [")
+
+
 def test_a_source_that_raises_reaches_the_user(atoms: Any, logdir: Path) -> None:
     """Its error propagates out of run(), and earlier data remains."""
     dyn = VelocityVerlet(atoms, units.fs)

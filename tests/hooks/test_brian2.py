@@ -57,6 +57,27 @@ def test_several_runs_go_on(logger: Logger) -> None:
     assert descriptions(logger, "v") == ["in mV", "", "", ""]
 
 
+def test_progress_is_told_in_seconds(
+    logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time, which is checked when the network begins to run."""
+    neurons = group()
+    with Logger(logdir, "run") as logger:
+        one = hook.sample(logger, {"v": neurons.v}, 2 * ms, until=20 * ms)
+        network = b2.Network(neurons, one)
+        network.run(5 * ms)
+        network.run(5 * ms)
+    assert capsys.readouterr().err.startswith("50% 0.01000/0.02 s [")
+    with Logger(logdir, "late") as logger:
+        late = hook.sample(logger, {"x": neurons.x}, until=10 * ms)
+        network.add(late)
+        with pytest.raises(Exception, match="preparing an object") as raised:
+            network.run(5 * ms)
+        assert "after the current time, 0.01 s" in str(raised.value.__cause__)
+        with pytest.raises(TypeError, match="until must be a time with a unit"):
+            hook.sample(logger, {"x": neurons.x}, until=10)
+
+
 def test_the_magic_network_finds_it(logger: Logger) -> None:
     """Kept in a variable, it runs with run(), by default every 10 ms."""
     neurons = group()

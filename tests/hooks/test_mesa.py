@@ -12,7 +12,7 @@ import pytest
 from conftest import load, points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb import Logger, Run, find_runs, measures
 from annarchy_tb.hooks import image, matrix
 from annarchy_tb.hooks import mesa as hook
 
@@ -40,10 +40,45 @@ class Growth(mesa.Model):
         self.datacollector.collect(self)
 
 
+class Timeless(mesa.Model):
+    """A model that has steps, but no time."""
+
+    time = None
+
+
 def run(model: Any, steps: int) -> None:
     """Make some steps."""
     for _ in range(steps):
         model.step()
+
+
+def test_measures_are_sources(logger: Logger) -> None:
+    """They take no model."""
+    model = Growth()
+    sources = {"m": measures.memory, "n": "number"}
+    hook.sample(logger, model, sources)
+    run(model, 2)
+    assert [step for step, _ in scalars(logger.run_dir, "m")] == [0, 1, 2]
+
+
+def test_progress_is_told_in_time_or_steps(
+    logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time of the model, or a step if it has no time."""
+    model = Growth()
+    model.time = 3.0
+    with Logger(logdir, "time", time_unit="d") as logger:
+        with pytest.raises(ValueError, match="after the current time, 3 d, got 2"):
+            hook.sample(logger, model, until=2)
+        hook.sample(logger, model, until=9, show="number")
+        run(model, 3)
+    err = capsys.readouterr().err
+    assert err.endswith(" d/s, number 4]\n")
+    model = Timeless()
+    with Logger(logdir, "steps") as logger:
+        hook.sample(logger, model, {"a": lambda _: 1}, until=10)
+        run(model, 4)
+    assert capsys.readouterr().err.startswith("40% 4/10 steps [")
 
 
 def test_all_that_is_collected_is_logged(logger: Logger) -> None:

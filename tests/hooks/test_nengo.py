@@ -56,6 +56,21 @@ def test_each_dimension_is_a_curve(model: Any, logger: Logger) -> None:
     assert times(logger, "first") == pytest.approx(t)
 
 
+def test_progress_is_told_in_seconds(
+    model: Any, logger: Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time in seconds, of each Simulator of the model."""
+    with model:
+        with pytest.raises(ValueError, match="after the current time, 0 s, got 0"):
+            hook.sample(logger, {"ramp": model.ramp}, until=0)
+        hook.sample(logger, {"ramp": model.ramp}, every=0.01, until=0.1, show="ramp")
+    simulate(model, 0.02, 0.02)
+    logger.close()
+    err = capsys.readouterr().err
+    assert err.startswith("40% 0.0400/0.1 s [")
+    assert err.endswith(" s/s, ramp 0 0.04 1 -0.08]\n")
+
+
 def test_a_sample_is_what_a_probe_sees(model: Any, logger: Logger) -> None:
     """Ensembles and neurons are filtered by a synapse, like those of a Probe."""
     with model:

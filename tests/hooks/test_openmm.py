@@ -177,6 +177,23 @@ def test_the_quantities_are_those_of_statedatareporter(
     assert ps[-1] == pytest.approx(0.04)
 
 
+def test_progress_is_told_in_ps(
+    logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time in ps, or with a unit; the bar ends where the context is."""
+    simulation = molecules(openmm.VerletIntegrator(0.002))
+    with Logger(logdir, "run", time_unit="ns") as logger:
+        reporter = hook.sample(logger, {"V": "volume"}, 3, until=200 * unit.femtosecond)
+        simulation.reporters.append(reporter)
+        simulation.step(10)
+        simulation.step(40)
+    assert capsys.readouterr().err.startswith("50% 0.1000/0.2 ps [")
+    with Logger(logdir, "late", time_unit="ps") as logger:
+        simulation.reporters = [hook.sample(logger, {"V": "volume"}, until=0.05)]
+        with pytest.raises(ValueError, match="after the current time, 0.1 ps, got 0.0"):
+            simulation.step(10)
+
+
 def test_callables_take_the_whole_state(logdir: Path) -> None:
     """Callables get positions, velocities and forces."""
     simulation = molecules(verlet())

@@ -10,7 +10,7 @@ import pytest
 from conftest import points, scalars
 from sampled import run_script, times
 
-from annarchy_tb import Logger, Run
+from annarchy_tb import Logger, Run, measures
 from annarchy_tb.hooks import image, matrix, raster
 from annarchy_tb.hooks import simpy as hook
 
@@ -208,6 +208,25 @@ def test_what_is_no_number_is_refused(logger: Logger, value: object) -> None:
         env.run()
 
 
+def test_measures_are_sources(logger: Logger) -> None:
+    """What is not known yet is left out of the sample, and stops nothing."""
+    env = simpy.Environment()
+    counter(env)
+    times = iter([0.0, 1.0, 0.5, 2.0])
+    sources = {
+        "Speed": measures.speed(lambda: next(times)),
+        "Memory (MiB)": measures.memory,
+        "now": lambda: env.now,
+    }
+    hook.sample(logger, env, sources)
+    env.run(until=4)
+    assert [step for step, _ in scalars(logger.run_dir, "Speed")] == [1, 3]
+    found = scalars(logger.run_dir, "Memory (MiB)")
+    assert [step for step, _ in found] == [0, 1, 2, 3]
+    assert all(value > 10 for _, value in found)
+    assert scalars(logger.run_dir, "now") == [(0, 0), (1, 1), (2, 2), (3, 3)]
+
+
 def test_sampling_ends_with_the_logger(logdir: Path) -> None:
     """Once the Logger is closed, the environment continues without samples."""
     env = simpy.Environment()
@@ -244,6 +263,18 @@ def test_bad_arguments_are_refused_at_once(
     good = {"logger": logger, "env": simpy.Environment(), "sources": {"a": lambda: 1}}
     with pytest.raises(error, match=message):
         hook.sample(**{**good, **arguments})
+
+
+def test_progress_is_told_in_the_environments_time(
+    logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end is a time in the Logger's unit."""
+    env = simpy.Environment()
+    counter(env)
+    with Logger(logdir, time_unit="min") as logger:
+        hook.sample(logger, env, {"a": lambda: 1}, until=25, show="a")
+        env.run(until=10)
+    assert capsys.readouterr().err.startswith("40% 10.00/25 min [")
 
 
 def test_the_script_runs(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_type
 
 import annarchy_tb
-from annarchy_tb import Logger, Run, SummaryWriter, figure_style, find_runs
+from annarchy_tb import Logger, Run, SummaryWriter, figure_style, find_runs, measures
 from annarchy_tb.hooks import (
     annarchy,
     ase,
@@ -199,6 +199,7 @@ def numbers(logger: Logger, array: NDArray[np.float32]) -> None:
     logger.add_scalars("b", 0.5)  # type: ignore[arg-type]
     logger.log(plain)
     logger.log(own, 3)
+    logger.log({"a": 1.0, "m": measures.memory, "s": measures.speed(lambda: 1.0)})
     logger.log({"a": "text"})  # type: ignore[dict-item]
 
 
