@@ -221,6 +221,27 @@ ALIKE: dict[str, list[Call]] = {
     "close": [lambda logger: logger.close(), lambda logger: logger.close()],
 }
 # The same for attributes; those that differ are tested below.
+ALIKE["phase"] = [
+    lambda logger: in_a_phase(logger, "one", 0),
+    lambda logger: in_a_phase(logger, "two", 0),
+    lambda logger: in_a_phase(logger, "two", 2**63 - 1),
+    lambda logger: logger.phase(""),
+    lambda logger: logger.phase(5),  # type: ignore[arg-type]
+    lambda logger: nested(logger),
+]
+
+
+def in_a_phase(logger: Logger, name: str, step: int) -> None:
+    with logger.phase(name):
+        logger.add_scalar("phases", 1.0, step)
+        logger.add_scalar("phases", 1.0)
+
+
+def nested(logger: Logger) -> None:
+    with logger.phase("outer"), logger.phase("inner"):
+        pass
+
+
 ATTRIBUTES = {"closed", "experiment", "logdir", "time_unit"}
 DIFFERENT = {"enabled", "last", "run_dir", "writer"}
 

@@ -163,9 +163,8 @@ class Progress:
     def _draw(self, at: float) -> None:
         if self._due == math.inf:
             return
-        if (
-            os.getpid() != self._process or not self._logger.enabled
-        ):  # a forked process has no bar
+        # A forked process has no bar.
+        if os.getpid() != self._process or not self._logger.enabled:
             self._due = math.inf
             return
         done = min(at, self._until) - self._start
