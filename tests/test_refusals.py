@@ -46,7 +46,7 @@ OWN: dict[str, set[str]] = {
         *("_add_scalars_checked", "as_names", "__init__"),
         *("ignores_case", "limits", "_path"),  # where its curves are
     },
-    "log": {"log_for", "_log_checked", "as_names"},
+    "log": {"log_for", "_log_checked", "as_names", "is_measure"},
     "add_metrics": {"_metrics", "as_names"},
     "add_series": {"as_count", *ARRAY},
     "window": {"__init__", "_entry"},
