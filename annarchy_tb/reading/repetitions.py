@@ -1,0 +1,131 @@
+"""The curves of repetitions, read and averaged for each value of a parameter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from annarchy_tb.inputs.messages import describe, naming, short, warn
+from annarchy_tb.inputs.numbers import as_text
+from annarchy_tb.kinds.scalar import Scalars
+from annarchy_tb.reading import average
+from annarchy_tb.reading.average import STEP, TIME, WALL_TIME, Averages, Curve
+from annarchy_tb.reading.facts import MISSING, SHOWN, Facts, Name, order, resolve
+from annarchy_tb.reading.run import Run
+from annarchy_tb.tfevents.schema import SCALAR
+
+
+def mean(
+    every: Sequence[Facts],
+    tag: str,
+    by: str | None,
+    axis: str,
+    kind: str,
+    curve: str | None,
+) -> Averages:
+    """Return the means of a curve; see `annarchy_tb.reading.Runs.mean`."""
+    with naming("mean", None):
+        as_text("tag", tag)
+        for name, given, allowed in (
+            ("axis", axis, average.AXES),
+            ("kind", kind, average.KINDS),
+        ):
+            if given not in allowed:
+                one_of = ", ".join(map(repr, allowed))
+                raise ValueError(
+                    f"{name} must be one of {one_of}, got {describe(given)}"
+                )
+        known = None if by is None else resolve(Name.of(by), every)
+    left_out: Counter[str] = Counter()
+    found: dict[tuple[bool, Any], list[Curve]] = {}
+    units: set[str] = set()
+    not_finite = 0
+    for facts in every:
+        value = None if known is None else facts.value(known)
+        if value is MISSING:
+            left_out[f"no {short(by)}"] += 1
+            continue
+        points = _points(facts.run, tag, curve)
+        if points is None:
+            left_out[f"no points of {short(tag)}"] += 1
+            continue
+        its = average.curve(points, axis, facts.began())
+        if not len(its[0]):
+            left_out["no simulated times" if axis == TIME else "no points"] += 1
+            continue
+        not_finite += bool(np.isnan(its[1]).any())
+        if facts.info.time_unit is not None:
+            units.add(facts.info.time_unit)
+        key = value if isinstance(value, (int, float, str)) else _hashable(value)
+        found.setdefault((isinstance(value, bool), key), []).append(its)
+    if not found:
+        raise KeyError(_why_none(every, tag, curve, left_out))
+    if axis == TIME and len(units) > 1:
+        shown = " and ".join(map(repr, sorted(units)))
+        raise ValueError(
+            f"mean({tag!r}): the runs have simulated times in {shown}; choose those of "
+            f"one unit, or axis='step'"
+        )
+    if left_out:
+        whys = ", ".join(f"{why} ({count})" for why, count in left_out.most_common())
+        warn(
+            f"mean({short(tag)}): {left_out.total()} of {len(every)} runs are left "
+            f"out: {whys}"
+        )
+    if not_finite:
+        warn(
+            f"mean({short(tag)}): {not_finite} of {len(every)} runs have values that "
+            f"are NaN or infinite, and do not count there: see 'runs' of each average"
+        )
+    unit = {STEP: None, TIME: next(iter(units), None), WALL_TIME: "s"}[axis]
+    averages = [
+        average.average(value, curves, kind)
+        for (_, value), curves in sorted(found.items(), key=lambda it: order(it[0][1]))
+    ]
+    return Averages(averages, tag, by, axis, kind, unit)
+
+
+def _hashable(value: Any) -> Any:
+    return None if value is None else str(value)
+
+
+def _points(run: Run, tag: str, curve: str | None) -> Scalars | None:
+    """Return the points of a curve of a run, None if it has none."""
+    try:
+        if curve is None:
+            return run.all_scalars(tag).get(tag)
+        return run.curves(tag).get(curve)
+    except (KeyError, OSError):  # or it was deleted meanwhile
+        return None
+
+
+def _why_none(
+    every: Sequence[Facts], tag: str, curve: str | None, left_out: Counter[str]
+) -> str:
+    """Return why there is nothing to average."""
+    said = f"mean({short(tag)}): "
+    if not every:
+        return f"{said}there are no runs"
+    curves: dict[str, None] = {}
+    for facts in every:
+        try:
+            curves |= dict.fromkeys(facts.run.curves(tag))
+        except (KeyError, OSError):
+            continue
+    if curves:
+        names = " or ".join(f"curve={name!r}" for name in curves)
+        return f"{said}this is a plot of several curves: pass {names}"
+    tags = dict.fromkeys(
+        its
+        for facts in every
+        for its, kind in facts.run.tags().items()
+        if kind == SCALAR.name
+    )
+    whys = ", ".join(f"{why} ({count})" for why, count in left_out.most_common())
+    shown = ", ".join(map(repr, list(tags)[:SHOWN])) + (
+        ", ..." if len(tags) > SHOWN else ""
+    )
+    return f"{said}no run has such a curve: {whys}; there is {shown or 'none'}"
