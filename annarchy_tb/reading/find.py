@@ -95,9 +95,9 @@ class Runs(list[Run]):
         --------
         >>> from annarchy_tb import Logger
         >>> for tau in (5.0, 10.0, 20.0):
-        ...     with Logger("runs", f"tau {tau:g}") as logger:
+        ...     with Logger("chosen", f"tau {tau:g}") as logger:
         ...         logger.add_parameters({"tau": tau})
-        >>> found = find_runs("runs").where("tau < 15 and status == 'finished'")
+        >>> found = find_runs("chosen").where("tau < 15 and status == 'finished'")
         >>> [run.path.name for run in found]
         ['tau 10', 'tau 5']
         """
@@ -201,14 +201,16 @@ class Runs(list[Run]):
             How a run has a value between two of its points: by linear interpolation, or
             as the value of the point before.
         curve : str, optional
-            The name of the curve, if the tag is a plot of `Logger.add_scalars`.
+            The name of the curve, if the tag is one of
+            `annarchy_tb.Logger.add_scalars`.
 
         Returns
         -------
         Averages
-            A list of averages in the order of the values of `by`, with `plot` and
-            `to_pandas`. Each has ``value``, ``places``, ``mean``, ``std`` and ``runs``.
-            If an average has more than 10,000 places, they are an even grid of 1000.
+            A list of averages in the order of the values of `by`, with ``plot`` and
+            ``to_pandas``. Each has ``value``, ``places``, ``mean``, ``std`` and
+            ``runs``. If an average has more than 10,000 places, they are an even grid
+            of 1000.
 
         Raises
         ------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -110,22 +112,16 @@ def _why_none(
     if not every:
         return f"{said}there are no runs"
     curves: dict[str, None] = {}
+    tags: dict[str, None] = {}
     for facts in every:
-        try:
+        with contextlib.suppress(KeyError, OSError):  # or it was deleted meanwhile
+            kinds = facts.run.tags()
+            tags |= dict.fromkeys(its for its in kinds if kinds[its] == SCALAR.name)
             curves |= dict.fromkeys(facts.run.curves(tag))
-        except (KeyError, OSError):
-            continue
     if curves:
-        names = " or ".join(f"curve={name!r}" for name in curves)
+        names = " or ".join(f"curve={name!r}" for name in islice(curves, SHOWN))
         return f"{said}this is a plot of several curves: pass {names}"
-    tags = dict.fromkeys(
-        its
-        for facts in every
-        for its, kind in facts.run.tags().items()
-        if kind == SCALAR.name
-    )
     whys = ", ".join(f"{why} ({count})" for why, count in left_out.most_common())
-    shown = ", ".join(map(repr, list(tags)[:SHOWN])) + (
-        ", ..." if len(tags) > SHOWN else ""
-    )
-    return f"{said}no run has such a curve: {whys}; there is {shown or 'none'}"
+    shown = ", ".join(map(repr, islice(tags, SHOWN)))
+    more = ", ..." if len(tags) > SHOWN else ""
+    return f"{said}no run has such a curve: {whys}; there is {shown or 'none'}{more}"
