@@ -67,7 +67,7 @@ class Runs(list[Run]):
         Parameters
         ----------
         condition : str
-            The condition, of at most 10,000 characters. Its names are those of
+            The condition, of at most 2000 characters. Its names are those of
             parameters, results and fields: ``name`` (the path below `logdir`),
             ``status``, ``started``, ``duration`` and ``age``. Names that are not valid
             in Python, or that are ambiguous, are written as ``params["tau [ms]"]``,

@@ -31,7 +31,9 @@ from annarchy_tb.reading.facts import (
 )
 from annarchy_tb.run.info import STATUSES
 
-LONGEST = 10_000  # characters
+# Characters. Python's parser is recursive: ten thousand overflow the stack of a thread
+# of macOS, 512 KiB.
+LONGEST = 2000
 DEEPEST = 50  # parts within parts
 NAMED = 5  # reasons why runs are left out
 
