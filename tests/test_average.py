@@ -202,11 +202,11 @@ def test_places_may_be_times(tmp_path: Path) -> None:
     runs = find_runs(tmp_path)
     averages = runs.mean("Rate", axis="time")
     [one] = averages
-    assert averages.unit == "ms"
+    assert averages.axis_unit == "ms"
     assert one.places.tolist() == [0, 10, 20, 40]
     assert one.mean.tolist() == [0, 1, 2, 4]
     averages = runs.mean("Rate", axis="wall_time", by="seed")
-    assert averages.unit == "s"
+    assert averages.axis_unit == "s"
     assert all((one.places >= 0).all() for one in averages)
     assert all((one.places < 600).all() for one in averages)
     with pytest.raises(KeyError, match=r"no simulated times \(2\)"):
@@ -219,9 +219,26 @@ def test_times_of_several_units_are_refused(tmp_path: Path) -> None:
         with Logger(tmp_path, time_unit=unit) as logger:
             logger.add_scalar("Rate", 1.0, time=1.0)
     runs = find_runs(tmp_path)
-    with pytest.raises(ValueError, match="simulated times in 'ms' and 's'"):
+    with pytest.raises(ValueError, match="the runs have times in 'ms' and 's'"):
         runs.mean("Rate", axis="time")
     assert len(runs.mean("Rate")) == 1
+
+
+def test_units_are_kept(tmp_path: Path, pyplot: Any) -> None:
+    """Those of values and parameters are in the labels; different ones are refused."""
+    pint = pytest.importorskip("pint", reason="needs annarchy-tb[test]")
+    quantity = pint.UnitRegistry().Quantity
+    for unit in ("millivolt", "volt"):
+        with Logger(tmp_path / unit) as logger:
+            logger.add_parameters({"tau": quantity(10.0, "ms")})
+            logger.add_scalar("v", quantity(1.0, unit))
+    averages = find_runs(tmp_path / "volt").mean("v", by="tau")
+    assert (averages.by, averages.unit, averages.axis_unit) == ("tau [ms]", "V", None)
+    axes = averages.plot()
+    assert axes.get_ylabel() == "v [V]"
+    assert axes.get_legend().get_texts()[0].get_text() == "tau [ms] = 10 (1 run)"
+    with pytest.raises(ValueError, match="the runs have values in 'V' and 'mV'"):
+        find_runs(tmp_path).mean("v")
 
 
 def test_curves_of_a_plot_are_averaged(tmp_path: Path) -> None:
@@ -291,11 +308,11 @@ def test_averages_are_pickled(repeated: Path) -> None:
     averages = runs.mean("Rate", by="tau")
     again = pickle.loads(pickle.dumps(averages))
     assert type(again) is Averages
-    assert (again.tag, again.by, again.axis, again.unit) == (
+    assert (again.tag, again.by, again.axis, again.kind) == (
         "Rate",
         "tau",
         "step",
-        None,
+        "linear",
     )
     for one, other in zip(averages, again, strict=True):
         for its, others in zip(one, other, strict=True):

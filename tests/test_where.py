@@ -185,6 +185,7 @@ REFUSED = [
     ("started > '9999-12-31T23:59:59-12:00'", "started is compared", "9999"),
     ("age < '2 weeks'", "age is compared with a number of seconds", "2 weeks"),
     ("'x' in duration", "duration is compared with a number of seconds", "'x'"),
+    ("age == 'adult'", r'a parameter of this name is params\["age"\]', "'adult'"),
     ("status == 'done'", "status must be compared with one of 'running'", "'done'"),
     ("status in ('failed', 'done')", "status must be compared", "'done'"),
 ]

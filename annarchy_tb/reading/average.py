@@ -56,13 +56,15 @@ class Averages(list[Average]):
     tag : str
         The tag of the curve.
     by : str or None
-        The parameter.
+        The parameter, with its unit if it has one.
     axis : str
         What the places are: ``"step"``, ``"time"`` or ``"wall_time"``.
     kind : str
         How values between points were found: ``"linear"`` or ``"previous"``.
     unit : str or None
-        The unit of the places: None for steps, and if the runs do not say it.
+        The unit of the values, if the runs say it.
+    axis_unit : str or None
+        The unit of the places: None for steps.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Averages(list[Average]):
         axis: str,
         kind: str,
         unit: str | None,
+        axis_unit: str | None,
     ) -> None:
         super().__init__(averages)
         self.tag = tag
@@ -80,6 +83,7 @@ class Averages(list[Average]):
         self.axis = axis
         self.kind = kind
         self.unit = unit
+        self.axis_unit = axis_unit
 
     def to_pandas(self) -> DataFrame:
         """Return one table of all averages. It needs pandas.
@@ -131,9 +135,8 @@ class Averages(list[Average]):
                 linewidth=0,
             )
         names = {STEP: "step", TIME: "time", WALL_TIME: "time since the start"}
-        unit = "" if self.unit is None else f" [{self.unit}]"
-        ax.set_xlabel(_plain(names[self.axis] + unit))
-        ax.set_ylabel(_plain(self.tag))
+        ax.set_xlabel(_plain(_with_unit(names[self.axis], self.axis_unit)))
+        ax.set_ylabel(_plain(_with_unit(self.tag, self.unit)))
         ax.legend()
         return ax
 
@@ -148,6 +151,10 @@ class Averages(list[Average]):
 
 def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _with_unit(name: str, unit: str | None) -> str:
+    return name if unit is None else f"{name} [{unit}]"
 
 
 def _plain(text: str) -> str:

@@ -70,7 +70,7 @@ class Facts:
         self.run = run
         self.info = info
 
-    def names(self, kind: str) -> Mapping[str, Any]:
+    def names(self, kind: str | None) -> Mapping[str, Any]:
         """Return all names of a kind; the values of fields are left out."""
         if kind == RUN:
             return dict.fromkeys(FIELDS)
@@ -81,7 +81,7 @@ class Facts:
 
         The unit of a parameter may be left out.
         """
-        its = self.names(name.kind or RUN)
+        its = self.names(name.kind)
         if name.name in its:
             return name.name
         if name.kind == PARAMS and (unit := unit_in(name.name, its)) is not None:
@@ -100,8 +100,7 @@ class Facts:
         key = self.key(name)
         if key is None:
             return MISSING
-        found = self._field(key) if name.kind == RUN else self.names(name.kind or "")
-        its = found[key] if isinstance(found, Mapping) else found
+        its = self._field(key) if name.kind == RUN else self.names(name.kind)[key]
         return None if isinstance(its, float) and math.isnan(its) else its
 
     def number(self, name: Name) -> float | None:

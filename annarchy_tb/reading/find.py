@@ -217,8 +217,8 @@ class Runs(list[Run]):
         KeyError
             If no run has points of this tag on this axis.
         ValueError
-            If no run has what `by` names, it is ambiguous, or simulated times have
-            different units.
+            If no run has what `by` names, it is ambiguous, or the values or simulated
+            times of the runs have different units.
 
         Warns
         -----

@@ -14,7 +14,7 @@ from annarchy_tb.inputs.messages import describe, naming, short, warn
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.reading import average
-from annarchy_tb.reading.average import STEP, TIME, WALL_TIME, Averages, Curve
+from annarchy_tb.reading.average import TIME, WALL_TIME, Averages, Curve
 from annarchy_tb.reading.facts import MISSING, SHOWN, Facts, Name, order, resolve
 from annarchy_tb.reading.run import Run
 from annarchy_tb.tfevents.schema import SCALAR
@@ -43,7 +43,7 @@ def mean(
         known = None if by is None else resolve(Name.of(by), every)
     left_out: Counter[str] = Counter()
     found: dict[tuple[bool, Any], list[Curve]] = {}
-    units: set[str] = set()
+    units: dict[str, set[str]] = {"values": set(), "times": set()}
     not_finite = 0
     for facts in every:
         value = None if known is None else facts.value(known)
@@ -59,18 +59,22 @@ def mean(
             left_out["no simulated times" if axis == TIME else "no points"] += 1
             continue
         not_finite += bool(np.isnan(its[1]).any())
-        if facts.info.time_unit is not None:
-            units.add(facts.info.time_unit)
+        if (unit := facts.info.tag_units().get(tag)) is not None:
+            units["values"].add(unit)
+        if axis == TIME and facts.info.time_unit is not None:
+            units["times"].add(facts.info.time_unit)
         key = value if isinstance(value, (int, float, str)) else _hashable(value)
         found.setdefault((isinstance(value, bool), key), []).append(its)
     if not found:
         raise KeyError(_why_none(every, tag, curve, left_out))
-    if axis == TIME and len(units) > 1:
-        shown = " and ".join(map(repr, sorted(units)))
-        raise ValueError(
-            f"mean({tag!r}): the runs have simulated times in {shown}; choose those of "
-            f"one unit, or axis='step'"
-        )
+    for what, several in units.items():
+        if len(several) > 1:
+            shown = " and ".join(map(repr, sorted(several)))
+            hint = ", or axis='step'" if what == "times" else ""
+            raise ValueError(
+                f"mean({short(tag)}): the runs have {what} in {shown}; choose those of "
+                f"one unit{hint}"
+            )
     if left_out:
         whys = ", ".join(f"{why} ({count})" for why, count in left_out.most_common())
         warn(
@@ -82,12 +86,20 @@ def mean(
             f"mean({short(tag)}): {not_finite} of {len(every)} runs have values that "
             f"are NaN or infinite, and do not count there: see 'runs' of each average"
         )
-    unit = {STEP: None, TIME: next(iter(units), None), WALL_TIME: "s"}[axis]
     averages = [
         average.average(value, curves, kind)
         for (_, value), curves in sorted(found.items(), key=lambda it: order(it[0][1]))
     ]
-    return Averages(averages, tag, by, axis, kind, unit)
+    unit, time_unit = (next(iter(its), None) for its in units.values())
+    axis_unit = "s" if axis == WALL_TIME else time_unit
+    by = None if known is None else _full(known, every)
+    return Averages(averages, tag, by, axis, kind, unit, axis_unit)
+
+
+def _full(name: Name, every: Sequence[Facts]) -> str:
+    """Return a name with its unit, if that is the same in all runs that have it."""
+    keys = {key for facts in every if (key := facts.key(name)) is not None}
+    return keys.pop() if len(keys) == 1 else name.name
 
 
 def _hashable(value: Any) -> Any:

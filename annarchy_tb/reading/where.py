@@ -390,7 +390,7 @@ def _as_status(constant: Any) -> Any:
         allowed = ", ".join(map(repr, STATUSES))
         raise ValueError(
             f"where: status must be compared with one of {allowed}, got "
-            f"{describe(constant)}"
+            f'{describe(constant)}; a parameter of this name is params["status"]'
         )
     return constant
 
@@ -402,7 +402,8 @@ def _as_date(constant: Any) -> datetime:
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"where: started is compared with a date, such as '2026-11-01' or "
-            f"'2026-11-01 14:30', got {describe(constant)}"
+            f"'2026-11-01 14:30', got {describe(constant)}; a parameter of this name "
+            f'is params["started"]'
         ) from None
 
 
@@ -415,6 +416,7 @@ def _as_seconds(field: str, constant: Any) -> Any:
     if found is None:
         raise ValueError(
             f"where: {field} is compared with a number of seconds, or a text such as "
-            f"'90 s', '30 min', '2 h' or '7 d'; got {describe(constant)}"
+            f"'90 s', '30 min', '2 h' or '7 d'; got {describe(constant)}; a parameter "
+            f'of this name is params["{field}"]'
         )
     return float(found[1]) * SECONDS[found[2]]
