@@ -128,8 +128,25 @@ def main() -> None:
     """Look at runs without TensorBoard."""
 
 
+where_option = click.option(
+    "--where",
+    metavar="CONDITION",
+    help="Only runs for which this holds: \"tau < 10 and status == 'finished'\".",
+)
+
+
+@contextlib.contextmanager
+def _checked(option: str) -> Iterator[None]:
+    """Report what an option has that is wrong in one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.BadParameter(escaped(error), param_hint=option) from None
+
+
 @main.command()
 @logdir_argument
+@where_option
 @click.option(
     "--status",
     multiple=True,
@@ -143,13 +160,21 @@ def main() -> None:
     help="run, status, started, duration, or the name of a parameter or metric.",
 )
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
-def ls(logdir: str, status: Sequence[str], sort: str, reverse: bool) -> None:
+def ls(
+    logdir: str, where: str | None, status: Sequence[str], sort: str, reverse: bool
+) -> None:
     """List the runs below LOGDIR, newest first.
 
     The default is $ANNARCHY_TB_LOGDIR, else runs.
+
+    A condition of --where has names of parameters and results, and name, status,
+    started, duration and age: age < '2 h', started > '2026-11-01', tau in (5, 10),
+    params["tau [ms]"] < 10, not metrics["Final/rate"] > 0.
     """
     root = absolute(logdir)
-    listed = _listed(found_with_records(root, status or None))
+    with _checked("--where"):
+        found = found_with_records(root, status or None, where=where)
+    listed = _listed(found)
     rows = [_row(root, its) for its in _sorted(listed, sort, reverse)]
     if not rows:
         click.echo("No runs found.")
@@ -294,13 +319,14 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
 
 @main.command()
 @logdir_argument
+@where_option
 @click.option("--yes", is_flag=True, help="Remove these runs with all their files.")
 @click.option(
     "--with-checkpoints",
     is_flag=True,
     help="Include failed runs that could be resumed from a checkpoint.",
 )
-def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
+def prune(logdir: str, where: str | None, yes: bool, with_checkpoints: bool) -> None:
     """List or remove the runs below LOGDIR that failed or are empty.
 
     The default is $ANNARCHY_TB_LOGDIR, else runs.
@@ -311,8 +337,10 @@ def prune(logdir: str, yes: bool, with_checkpoints: bool) -> None:
     reached through a link.
     """
     found = find_runs(logdir)
+    with _checked("--where"):
+        chosen = found if where is None else found.where(where)
     doomed = [
-        (run, why) for run in found if (why := _useless(run, found, with_checkpoints))
+        (run, why) for run in chosen if (why := _useless(run, found, with_checkpoints))
     ]
     if not doomed:
         click.echo("There is nothing to remove.")

@@ -14,10 +14,11 @@ nitpicky = True
 nitpick_ignore = [
     ("py:obj", name)
     for name in (
-        *("clock", "comment", "default", "dt", "every", "experiment"),
+        *("by", "clock", "comment", "default", "dt", "every", "experiment"),
         *("filename_suffix", "origin"),
         *("flush_secs", "items", "logdir", "max_queue", "probes", "reduce", "repeats"),
-        *("retries", "sim", "space", "status", "time_unit", "times", "values"),
+        *("retries", "reverse", "sim", "space", "status", "time_unit", "times"),
+        "values",
     )
 ]
 numpydoc_show_class_members = False

@@ -367,7 +367,7 @@ def _leaves(params: Mapping[object, object]) -> Iterator[tuple[str, object]]:
 
 def _in_unit(name: str, given: object, its: Mapping[str, Any]) -> tuple[str, Parameter]:
     """Return the name and the plain value of a parameter, with its unit in the name."""
-    known = None if name in its else _unit_in(name, its)
+    known = None if name in its else unit_in(name, its)
     try:
         plain, unit = separate(given)
         if unit is not None and known not in (None, unit):
@@ -381,7 +381,7 @@ def _in_unit(name: str, given: object, its: Mapping[str, Any]) -> tuple[str, Par
     return name, _plain(plain)
 
 
-def _unit_in(name: str, its: Mapping[str, Any]) -> str | None:
+def unit_in(name: str, its: Mapping[str, Any]) -> str | None:
     """Return the unit that a parameter has in those of a run, if there is only one."""
     found = [one for one in its if one.startswith(f"{name} [") and one.endswith("]")]
     return found[0][len(name) + 2 : -1] if len(found) == 1 else None

@@ -6,6 +6,7 @@ from annarchy_tb.kinds.image import Images
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
+from annarchy_tb.reading.average import Average, Averages
 from annarchy_tb.reading.find import Runs, find_runs
 from annarchy_tb.reading.last import Last
 from annarchy_tb.reading.news import News, Restart, Value
@@ -15,6 +16,8 @@ from annarchy_tb.tfevents.scan import Damage
 from annarchy_tb.tfevents.values import OnDemand
 
 __all__ = [
+    "Average",
+    "Averages",
     "Damage",
     "Histograms",
     "Images",

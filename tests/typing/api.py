@@ -17,6 +17,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from typing_extensions import assert_type
@@ -36,6 +37,8 @@ from annarchy_tb.hooks import (
     simpy,
 )
 from annarchy_tb.reading import (
+    Average,
+    Averages,
     Damage,
     Histograms,
     Images,
@@ -500,6 +503,30 @@ def all_runs() -> None:
     assert_type(runs[:2], Runs)
     assert_type(runs.logdir, Path)
     assert_type(len(runs), int)
+    assert_type(runs.where("tau < 10 and status == 'finished'"), Runs)
+    assert_type(runs.best("loss"), Run)
+    assert_type(runs.best("loss", mode="max"), Run)
+    assert_type(runs.sort("tau"), Runs)
+    assert_type(runs.sort("run.started", reverse=True)[:3], Runs)
+    runs.where(lambda run: True)  # type: ignore[arg-type]
+    runs.best("loss", "least")  # type: ignore[arg-type]
+    runs.sort(key=str)  # type: ignore[call-arg]
+
+
+def repetitions(runs: Runs, axes: Axes) -> None:
+    """Means are a list of arrays, which can be drawn."""
+    averages = runs.mean("Rate", by="tau", axis="time", kind="previous", curve="E")
+    assert_type(averages, Averages)
+    assert_type(runs.mean("Rate"), Averages)
+    for one in averages:
+        assert_type(one, Average)
+        assert_type(one.mean, NDArray[np.float64])
+        assert_type(one.runs, NDArray[np.int64])
+    assert_type(averages.plot(), Axes)
+    assert_type(averages.plot(axes), Axes)
+    averages.to_pandas().head()
+    runs.mean("Rate", axis="steps")  # type: ignore[arg-type]
+    runs.mean("Rate", kind="cubic")  # type: ignore[arg-type]
 
 
 # -- sweeps ----------------------------------------------------------------------------
