@@ -114,7 +114,6 @@ class ScalarRecords:
     _layout: Layout
     _timed: Layout
     _pieces: list[bytes]
-
     _moved: int
 
     def __init__(self, tag: str, moved: int = 0) -> None:
@@ -156,22 +155,19 @@ class EventRecords:
     Their steps are larger by `moved`.
     """
 
-    __slots__ = ("_arguments", "_layout", "_moved", "_pieces", "_singles", "_timed")
+    __slots__ = ("_arguments", "_layout", "_moved", "_pieces", "_timed")
     _arguments: list[Any]
-    _singles: slice  # the places of the values among the arguments
     _layout: Layout
     _timed: Layout
     _pieces: list[bytes]
-
     _moved: int
 
     def __init__(self, tags: Sequence[str], moved: int = 0) -> None:
         self._pieces = pieces(tags)
         self._moved = moved
         self._layout = self._timed = NO_LAYOUT
-        # What is packed first: the values with the pieces between them, and the key of
-        # their doubles.
-        self._singles = slice(0, 2 * len(tags) - 1, 2)
+        # What is packed first: the values, each followed by the piece of the next one,
+        # the last by the key of their doubles.
         self._arguments = [0.0] * (2 * len(tags))
         self._arguments[1:-1:2] = self._pieces[1:]
         self._arguments[-1] = doubles_key(len(tags))
@@ -185,14 +181,15 @@ class EventRecords:
     ) -> bytes:
         """Return a record; `times` are as in `records.summary`."""
         arguments = self._arguments.copy()
-        arguments[self._singles] = values
+        arguments[::2] = values
         arguments += values
         if times is None:
             first, last, less, rest, pack, head, crc = self._layout
             if not first <= step <= last:
                 self._layout = _lay_out(self._pieces, step, self._moved, False)
                 first, last, less, rest, pack, head, crc = self._layout
-            tail = pack(*arguments, 9, wall_time, 16, step - less, rest)
+            arguments += (9, wall_time, 16, step - less, rest)
+            tail = pack(*arguments)
         else:
             first, last, less, rest, pack, head, crc = self._timed
             if not first <= step <= last:
