@@ -220,7 +220,7 @@ class Spans(list[Span]):
 
     def time(self, place: int) -> float:
         """Return by how much the time of an event is later than was given."""
-        at = bisect_right(self, place, key=lambda span: span.begin)
+        at = bisect_right(self, place, key=lambda span: span.begin) if self else 0
         if not at or 0 <= self[at - 1].end <= place:
             return 0.0
         return self[at - 1].time(place)
