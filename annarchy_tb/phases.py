@@ -75,7 +75,13 @@ class PhaseBlock:
     def __enter__(self) -> None:
         self._run.check_open()
         self._flush()
-        self._run.phases.begin(self._name)
+        try:
+            self._run.phases.begin(self._name)
+        except RuntimeError:  # within another phase
+            raise
+        except BaseException:  # Ctrl-C: the block does not begin, so it can't end
+            self._run.phases.end()
+            raise
 
     def __exit__(self, *_: object) -> None:
         try:

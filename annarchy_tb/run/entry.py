@@ -478,7 +478,7 @@ class Entry:
         if phases.current is not None and plan is not None:
             phases.enter(phases.current, plan, directory, tags, states, by)
         for state in states:
-            state.last = step
+            state.last, state.moved, state.phase = step, by, phases.here
             if time is not None:
                 state.time = time
             self.states.append(state)

@@ -133,16 +133,17 @@ class Phases:
         )
         resumes = directory.opening is not None and directory.opening.kind == "resume"
         open_ = past.open
-        if first and resumes and open_ is not None and open_["name"] == as_read(name):
-            phase = Phase(self.number, name, before)
-            phase.resumed = True
-            self._move(phase, Moved(open_.get("time", 0.0), open_.get("by", 0)))
-        else:
+        goes_on = first and resumes and open_ is not None
+        if open_ is None or not goes_on or open_["name"] != as_read(name):
+            open_ = {}
             self.number += 1
-            phase = Phase(self.number, name, before)
         self.name = name
         self._forget_templates()
-        self.current, self.here = phase, phase.number
+        self.current = phase = Phase(self.number, name, before)
+        self.here = self.number
+        if open_:
+            phase.resumed = True
+            self._move(phase, Moved(open_.get("time", 0.0), open_.get("by", 0)))
         if directory.opening is not None and directory.opening.begun:
             self._say(phase, directory)
 
@@ -152,17 +153,20 @@ class Phases:
             self._leave(self.current)
 
     def _leave(self, phase: Phase) -> None:
-        self.current, self.here = None, 0
-        self._run.zero = self._zero
-        self._forget_templates()
-        for directory in self._run.directory.all():
-            for state in directory.ledger.states():
-                state.last += state.moved
-                state.time += phase.moved.time
-                state.moved = state.phase = 0
-        for directory in phase.told:
-            if not directory.file.closed:
-                directory.file.append(end_mark(phase.number, now()))
+        """Return to the steps and times of the run, also after Ctrl-C in between."""
+        every = self._run.directory.all()
+        rest = iter([state for one in every for state in one.ledger.states()])
+        told = [one for one in phase.told if not one.file.closed]
+        self.current, self.here, self._run.zero = None, 0, self._zero
+        try:
+            self._forget_templates()
+        finally:
+            try:
+                _settle(rest, phase.moved.time)
+            finally:
+                _settle(rest, phase.moved.time)
+                for directory in told:
+                    directory.file.append(end_mark(phase.number, now()))
 
     def _forget_templates(self) -> None:
         """Make the next call for each tag one that is checked."""
@@ -319,20 +323,14 @@ class Phases:
         states: Iterable[TagState],
         by: int,
     ) -> None:
-        """Move the tags of a call as planned; write the records that say so.
-
-        The last steps of the states are set by the caller.
-        """
+        """Write the records that say what a call moves; the caller moves the states."""
         if plan.moved != phase.moved:
             self._move(phase, plan.moved)
         phase.agreed.update(plan.agreed)
-        changed = False
-        for state in states:
-            if state.phase == phase.number and state.moved != by:
-                self._forget_templates()
-            changed |= state.moved != by
-            state.moved, state.phase = by, phase.number
-        self._say(phase, directory, dict.fromkeys(tags, by) if changed else {})
+        moves = [state for state in states if state.moved != by]
+        if any(state.phase == phase.number for state in moves):
+            self._forget_templates()
+        self._say(phase, directory, dict.fromkeys(tags, by) if moves else {})
 
     def _move(self, phase: Phase, moved: Moved) -> None:
         """Draw all times of the phase later."""
@@ -351,10 +349,7 @@ class Phases:
         """Write what was not said yet to the run's file, and to that of a curve."""
         for one in dict.fromkeys((self._run.directory, directory)):
             its = steps if one is directory else None
-            if one.file.path == one.file.directory:
-                one.file.ensure()
-                if one.file.path != one.file.directory:  # it begins with `snapshot`
-                    continue
+            one.file.ensure()  # a new one begins with `snapshot`
             if its or phase.told.get(one) != phase.moved:
                 data = mark(phase.number, phase.name, now(), phase.moved, its)
                 phase.told[one] = phase.moved
@@ -372,6 +367,13 @@ class Phases:
             if state.phase == phase.number and state.moved
         }
         return mark(phase.number, phase.name, now(), phase.moved, steps)
+
+
+def _settle(states: Iterable[TagState], later: float) -> None:
+    """Have states count as the run does, as far as they are not yet taken."""
+    for state in states:  # no call in here, so that Ctrl-C comes between two
+        state.last, state.time = state.last + state.moved, state.time + later
+        state.moved = state.phase = 0
 
 
 def _states(place: tuple[RunDirectory, tuple[str, ...]]) -> list[TagState]:

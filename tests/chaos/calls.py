@@ -158,7 +158,7 @@ def _metrics(tag: str, _: int | None, rng: random.Random, __: Op) -> Call:
     return Call("add_metrics", ({tag: value},), rows)
 
 
-# As phases come, and other ways to log: a function here, and `programs` draws it.
+# As other ways to log come: a function here, and `programs` draws it.
 KINDS: dict[str, Callable[[str, int | None, random.Random, Op], Call]] = {
     "scalar": _scalar,
     "log": _log,

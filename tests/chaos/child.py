@@ -59,6 +59,7 @@ class Child:
         self.place = place
         self.pipe = pipe
         self.logger: Any = None
+        self.block: Any = None  # of the phase that goes on
         self.running: dict[str, Any] = {}  # events of threads, and ids of children
 
     def report(self, actor: str, letter: str, op: Any, turn: int, said: object) -> None:
@@ -98,7 +99,7 @@ class Child:
     # -- sessions ----------------------------------------------------------------------
 
     def session(self, session: Program) -> None:
-        self.logger = error = None
+        self.logger = self.block = error = None
         try:
             if not self.open(session["open"]):
                 return
@@ -179,6 +180,20 @@ class Child:
 
     def checkpoint(self, op: Program) -> None:
         self.logger.save_checkpoint(op["id"], op["id"])
+
+    def phase(self, op: Program) -> None:
+        """End the phase that goes on; if there was none, begin one.
+
+        Steps go on, so it moves nothing but what it has to write.
+        """
+        self.join()  # no thread logs meanwhile
+        block, self.block = self.block, None
+        if block is not None:
+            block.__exit__(None, None, None)
+            return
+        block = self.logger.phase(f"phase {op['id'] % 2}")
+        block.__enter__()
+        self.block = block
 
     def flush(self, _: Program) -> None:
         self.logger.flush()

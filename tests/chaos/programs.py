@@ -12,7 +12,7 @@ A program is a JSON object::
       sessions           one after the other, each with
         open             "x", "a", "w" or "resume"
         ops              see `calls`; also thread, fork, join, checkpoint, flush,
-                         parameters, fill, free
+                         parameters, phase, fill, free
         end              "close", "with", "raise", "none"
 """
 
@@ -180,7 +180,8 @@ class _Generator:
     def main_op(self, running: set[str]) -> Program:
         rng = self.rng
         kinds = ["log"] * 8 + ["checkpoint"] * 3 + ["thread", "thread", "fork", "fork"]
-        kinds += ["flush", "metrics"] + ["join"] * 2 * bool(running)
+        kinds += ["flush", "metrics", "phase", "phase"]
+        kinds += ["join"] * 2 * bool(running)
         if self.place == "small":
             kinds += ["fill", "free"]
         kind = rng.choice(kinds)
