@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import died, in_child, load, scalars
+from conftest import died, in_child, interrupt, load, scalars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -602,6 +602,32 @@ def test_a_new_file_of_the_same_process_knows_the_phase(logger: Logger) -> None:
     points = Run(logger.run_dir).scalars("v")
     assert points.steps.tolist() == [9, 10, 11]
     assert points.phase("x").steps.tolist() == [0, 1]
+
+
+def test_ctrl_c_leaves_steps_in_order(logdir: Path) -> None:
+    """It may come at any call: no phase is left open, and nothing goes back."""
+    number, interrupted = 0, True
+    while interrupted:
+        with Logger(logdir, f"run{number}", dt=1.0) as logger:
+
+            def trial(logger: Logger = logger) -> None:
+                with logger.phase("x"):
+                    for step in range(3):
+                        logger.add_scalar("v", step, time=float(step))
+                        logger.log({"a": step, "b": step}, step)
+
+            trial()
+            interrupted = interrupt(number, trial, "phases.py", "entry.py")
+            assert logger._run.phases.current is None
+            trial()
+        run = Run(logger.run_dir)
+        for tag in "vab":
+            points = run.scalars(tag)
+            assert increases(points.steps)
+            last = points.phase(run.phases[-1].number)
+            assert last.steps.tolist() == last.values.tolist() == [0, 1, 2]
+        number += 1
+    assert number > 30
 
 
 def test_curves_alone_tell_of_the_phase(logger: Logger) -> None:

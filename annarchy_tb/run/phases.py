@@ -132,18 +132,17 @@ class Phases:
             for one in directory.all()
         )
         resumes = directory.opening is not None and directory.opening.kind == "resume"
-        open_ = past.open
-        goes_on = first and resumes and open_ is not None
-        if open_ is None or not goes_on or open_["name"] != as_read(name):
-            open_ = {}
+        unended = past.open if first and resumes else None
+        if unended is None or unended["name"] != as_read(name):
+            unended = None
             self.number += 1
         self.name = name
         self._forget_templates()
         self.current = phase = Phase(self.number, name, before)
         self.here = self.number
-        if open_:
+        if unended is not None:
             phase.resumed = True
-            self._move(phase, Moved(open_.get("time", 0.0), open_.get("by", 0)))
+            self._move(phase, Moved(unended.get("time", 0.0), unended.get("by", 0)))
         if directory.opening is not None and directory.opening.begun:
             self._say(phase, directory)
 
@@ -211,7 +210,7 @@ class Phases:
         moved = phase.moved
         if time is not None and moved == NOT_MOVED and time < phase.before:
             states = [state for place in places for state in _states(place)]
-            if not states or any(state.phase != phase.number for state in states):
+            if {state.phase for state in states} != {phase.number}:
                 moved = self._times(phase, step, time)
         groups = [[place] for place in places] if apart else [places]
         plan = Plan(moved, [], {})
@@ -285,8 +284,9 @@ class Phases:
     ) -> int:
         """Return what to add to steps that begin again, without times."""
         key: object = last
+        its = [tag for _, tags in places for tag in tags]
         for hook in self._hooks:
-            if any(not hook.isdisjoint(tags) for _, tags in places):
+            if not hook.isdisjoint(its):
                 key = hook
                 ledger = self._run.directory.ledger
                 states = [s for tag in hook if (s := ledger.state(tag)) is not None]
@@ -328,7 +328,7 @@ class Phases:
             self._move(phase, plan.moved)
         phase.agreed.update(plan.agreed)
         moves = [state for state in states if state.moved != by]
-        if any(state.phase == phase.number for state in moves):
+        if phase.number in [state.phase for state in moves]:
             self._forget_templates()
         self._say(phase, directory, dict.fromkeys(tags, by) if moves else {})
 
