@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from annarchy_tb.inputs.messages import naming
 from annarchy_tb.inputs.numbers import as_text
+from annarchy_tb.run.phases import Phase
 from annarchy_tb.run.state import RunState
 
 if TYPE_CHECKING:
@@ -67,28 +68,39 @@ class PhaseBlock:
 
     _run: RunState
     _name: str
+    _phase: Phase | None  # while the block goes on
 
     def __init__(self, run: RunState, name: str) -> None:
         self._run = run
         self._name = name
+        self._phase = None
 
     def __enter__(self) -> None:
         self._run.check_open()
         self._flush()
+        phases = self._run.phases
+        before = phases.current
         try:
-            self._run.phases.begin(self._name)
-        except RuntimeError:  # within another phase
-            raise
-        except BaseException:  # Ctrl-C: the block does not begin, so it can't end
-            self._run.phases.end()
-            raise
+            phases.begin(self._name)
+        finally:
+            if phases.current is not before:
+                self._phase = phases.current
 
     def __exit__(self, *_: object) -> None:
         try:
             with self._run.warned.anyway():
                 self._flush()
         finally:
+            self._end()
+
+    def __del__(self) -> None:
+        # Ctrl-C may have come before anything in __enter__ or __exit__ could be done.
+        self._end()
+
+    def _end(self) -> None:
+        if self._phase is not None and self._run.phases.current is self._phase:
             self._run.phases.end()
+        self._phase = None
 
     def _flush(self) -> None:
         """Log the values that windows hold."""
