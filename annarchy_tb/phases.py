@@ -94,8 +94,8 @@ class PhaseBlock:
             self._end()
 
     def __del__(self) -> None:
-        # Ctrl-C may have come before anything in __enter__ or __exit__ could be done.
-        self._end()
+        if self._phase is not None:  # Ctrl-C came as __exit__ was about to begin
+            self._end()
 
     def _end(self) -> None:
         if self._phase is not None and self._run.phases.current is self._phase:

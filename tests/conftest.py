@@ -260,6 +260,7 @@ def interrupt(number: int, work: Callable[[], object], *files: str) -> bool:
     def count(frame: Any, event: str, _: object) -> None:
         nonlocal number
         its = Path(frame.f_code.co_filename).name in files
+        its = its and frame.f_code.co_name != "__del__"  # Python drops what that raises
         # In Python 3.10, an exception here ends a generator that goes on as if it had
         # no `finally`; a signal comes later, and does not.
         goes_on = event == "call" and frame.f_lasti > 0 and sys.version_info < (3, 11)

@@ -604,8 +604,6 @@ def test_a_new_file_of_the_same_process_knows_the_phase(logger: Logger) -> None:
     assert points.phase("x").steps.tolist() == [0, 1]
 
 
-# Python drops what is raised in __del__.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_leaves_steps_in_order(logdir: Path) -> None:
     """It may come at any call: no phase is left open, and nothing goes back."""
     number, interrupted = 0, True
