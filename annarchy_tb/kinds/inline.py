@@ -33,10 +33,8 @@ def text(given: object, most: int | None = None) -> str:
 
 def figure(caption: str, content: str) -> str:
     """Return something with a caption, beside others."""
-    return (
-        f'<div style="display:inline-block;vertical-align:top;margin:0.4em 1em 0.4em 0">'
-        f"<div>{caption}</div>{content}</div>"
-    )
+    style = "display:inline-block;vertical-align:top;margin:0.4em 1em 0.4em 0"
+    return f'<div style="{style}"><div>{caption}</div>{content}</div>'
 
 
 def ends(steps: NDArray[np.int64], drawn: Callable[[int], str]) -> str:
