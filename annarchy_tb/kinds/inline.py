@@ -82,8 +82,8 @@ def dots(times: NDArray[Any], ranks: NDArray[Any]) -> NDArray[np.uint8]:
         Shape ``(H, 320, 4)``, uint8, with at most 160 rows.
     """
     first, last = int(ranks.min()), int(ranks.max())
-    rows = min(last - first + 1, RASTER[0])
-    share = (last - first) // rows + 1  # neurons of a row
+    share = -(-(last - first + 1) // RASTER[0])  # neurons of a row
+    rows = (last - first) // share + 1
     places = rows - 1 - (ranks.astype(np.int64) - first) // share
     columns = _scaled(np.asarray(times, np.float64)) * (RASTER[1] - 1)
     pixels = np.zeros((rows, RASTER[1], 4), np.uint8)
