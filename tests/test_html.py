@@ -31,6 +31,7 @@ ACTS = {
     "address": "<a href=\"javascript:document.title = 'ran'\">a</a>",
     "data": "<a href=\"data:text/html,<script>parent.title = 'ran'</script>\">a</a>",
     "image": '<img src="http://127.0.0.1:9/x.png" srcset="http://127.0.0.1:9/y.png">',
+    "relative address": '<a href="/run\'">a</a>',
     "relative image": '<img src="/x.png">',
     "SVG image": '<img src="data:image/svg+xml;base64,PHN2Zy8+">',
     "background": '<p style="background: url(http://127.0.0.1:9/x.png)">a</p>',
@@ -49,7 +50,9 @@ ACTS = {
     "unclosed": "<script>document.title = 'ran'",
     "comment": "<!--><script>document.title = 'ran'</script>-->",
 }
-HARM = re.compile(r"<script|<style|\son\w+=|javascript:|127\.0\.0\.1|url\(|srcdoc|ran'")
+HARM = re.compile(
+    r"<script|<style|\son\w+=|javascript:|127\.0\.0\.1|url\(|srcdoc|ran'|/run"
+)
 
 
 def test_a_fragment_is_read_back_as_it_was_given(logger: Logger) -> None:

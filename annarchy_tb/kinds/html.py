@@ -62,7 +62,7 @@ STYLES = {
     *("white-space", "width"),
 }
 PICTURE = r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*\Z"
-LINKS = {"http", "https", "mailto"}
+LINK = r"(?i)\s*(https?|mailto):"
 
 # What a frame may load, if anything in it could ask for it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -160,8 +160,7 @@ def as_text(fragment: str) -> str:
         tags=IN_TEXT | {"b", "div", "i"},
         clean_content_tags=HIDDEN | {"svg", "math"},
         attributes={"a": {"href"}},
-        url_schemes=LINKS,
-        url_relative="deny",
+        attribute_filter=_attribute,
         link_rel=None,
     )
     found = re.sub("</?div>", "\n\n", found)
@@ -193,8 +192,7 @@ def safe(fragment: str) -> str:
         clean_content_tags=HIDDEN,
         attributes=attributes,
         attribute_filter=_attribute,
-        url_schemes={*LINKS, "data"},
-        url_relative="deny",
+        url_schemes={"data", "http", "https", "mailto"},
         filter_style_properties=STYLES,
     )
 
@@ -204,7 +202,7 @@ def _attribute(element: str, name: str, its: str) -> str | None:
     if name == "src":
         return its if re.match(PICTURE, its) else None
     if name in ("href", "cite"):
-        return None if its.lower().lstrip().startswith("data:") else its
+        return its if re.match(LINK, its) else None
     if element in DRAWING and re.search(r"[\\(]", its) and name != "transform":
         return None  # url(...)
     return its
