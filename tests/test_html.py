@@ -212,6 +212,13 @@ def test_the_frame_of_a_notebook_is_closed(logger: Logger) -> None:
     assert "alert" not in shown
 
 
+def test_a_notebook_is_not_filled(logger: Logger) -> None:
+    """A fragment that is very large is left out."""
+    logger.add_html("a", "x" * (html.LARGEST + 1))
+    shown = Run(logger.run_dir).html("a")._repr_html_()
+    assert shown == "<div>step 0: 4194305 characters are too many to show</div>"
+
+
 # -- TensorBoard -----------------------------------------------------------------------
 
 

@@ -64,6 +64,8 @@ STYLES = {
 PICTURE = r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*\Z"
 LINK = r"(?i)\s*(https?|mailto):"
 
+LARGEST = 4 << 20  # characters of a fragment that a notebook shows, and would keep
+
 # What a frame may load, if anything in it could ask for it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -269,7 +271,10 @@ class Fragments(NamedTuple):
             return "<div>no fragments</div>"
         number, step = len(self.fragments), self.steps[-1]
         head = f"the last of {number}, step {step}" if number > 1 else f"step {step}"
-        return f"<div>{head}</div>{framed(self.fragments[-1])}"
+        last = self.fragments[-1]
+        if len(last) > LARGEST:
+            return f"<div>{head}: {len(last)} characters are too many to show</div>"
+        return f"<div>{head}</div>{framed(last)}"
 
 
 def read(blocks: Iterable[Block], tag: str) -> Fragments:
