@@ -65,7 +65,7 @@ annarchy: .venv/annarchy
 
 # The notebooks and the sweep with ANNarchy, on processes, Dask and Spark (needs Java).
 examples: .venv/test .venv/examples
-	. $(BIN)/activate && python -m pytest tests/test_simulators.py
+	. $(BIN)/activate && python -m pytest tests/test_simulators.py tests/test_notebooks.py
 
 # The hooks with their simulators, each in a process of its own, for ANNarchy has a global
 # network; and Brian2 in an environment of its own, for it may need an older NumPy.

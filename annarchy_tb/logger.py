@@ -24,6 +24,7 @@ from annarchy_tb.kinds import (
     audio,
     figure,
     histogram,
+    html,
     image,
     matrix,
     parameters,
@@ -363,6 +364,7 @@ class Logger:
     add_matrix = matrix.add_matrix
     add_audio = audio.add_audio
     add_text, describe = text.add_text, text.describe
+    add_html = html.add_html
     add_parameters = parameters.add_parameters
     add_metrics = parameters.add_metrics
 

@@ -7,42 +7,15 @@ import errno
 import io
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 import click
 from rich.text import Text
 
+from annarchy_tb.inputs.escaping import escaped as escaped
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how formulas of spreadsheets begin
-
-
-def escaped(text: object, keep: str = "", most: int | None = None) -> str:
-    r"""Return a text as a terminal may get it.
-
-    Names, parameters and errors of a run may be anybody's. Characters that a terminal
-    acts on, or that change the order of others, are written as in Python: ``\x1b``.
-
-    Parameters
-    ----------
-    text
-        The text.
-    keep
-        Characters to keep all the same, such as line breaks.
-    most
-        How many characters are shown; the rest is left out.
-    """
-    its = str(text)
-    if most is not None and len(its) > most:
-        its = f"{its[:most]}..."
-    if its.isprintable():
-        return its
-    return "".join(
-        one
-        if one.isprintable() or one in keep or unicodedata.category(one) == "Zs"
-        else one.encode("unicode_escape").decode()
-        for one in its
-    )
 
 
 def shown(text: object, keep: str = "") -> Text:

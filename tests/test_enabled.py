@@ -170,6 +170,11 @@ ALIKE: dict[str, list[Call]] = {
         lambda logger: logger.add_text("text", 5),  # type: ignore[arg-type]
         lambda logger: logger.add_text("text", "a", time="soon"),  # type: ignore
     ],
+    "add_html": [
+        lambda logger: logger.add_html("html", "<p>a"),
+        lambda logger: logger.add_html("html", 5),  # type: ignore[arg-type]
+        lambda logger: logger.add_html("text", "<p>a"),
+    ],
     "describe": [
         lambda logger: logger.describe("described", "in mV"),
         lambda logger: logger.add_scalar("described", 1.0),

@@ -121,6 +121,7 @@ def test_tensorboard_passes_over_what_it_does_not_know(logger: Logger) -> None:
         ("add_image", [[0.5]]),
         ("add_histogram", [1.0, 2.0]),
         ("add_text", "text"),
+        ("add_html", "<p>text"),
         ("add_audio", [0.5]),
         ("add_matrix", [[0.5]]),
     ],

@@ -56,6 +56,7 @@ CALLS = {
     "tensorboardX.writer": "logger.writer.add_scalar(str(os.getpid()), 1)",
     "annarchy_tb.writer": "logger.writer",
     "annarchy_tb.reading.last": "logger.last.get('a')",
+    "nh3": "logger.add_html(str(os.getpid()), '<p>said')",
     "wave": "logger.add_audio(str(os.getpid()), np.zeros(100))",
     "isal": "logger.add_image(str(os.getpid()), np.zeros((2, 2)))",
     "numpy.random": "Run(sys.argv[1] + '/run').tags()",
@@ -225,6 +226,7 @@ logger.add_raster("raster", {{0: [1, 2]}})
 logger.add_matrix("matrix", np.eye(3))
 logger.add_audio("audio", np.zeros(100))
 logger.add_text("text", "said")
+logger.add_html("html", "<p>said")
 logger.add_metrics({{"result": 1.0}})
 logger.save_checkpoint(1, 1)
 assert logger.load_checkpoint() == (1, 1)

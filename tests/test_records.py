@@ -16,7 +16,7 @@ from tensorboardX.proto.summary_pb2 import HistogramProto, Summary
 from tensorboardX.record_writer import RecordWriter
 
 from annarchy_tb.inputs.numbers import LARGEST
-from annarchy_tb.kinds import audio, image, png
+from annarchy_tb.kinds import audio, html, image, png
 from annarchy_tb.kinds import histogram as histograms
 from annarchy_tb.kinds.text import encode as encode_text
 from annarchy_tb.tfevents import records
@@ -210,6 +210,7 @@ def test_tensorboard_reads_whole_records_of_every_truncation(directory: Path) ->
         ),
         records.summary([histograms.encode("histogram", buckets)], 1.0, 1),
         records.summary([encode_text("text", "text")], 1.0, 1),
+        records.summary([html.encode("html", "<p>text", "text")], 1.0, 1),
         records.summary([audio.encode("audio", TWO, 9)], 1.0, 1),
         b"".join(drawn_records(["c"], DRAWN, 3.0)),
     ]

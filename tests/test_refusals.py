@@ -78,6 +78,7 @@ CALLS: dict[str, Call] = {
     "add_matrix": lambda logger, tag, step: logger.add_matrix(tag, "none", step),
     "add_audio": lambda logger, tag, step: logger.add_audio(tag, [5.0], step),
     "add_text": lambda logger, tag, step: logger.add_text(tag, 5, step),  # type: ignore
+    "add_html": lambda logger, tag, step: logger.add_html(tag, 5, step),  # type: ignore
     "add_metrics": lambda logger, tag, step: logger.add_metrics({tag: "1"}),
     "window": lambda logger, tag, step: logger.window(tag, every=0),
 }
@@ -158,6 +159,7 @@ WARNING: dict[str, Call] = {
     ),
     "add_matrix": lambda logger, tag, step: logger.add_matrix(tag, [[np.inf]], step),
     "add_audio": lambda logger, tag, step: logger.add_audio(tag, [5.0], step),
+    "add_html": lambda logger, tag, step: logger.add_html(tag, "<script>1", step),
 }
 
 
@@ -249,12 +251,13 @@ def test_an_array_is_not_shown_unless_it_is_refused(logger: Logger) -> None:
     assert scalars(logger.run_dir, "a") == [(0, 1), (1, 2)]
 
 
-@pytest.mark.parametrize("method", ["add_audio", "add_text", "add_image"])
+@pytest.mark.parametrize("method", ["add_audio", "add_text", "add_html", "add_image"])
 def test_every_kind_can_be_described(method: str, logger: Logger) -> None:
     """The description is in its first event."""
     data: dict[str, Any] = {
         "add_audio": [0.5, 0.25],
         "add_text": "a",
+        "add_html": "<p>a",
         "add_image": [[1.0]],
     }
     logger.describe("tag", "in mV")

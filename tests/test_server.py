@@ -213,6 +213,28 @@ def test_text_is_rendered_as_markdown(logger: Logger, server: Server) -> None:
     assert entry["text"].count("<table>") == 1
 
 
+def test_text_shows_the_safe_part_of_html(logger: Logger, server: Server) -> None:
+    """Headings and tables, and neither what was left out nor its source."""
+    table = "<table><tr><td>1*2*3</td></tr></table>"
+    fragment = (
+        f"<h1 onclick='f()'>Head</h1><script>f()</script><style>p{{}}</style>{table}"
+        '<img src="http://127.0.0.1:9/x.png" onerror="f()"><div>end</div>'
+    )
+    for step in range(3):
+        logger.add_html("Report", fragment, step)
+    run = logger.run_dir.name
+    entries = server.until(
+        lambda found: len(found) == 3, "plugin/text/text", run=run, tag="Report"
+    )
+    assert [entry["step"] for entry in entries] == [0, 1, 2]
+    for entry in entries:
+        assert "<h1>Head</h1>" in entry["text"]
+        assert "<td>1*2*3</td>" in entry["text"]
+        assert "end" in entry["text"]
+        for gone in ("f()", "img", "script", "p{", "&lt;", "127.0.0.1"):
+            assert gone not in entry["text"]
+
+
 def test_figures_are_images(logger: Logger, server: Server) -> None:
     """A figure is shown with its size."""
     from matplotlib.figure import Figure

@@ -99,6 +99,10 @@ CALLS: dict[str, tuple[Callable[[Logger], object], Callable[[Logger], object]]] 
         lambda logger: logger.add_text("t", "a", 5),
         lambda logger: logger.add_text("t", "a", 0),
     ),
+    "add_html": (
+        lambda logger: None,
+        lambda logger: logger.add_html("t", "<script>1</script>"),
+    ),
     "add_audio": (
         lambda logger: None,
         lambda logger: logger.add_audio("t", [2.0]),

@@ -14,7 +14,7 @@ from annarchy_tb.inputs.arrays import numbers
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.limits import limits
-from annarchy_tb.kinds import colours, png
+from annarchy_tb.kinds import colours, inline, png
 from annarchy_tb.kinds.levels import Levels, Pixels, Remark, Scope, parts
 from annarchy_tb.run.entry import Entry, Recording
 from annarchy_tb.tfevents import tensors
@@ -287,6 +287,14 @@ class Images(NamedTuple):
     images: OnDemand[NDArray[Any]]
     times: NDArray[np.float64]
     wall_times: NDArray[np.float64]
+
+    def _repr_html_(self) -> str:
+        return inline.ends(self.steps, self._drawn)
+
+    def _drawn(self, number: int) -> str:
+        pixels = self.images[number]
+        height, width, _ = pixels.shape
+        return inline.picture(pixels, f"{width} x {height} pixels")
 
 
 def read(blocks: Iterable[Block], tag: str) -> Images:

@@ -19,7 +19,7 @@ from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
 from annarchy_tb.inputs.units import plain
-from annarchy_tb.kinds import image, spike_plot
+from annarchy_tb.kinds import image, inline, spike_plot
 from annarchy_tb.kinds.levels import Pixels, Remark
 from annarchy_tb.kinds.spike_plot import TimeAxis
 from annarchy_tb.run.entry import Entry, Recording
@@ -262,6 +262,19 @@ class Rasters(NamedTuple):
     spikes: list[tuple[NDArray[Any], NDArray[Any]]]
     times: NDArray[np.float64]
     wall_times: NDArray[np.float64]
+
+    def _repr_html_(self) -> str:
+        return inline.ends(self.steps, self._drawn)
+
+    def _drawn(self, number: int) -> str:
+        times, ranks = self.spikes[number]
+        if not len(times):
+            return "<div>no spikes</div>"
+        said = (
+            f"{len(times)} spikes, times {times.min():g} to {times.max():g}, "
+            f"ranks {ranks.min()} to {ranks.max()}"
+        )
+        return f"{inline.picture(inline.dots(times, ranks), said)}<div>{said}</div>"
 
 
 def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:

@@ -2,6 +2,7 @@
 
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
+from annarchy_tb.kinds.html import Fragments
 from annarchy_tb.kinds.image import Images
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
@@ -19,6 +20,7 @@ __all__ = [
     "Average",
     "Averages",
     "Damage",
+    "Fragments",
     "Histograms",
     "Images",
     "Last",

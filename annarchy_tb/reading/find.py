@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 from annarchy_tb.inputs.messages import describe, naming, short, warn
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.parameters import flatten
-from annarchy_tb.reading import repetitions
+from annarchy_tb.reading import notebook, repetitions
 from annarchy_tb.reading.average import Averages
 from annarchy_tb.reading.course import began, course
 from annarchy_tb.reading.facts import METRICS, Facts, Name, is_none, order, resolve
@@ -55,6 +55,9 @@ class Runs(list[Run]):
         if isinstance(place, slice):
             return Runs(self.logdir, super().__getitem__(place))
         return super().__getitem__(place)
+
+    def _repr_html_(self) -> str:
+        return notebook.table(self, self.logdir)
 
     def where(self, condition: str) -> Runs:
         """Return the runs for which a condition holds, in the same order.

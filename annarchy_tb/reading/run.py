@@ -16,11 +16,12 @@ from annarchy_tb.inputs.tags import is_own
 from annarchy_tb.kinds import parameters, raster, recorded, scalar
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
+from annarchy_tb.kinds.html import Fragments
 from annarchy_tb.kinds.image import Images
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
-from annarchy_tb.reading import contents, course, news
+from annarchy_tb.reading import contents, course, news, notebook
 from annarchy_tb.reading.cache import cache
 from annarchy_tb.reading.news import News, Restart
 from annarchy_tb.reading.phases import Phase, phases
@@ -37,6 +38,7 @@ from annarchy_tb.tfevents.schema import (
     AUDIO,
     BY_NAME,
     HISTOGRAM,
+    HTML,
     IMAGE,
     SCALAR,
     TEXT,
@@ -82,6 +84,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.path} ({self.status})>"
+
+    def _repr_html_(self) -> str:
+        return notebook.card(self)
 
     # -- the record of the run -------------------------------------------------------
 
@@ -198,9 +203,9 @@ class Run:
         """Return the kind of each tag, in the order of first appearance.
 
         Kinds are ``"scalar"``, ``"image"``, ``"histogram"``, ``"audio"``, ``"text"``,
-        or the name of another TensorBoard plugin; ``""`` if the files do not tell. The
-        run's own table and parameters are left out, and so are the curves of
-        `Logger.add_scalars`: see `curves`.
+        ``"html"``, or the name of another TensorBoard plugin; ``""`` if the files do
+        not tell. The run's own table and parameters are left out, and so are the curves
+        of `Logger.add_scalars`: see `curves`.
         """
         found = contents.kinds(self._blocks(self.path))
         for stored in self._index(self.path).all():
@@ -218,8 +223,8 @@ class Run:
 
         Returns
         -------
-        Scalars, Images, Histograms, Texts or Sounds
-            The result of `scalars`, `images`, `histograms`, `text` or `audio`.
+        Scalars, Images, Histograms, Texts, Fragments or Sounds
+            The result of `scalars`, `images`, `histograms`, `text`, `html` or `audio`.
 
         Raises
         ------
@@ -319,6 +324,11 @@ class Run:
     def text(self, tag: str) -> Texts:
         """Return the texts of a tag; KeyError if there are none."""
         found: Texts = self._read(TEXT, tag)
+        return found
+
+    def html(self, tag: str) -> Fragments:
+        """Return the fragments of `Logger.add_html`, whole; KeyError if none."""
+        found: Fragments = self._read(HTML, tag)
         return found
 
     def audio(self, tag: str) -> Sounds:

@@ -189,7 +189,7 @@ def _value(message: bytes) -> Value:
             tag = raw.decode(errors="replace")
         elif known := kind_of_field(field):
             holds, held, kind = field, raw, known
-        elif field == TENSOR:
+        elif field == TENSOR and not holds:  # or it is there for TensorBoard only
             holds, held = field, raw
         elif field == METADATA and not kind:
             plugin = last_field(raw, 1)

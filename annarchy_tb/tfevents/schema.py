@@ -57,11 +57,13 @@ KINDS = (
     HISTOGRAM := Kind("histogram", "histograms", TENSORS, 5, "numbers"),
     AUDIO := Kind("audio", "audio", BLOBS, 6, "html"),
     TEXT := Kind("text", "text", TENSORS, TENSOR, "text"),
+    # TensorBoard shows a text that is made of it; the field is one of ours.
+    HTML := Kind("html", "text", TENSORS, 1005, "html"),
 )
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 _OF_FIELD = {kind.field: kind.name for kind in KINDS if kind.field != TENSOR}
-_OF_PLUGIN = {kind.plugin: kind.name for kind in KINDS}
+_OF_PLUGIN = {kind.plugin: kind.name for kind in KINDS if kind != HTML}
 
 
 def kind_of_field(field: int) -> str | None:

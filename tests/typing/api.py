@@ -40,6 +40,7 @@ from annarchy_tb.reading import (
     Average,
     Averages,
     Damage,
+    Fragments,
     Histograms,
     Images,
     Last,
@@ -138,6 +139,7 @@ def methods_of_the_logger_that_return_nothing(logger: Logger) -> list[Nothing]:
         logger.add_matrix,
         logger.add_audio,
         logger.add_text,
+        logger.add_html,
         logger.describe,
         logger.add_parameters,
         logger.add_metrics,
@@ -176,6 +178,7 @@ def steps_and_times(logger: Logger, figure: Figure) -> None:
     logger.add_matrix("k", [[1]], step, time=time)
     logger.add_audio("l", [0.0], step, time=time)
     logger.add_text("m", "text", step, time=time)
+    logger.add_html("m", "<p>text", step, time=time)
     logger.save_checkpoint({}, step)
     logger.window("n").add(1, 1, step, time)
 
@@ -316,10 +319,13 @@ def sounds(logger: Logger, array: NDArray[np.float32]) -> None:
     logger.add_audio("a", array, rate=0.5)  # type: ignore[arg-type]
 
 
-def words_and_parameters(logger: Logger) -> None:
+def words_and_parameters(logger: Logger, run: Run) -> None:
     """Parameters are anything, metrics are numbers."""
     logger.add_text("a", "# Head", 3)
     logger.add_text("a", 3)  # type: ignore[arg-type]
+    logger.add_html("a", "<p>Head", 3)
+    logger.add_html("a", run)
+    logger.add_html("a", 3)  # type: ignore[arg-type]
     logger.describe("a", "in Hz")
     logger.add_parameters(
         {"tau": 10.0, "rule": "oja", "layers": [3, 4], "sub": {"x": 1}}
@@ -457,6 +463,8 @@ def data_of_a_run(run: Run) -> None:
     assert_type(run.histograms("a"), Histograms)
     assert_type(run.histograms("a").histograms, OnDemand[NDArray[np.float64]])
     assert_type(run.histograms("a").times, NDArray[np.float64])
+    assert_type(run.html("a"), Fragments)
+    assert_type(run.html("a").fragments, list[str])
     assert_type(run.text("a"), Texts)
     assert_type(run.text("a").texts, list[str])
     assert_type(run.audio("a"), Sounds)
