@@ -303,7 +303,7 @@ function facts(title, entries, note = "") {
   if (!entries.length) return null;
   const rows = entries.map(([name, value]) =>
     make("tr", {}, make("th", { scope: "row" }, visible(name)), make("td", {}, visible(said(value), "\n"))));
-  return make("section", { className: "facts" }, make("h2", {}, title),
+  return make("section", { className: `facts ${title.toLowerCase()}` }, make("h2", {}, title),
     make("table", {}, make("tbody", {}, rows)), note ? make("p", { className: "note" }, note) : null);
 }
 
@@ -393,7 +393,7 @@ function columnsOf(runs) {
     const any = values.some((value) => value !== "null");
     column.shown = column.field === "params" ? differs : !column.rare || any;
     column.differs = differs;
-    column.numeric = runs.every((run) => [null, "number"].includes(column.value(run) && typeof column.value(run)));
+    column.numeric = runs.every((run) => column.value(run) === null || typeof column.value(run) === "number");
   }
   return all;
 }
@@ -524,7 +524,7 @@ function showRuns(root, data, charts) {
       return make("tr", {},
         make("td", { className: "choice" }, choice),
         make("th", { scope: "row" }, visible(run.name)),
-        shown.map((column) => make("td", { className: column.numeric ? "number" : "", title: column.rare ? visible(column.text(run)) : "" },
+        shown.map((column) => make("td", { className: column.numeric ? "number" : column.rare ? "rare" : "", title: column.rare ? visible(column.text(run)) : "" },
           column.cell ? column.cell(run) : visible(column.text(run)))));
     }));
     const chosen = chosenRuns().length;

@@ -67,9 +67,7 @@ def curve(points: Scalars) -> Curve:
     if len(values) <= MOST_POINTS:
         return Curve(_table(its, slice(None)), len(values), None)
     [drawn] = choose(values[:, np.newaxis], MOST_POINTS)
-    return Curve(
-        _table(its, drawn.rows), len(values), _means(_table(its, slice(None)))
-    )
+    return Curve(_table(its, drawn.rows), len(values), _means(_table(its, slice(None))))
 
 
 def _table(points: Scalars, rows: Any) -> NDArray[np.float64]:

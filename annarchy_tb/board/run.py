@@ -177,7 +177,8 @@ def _images(run: Run, tag: str, share: int) -> dict[str, Any]:
     """Return the images of a tag, as they are in the files."""
     found = run.images(tag)
     files = found.images.read_by(image.files)
-    most, total, frames = MOST_IMAGES, len(files), []
+    frames: list[dict[str, Any]] = []
+    most, total = MOST_IMAGES, len(files)
     while most:
         frames, size = [], 0
         for at in spread(total, most):
@@ -229,7 +230,8 @@ def _histograms(run: Run, tag: str) -> dict[str, Any]:
     low, high = float(edges.min()), float(edges.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
-    rows = low + (high / ROWS - low / ROWS) * np.arange(ROWS + 1)
+    width = high / ROWS - low / ROWS
+    rows = np.array([low + width * row for row in range(ROWS)] + [high])
     shares = [packed(_resampled(table, rows)) for table in tables]
     return {**said, "edges": packed(rows), "shares": shares}
 
