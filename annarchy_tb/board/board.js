@@ -193,17 +193,20 @@ function card(its, note, ...content) {
 
 function scalarCard(its, { charts, unit }) {
   const curves = its.curves.map((one) => ({ ...one, x: unpacked(one.x), y: unpacked(one.y) }));
+  curves.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  const beside = curves.length > 6 ? { legend: { font: { size: 11 } } } : {};
   const build = () => [
     curves.map((one, k) => line(one.x, one.y, one.name || its.tag, COLOURS[k % COLOURS.length])),
-    { x: axisName(its, unit), y: its.unit ? plain(its.unit) : "", showlegend: curves.length > 1 },
+    { x: axisName(its, unit), y: its.unit ? plain(its.unit) : "", showlegend: curves.length > 1, ...beside },
   ];
+  if (!curves.some((one) => one.y.some(Number.isFinite))) return card(its, "No value is finite.");
   return card(its, thinned(curves), charts.add(build, `curve of ${its.tag}`));
 }
 
-function thinned(curves) {
+function thinned(curves, averaged = "") {
   const all = curves.reduce((sum, one) => sum + one.number, 0);
   const drawn = curves.reduce((sum, one) => sum + one.x.length, 0);
-  return all > drawn ? `${grouped(drawn)} of ${grouped(all)} points, with all extremes` : "";
+  return all > drawn ? `${grouped(drawn)} of ${grouped(all)} points, with all extremes${averaged}` : "";
 }
 
 function imageCard(its, { unit }) {
@@ -303,7 +306,7 @@ function facts(title, entries, note = "") {
   if (!entries.length) return null;
   const rows = entries.map(([name, value]) =>
     make("tr", {}, make("th", { scope: "row" }, visible(name)), make("td", {}, visible(said(value), "\n"))));
-  return make("section", { className: `facts ${title.toLowerCase()}` }, make("h2", {}, title),
+  return make("section", { className: "facts" }, make("h2", {}, title),
     make("table", {}, make("tbody", {}, rows)), note ? make("p", { className: "note" }, note) : null);
 }
 
@@ -323,6 +326,11 @@ function ending(its) {
   ];
 }
 
+function stack(all) {
+  const there = all.filter((one) => one !== null);
+  return there.length ? make("div", { className: "stack" }, there) : null;
+}
+
 function origin(data) {
   const { git, ...others } = data.origin;
   const commit = git?.commit && ["commit", `${String(git.commit).slice(0, 12)}${git.dirty ? ", with changes" : ""}`];
@@ -333,7 +341,8 @@ function showRun(root, data, charts) {
   const its = data.run, unit = data.unit;
   const phases = data.phases.map((one) => [
     `${one.number} ${one.name}`,
-    `${date(one.began)}${one.ended ? ` to ${date(one.ended)}` : ""}` +
+    date(one.began) +
+      (one.ended ? `, took ${duration((new Date(one.ended) - new Date(one.began)) / 1000)}` : "") +
       (one.time ? `, begins at ${said(one.time)}${unit ? ` ${unit}` : ""}` : ""),
   ]);
   const sessions = data.sessions.map((one) => [date(one.start), `${said(one.kind)}, ${said(one.status)}`]);
@@ -349,15 +358,12 @@ function showRun(root, data, charts) {
       make("p", { className: "when" }, when.join(" · ")),
       ending(its)),
     remarks(data.remarks) ?? "",
-    make("div", { className: "about" },
-      ...[
-        facts("Results", Object.entries(its.results)),
-        facts("Parameters", Object.entries(its.params)),
-        facts("Phases", phases),
-        facts("Notes", notes),
-        facts("Origin", origin(data)),
-        sessions.length > 1 ? facts("Sessions", sessions) : null,
-      ].filter(Boolean)),
+    make("div", { className: "about" }, [
+      [facts("Results", Object.entries(its.results)), facts("Phases", phases), facts("Notes", notes),
+        sessions.length > 1 ? facts("Sessions", sessions) : null],
+      [facts("Parameters", Object.entries(its.params))],
+      [facts("Origin", origin(data))],
+    ].map(stack)),
     ...cards(data.cards, { charts, unit }),
     footer(data));
 }
@@ -579,7 +585,8 @@ function showRuns(root, data, charts) {
     };
     const dashes = names.length > 1
       ? names.map((name, k) => `${visible(name || its.tag)}: ${DASHES[k % DASHES.length]}`).join(", ") : "";
-    const note = [dashes, thinned(curves)].filter(Boolean).join(" · ");
+    const averaged = "; averages are of the means of equal parts";
+    const note = [dashes, thinned(curves, averaged)].filter(Boolean).join(" · ");
     return { ...its, kind: "chart", note, build };
   });
 
