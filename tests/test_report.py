@@ -166,12 +166,12 @@ def test_texts_are_the_last_ones_and_bounded(
     monkeypatch.setattr(run_page, "MOST_TEXTS", 2)
     monkeypatch.setattr(run_page, "LONGEST", 3)
     with Logger(logdir, "run") as logger:
-        for text in ("first", "second", "third"):
+        for text in ("a b", "c d e", "f g h i"):
             logger.add_text("t", text)
     its = cards(logdir / "run")["t"]
     assert its["number"] == 3
     said = [(one["step"], one["text"], one["left"]) for one in its["texts"]]
-    assert said == [(1, "sec", 3), (2, "thi", 2)]
+    assert said == [(1, "c d", 2), (2, "f g", 4)]
 
 
 def test_the_page_knows_how_a_run_went(logdir: Path) -> None:

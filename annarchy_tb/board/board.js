@@ -144,6 +144,7 @@ export class Charts {
   print(printing) {
     this.printing = printing;
     this.root.classList.toggle("printing", printing);
+    for (const one of this.root.querySelectorAll("details.facts")) one.open = printing;
     for (const [box, its] of this.builds) {
       its.stale = true;
       this.draw(box);
@@ -302,12 +303,15 @@ function status(its) {
   return make("span", { className: `status ${its.status}` }, its.status);
 }
 
-function facts(title, entries, note = "") {
+function facts(title, entries) {
   if (!entries.length) return null;
+  return make("section", { className: "facts" }, make("h2", {}, title), listed(entries));
+}
+
+function listed(entries) {
   const rows = entries.map(([name, value]) =>
     make("tr", {}, make("th", { scope: "row" }, visible(name)), make("td", {}, visible(said(value), "\n"))));
-  return make("section", { className: "facts" }, make("h2", {}, title),
-    make("table", {}, make("tbody", {}, rows)), note ? make("p", { className: "note" }, note) : null);
+  return make("table", {}, make("tbody", {}, rows));
 }
 
 function remarks(all) {
@@ -324,6 +328,11 @@ function ending(its) {
     said_.length ? make("pre", { className: "error" }, visible(said_[0], "\n")) : null,
     odd.length ? make("p", { className: "odd" }, make("strong", {}, "Not finite: "), `first ${odd.join(", ")}`) : null,
   ];
+}
+
+// Seldom asked for, and long: it opens with a click, and on paper.
+function closed(title, entries) {
+  return make("details", { className: "facts" }, make("summary", {}, make("h2", {}, title)), listed(entries));
 }
 
 function stack(all) {
@@ -362,7 +371,7 @@ function showRun(root, data, charts) {
       [facts("Results", Object.entries(its.results)), facts("Phases", phases), facts("Notes", notes),
         sessions.length > 1 ? facts("Sessions", sessions) : null],
       [facts("Parameters", Object.entries(its.params))],
-      [facts("Origin", origin(data))],
+      [closed("Origin", origin(data))],
     ].map(stack)),
     ...cards(data.cards, { charts, unit }),
     footer(data));

@@ -126,8 +126,10 @@ def test_a_run_is_seen_at_a_glance(page: Page) -> None:
     for said in ("all", "failed", "ZeroDivisionError: it exploded", "rate/mean at"):
         assert said in header
     facts = page.locator(".about").inner_text()
-    for said in ("loss", "0.25", "tau", "12.5", "settling", "command"):
+    for said in ("loss", "0.25", "tau", "12.5", "settling"):
         assert said in facts
+    page.get_by_text("Origin").click()
+    assert "command" in page.locator(".about").inner_text()
     assert "sound (audio)" in page.locator(".board").inner_text()
 
 
