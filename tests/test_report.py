@@ -227,7 +227,7 @@ def test_many_curves_share_the_room(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A directory's page is bounded: fewer points of each, and curves of the newest."""
-    monkeypatch.setattr("annarchy_tb.board.runs.ALL_POINTS", 300)
+    monkeypatch.setattr("annarchy_tb.board.packed.ALL_POINTS", 300)
     monkeypatch.setattr("annarchy_tb.board.runs.MOST_RUNS", 3)
     for number in range(5):
         with Logger(logdir, f"run {number}") as logger:
@@ -240,6 +240,23 @@ def test_many_curves_share_the_room(
         y = unpacked(one["y"])
         assert len(y) <= 100
         assert (y[0], y[-1]) == (0, 999)
+    with Logger(logdir, "run") as logger:
+        for tag in range(5):
+            logger.add_series(str(tag), np.arange(1000.0))
+    found = cards(logdir / "run").values()
+    assert [len(unpacked(card["curves"][0]["y"])) <= 60 for card in found] == 5 * [True]
+
+
+def test_remarks_are_bounded(logdir: Path) -> None:
+    """A thousand torn runs do not hide the table."""
+    for number in range(25):
+        with Logger(logdir, f"run {number}") as logger:
+            logger.add_scalar("a", 1.0)
+        [path] = event_files(logdir / f"run {number}")
+        path.write_bytes(path.read_bytes()[:-7])
+    said = runs_data(find_runs(logdir))["remarks"]
+    assert len(said) == run_page.MOST_REMARKS + 1
+    assert said[-1] == "and 5 more"
 
 
 def test_units_that_differ_are_not_drawn_over_each_other(logdir: Path) -> None:

@@ -118,8 +118,8 @@ export class Charts {
     const its = this.builds.get(box);
     if (!its.stale) return;
     its.stale = false;
-    const [traces, layout] = its.build();
     try {
+      const [traces, layout] = its.build();
       const fixed = this.printing ? { width: box.clientWidth, height: box.clientHeight } : {};
       this.plotly.react(box, traces, { ...this.layout(layout), ...fixed }, {
         responsive: true, displaylogo: false,
@@ -175,12 +175,11 @@ export class Charts {
 const axisName = (card, unit) =>
   card.timed ? `time${unit ? ` (${plain(unit)})` : ""}` : "step";
 
-function line(x, y, name, colour, more = {}) {
+function line(x, y, name, colour, { dash = "solid", ...more } = {}) {
   return {
     type: "scatter", mode: x.length === 1 ? "markers" : "lines", x, y,
-    name: plain(name), line: { color: colour, width: 1.5, ...more.line },
-    marker: { color: colour }, hovertemplate: "%{y:.6~g} at %{x:.9~g}",
-    ...more, ...(more.line && { line: { color: colour, width: 1.5, ...more.line } }),
+    name: plain(name), line: { color: colour, width: 1.5, dash },
+    marker: { color: colour }, hovertemplate: "%{y:.6~g} at %{x:.9~g}", ...more,
   };
 }
 
@@ -276,20 +275,19 @@ function textCard(its, { unit }) {
 }
 
 // How each kind is drawn.
-export const CARDS = { scalar: scalarCard, image: imageCard, histogram: histogramCard, text: textCard };
+const CARDS = { scalar: scalarCard, image: imageCard, histogram: histogramCard, text: textCard };
 
 // The cards of tags, in groups by the part of the tag before the first slash.
-function cards(all, context) {
+function cards(all, context, kinds = CARDS) {
   const groups = new Map(), others = [];
   for (const its of all) {
-    const draw = CARDS[its.kind];
-    if (!draw) {
+    if (!Object.hasOwn(kinds, its.kind)) {
       others.push(`${visible(its.tag)} (${visible(its.kind || "unknown")})`);
       continue;
     }
     const group = its.tag.includes("/") ? its.tag.slice(0, its.tag.indexOf("/")) : "";
     if (!groups.has(group)) groups.set(group, []);
-    groups.get(group).push(draw(its, context));
+    groups.get(group).push(kinds[its.kind](its, context));
   }
   const made = [...groups].map(([group, its]) => make("section", { className: "group" },
     group ? make("h2", {}, visible(group)) : null, make("div", { className: "cards" }, its)));
@@ -383,6 +381,8 @@ function footer(data) {
 
 /* -- runs --------------------------------------------------------------------------- */
 
+const MOST_COLUMNS = 40; // that are shown at first
+
 // The columns of the table: what is shown in a cell, and what it is sorted by.
 function columnsOf(runs) {
   const minute = (text) => date(text).slice(0, 16);
@@ -401,12 +401,15 @@ function columnsOf(runs) {
     }));
   };
   const all = [...own, ...fields("params", "parameter"), ...fields("results", "result")];
+  let left = MOST_COLUMNS;
   for (const column of all) {
     column.text ??= (run) => said(column.value(run));
     const values = runs.map((run) => JSON.stringify(column.value(run)));
     const differs = new Set(values).size > 1 || runs.length === 1;
     const any = values.some((value) => value !== "null");
     column.shown = column.field === "params" ? differs : !column.rare || any;
+    if (column.shown) left -= 1;
+    if (left < 0) column.shown = false;
     column.differs = differs;
     column.numeric = runs.every((run) => column.value(run) === null || typeof column.value(run) === "number");
   }
@@ -570,10 +573,10 @@ function showRuns(root, data, charts) {
         const indices = new Set(group.runs.map((run) => run.index));
         names.forEach((name, k) => {
           const part = curves.filter((one) => one.name === name && indices.has(one.run));
-          const dash = { line: { dash: DASHES[k % DASHES.length] } };
+          const dash = DASHES[k % DASHES.length];
           const label = (first) => (name ? `${first}, ${name}` : first);
           if (!state.mean || !part.length) {
-            for (const one of part) traces.push(line(one.x, one.y, label(runs[one.run].name), group.colour, dash));
+            for (const one of part) traces.push(line(one.x, one.y, label(runs[one.run].name), group.colour, { dash }));
             return;
           }
           const found = average(part.map((one) => one.means ?? one));
@@ -585,7 +588,7 @@ function showRuns(root, data, charts) {
             { type: "scatter", x: band.x, y: band.high, fill: "tonexty", fillcolor: faint(group.colour), ...edge },
           ]));
           traces.push(line(found.x, found.mean, label(group.name), group.colour, {
-            ...dash, customdata: found.deviation.map((one, i) => [Number.isFinite(one) ? ` ± ${said(one)}` : "", found.number[i]]),
+            dash, customdata: found.deviation.map((one, i) => [Number.isFinite(one) ? ` ± ${said(one)}` : "", found.number[i]]),
             hovertemplate: "%{y:.6~g}%{customdata[0]} at %{x:.9~g}, n = %{customdata[1]}",
           }));
         });
@@ -620,8 +623,7 @@ function showRuns(root, data, charts) {
     return make("label", {}, box, ` ${visible(column.name)}`);
   });
   const left = runs.length > data.drawn ? make("p", { className: "note" }, `Curves are here of the newest ${grouped(data.drawn)} runs.`) : null;
-  const context = { charts, unit: data.unit };
-  CARDS.chart = (its) => card(its, its.note, charts.add(its.build, `curves of ${its.tag}`));
+  const kinds = { chart: (its) => card(its, its.note, charts.add(its.build, `curves of ${its.tag}`)) };
   root.replaceChildren(
     make("header", {}, make("h1", {}, visible(data.name)), make("p", { className: "when" }, visible(data.path))),
     remarks(data.remarks) ?? "",
@@ -634,7 +636,7 @@ function showRuns(root, data, charts) {
     ...(plots.length ? [make("div", { className: "controls curves" },
       make("label", {}, "Colour by ", group), make("label", {}, mean, " mean ± standard deviation"), legend)] : []),
     left ?? "",
-    ...cards(plots, context),
+    ...cards(plots, { charts, unit: data.unit }, kinds),
     footer(data));
   update();
 }

@@ -13,6 +13,8 @@ from annarchy_tb.kinds.scalar import Scalars
 
 MOST_POINTS = 2000  # of a curve
 MOST_MEANS = 250
+ALL_POINTS = 500_000  # of all curves of a page
+FEWEST = 50  # points of a curve
 
 
 class Curve(NamedTuple):
@@ -58,6 +60,11 @@ class Curve(NamedTuple):
             its = self.means[:, [x, 2]]
             said["means"] = {"x": packed(its[:, 0]), "y": packed(its[:, 1])}
         return said
+
+
+def share(curves: int) -> int:
+    """Return how many points each of the curves of a page may have."""
+    return max(FEWEST, ALL_POINTS // max(1, curves))
 
 
 def curve(points: Scalars) -> Curve:

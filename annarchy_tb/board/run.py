@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.board.packed import Curve, curve, packed, spread
+from annarchy_tb.board.packed import Curve, curve, packed, share, spread
 from annarchy_tb.kinds import image
 from annarchy_tb.reading.course import course
 from annarchy_tb.reading.run import Run
@@ -26,6 +26,7 @@ MOST_HISTOGRAMS = 200  # of a tag
 ROWS = 60  # of the picture of a tag's histograms
 MOST_TEXTS = 50  # of a tag
 LONGEST = 20_000  # characters of a text
+MOST_REMARKS = 20
 
 LAYOUT = "custom_scalars"  # of TensorBoard's own tab
 
@@ -114,7 +115,10 @@ def remarks() -> Iterator[list[str]]:
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         yield said
-    said += dict.fromkeys(str(one.message) for one in found)
+    messages = list(dict.fromkeys(str(one.message) for one in found))
+    said += messages[:MOST_REMARKS]
+    if messages[MOST_REMARKS:]:
+        said.append(f"and {len(messages) - MOST_REMARKS} more")
 
 
 def _date(moment: datetime | None) -> str | None:
@@ -138,7 +142,9 @@ def plots(run: Run, results: Container[str]) -> dict[str, dict[str, Curve]]:
 
 def _plots(run: Run, info: RunInfo) -> Iterator[dict[str, Any]]:
     units = info.tag_units()
-    for tag, curves in plots(run, info.metrics or {}).items():
+    found = plots(run, info.metrics or {})
+    most = share(sum(map(len, found.values())))
+    for tag, curves in found.items():
         timed = all(its.timed for its in curves.values())
         yield {
             "kind": SCALAR.name,
@@ -146,7 +152,8 @@ def _plots(run: Run, info: RunInfo) -> Iterator[dict[str, Any]]:
             "unit": units.get(tag),
             "timed": timed,
             "curves": [
-                {"name": name, **its.as_json(timed)} for name, its in curves.items()
+                {"name": name, **its.thinner(most).as_json(timed)}
+                for name, its in curves.items()
             ],
         }
 
@@ -156,13 +163,13 @@ def _plots(run: Run, info: RunInfo) -> Iterator[dict[str, Any]]:
 
 def _others(run: Run) -> Iterator[dict[str, Any]]:
     tags = run.tags()
-    share = IMAGE_BYTES // max(1, list(tags.values()).count(IMAGE.name))
+    size = IMAGE_BYTES // max(1, list(tags.values()).count(IMAGE.name))
     for tag, kind in tags.items():
         if kind in (SCALAR.name, LAYOUT):
             continue
         said: dict[str, Any] = {"kind": kind, "tag": tag}
         if kind == IMAGE.name:
-            said |= _images(run, tag, share)
+            said |= _images(run, tag, size)
         elif kind in _OTHERS:
             said |= _OTHERS[kind](run, tag)
         yield said
@@ -173,8 +180,8 @@ def _place(found: Any, at: int) -> dict[str, Any]:
     return {"step": int(found.steps[at]), "time": float(found.times[at])}
 
 
-def _images(run: Run, tag: str, share: int) -> dict[str, Any]:
-    """Return the images of a tag, as they are in the files."""
+def _images(run: Run, tag: str, room: int) -> dict[str, Any]:
+    """Return the images of a tag, as they are in the files, in so many bytes."""
     found = run.images(tag)
     files = found.images.read_by(image.files)
     frames: list[dict[str, Any]] = []
@@ -184,10 +191,10 @@ def _images(run: Run, tag: str, share: int) -> dict[str, Any]:
         for at in spread(total, most):
             data = _data(files, at)
             size += len(data)
-            if size > share:
+            if size > room:
                 break
             frames.append({**_place(found, at), "image": data})
-        if size <= share:
+        if size <= room:
             break
         frames, most = [], min(most, total) // 2
     return {"frames": frames, "number": total}

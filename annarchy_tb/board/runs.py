@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from annarchy_tb.board.packed import Curve
+from annarchy_tb.board.packed import Curve, share
 from annarchy_tb.board.run import head, plots, remarks
 from annarchy_tb.reading.find import Runs
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo
 
 MOST_RUNS = 500  # whose curves are on the page; the table has all
-ALL_POINTS = 500_000  # of all curves together
-FEWEST = 50  # points of a curve
 
 
 def runs_data(runs: Runs) -> dict[str, Any]:
@@ -44,7 +42,7 @@ def runs_data(runs: Runs) -> dict[str, Any]:
                     found.setdefault(tag, []).append((len(rows), curve, points))
                     number += 1
             rows.append(row)
-    most = max(FEWEST, ALL_POINTS // max(1, number))
+    most = share(number)
     one_unit = len(time_units) == 1
     return {
         "kind": "runs",
