@@ -191,6 +191,10 @@ def take_reports(browser: Browser, logdir: Path) -> None:
         page.wait_for_timeout(2500)
         page.screenshot(path=IMAGES / f"{name}.png")
         print(f"docs/images/{name}.png")
+        if name == "report_run":
+            page.locator(".group").last.scroll_into_view_if_needed()
+            page.wait_for_timeout(1000)
+            save(page.locator(".group").last, "report_pictures")
         context.close()
 
 
