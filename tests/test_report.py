@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +124,29 @@ def test_images_are_those_in_the_files(
     assert len(steps) == run_page.MOST_IMAGES
     assert (steps[0], steps[-1]) == (0, 99)
     for frame in its["frames"]:
-        head, data = frame["image"].split(",")
+        head, data = frame["address"].split(",")
         assert head == "data:image/png;base64"
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             assert image.getpixel((0, 0)) == frame["step"]
-    monkeypatch.setattr(run_page, "IMAGE_BYTES", 3 * len(its["frames"][0]["image"]))
+    monkeypatch.setattr(run_page, "IMAGE_BYTES", 3 * len(its["frames"][0]["address"]))
     its = cards(logdir / "run")["i"]
     assert 1 <= len(its["frames"]) <= 3
     assert its["frames"][-1]["step"] == 99
     monkeypatch.setattr(run_page, "IMAGE_BYTES", 10)
     assert cards(logdir / "run")["i"]["frames"] == []
+
+
+def test_sounds_are_those_in_the_files(logdir: Path) -> None:
+    """As WAV, which browsers play."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_audio("s", np.full(10, step, np.int16), step, rate=8000)
+    for frame in cards(logdir / "run")["s"]["frames"]:
+        head, data = frame["address"].split(",")
+        assert head == "data:audio/wav;base64"
+        with wave.open(io.BytesIO(base64.b64decode(data))) as sound:
+            assert sound.getframerate() == 8000
+            assert sound.readframes(1) == bytes([frame["step"], 0])
 
 
 def test_histograms_in_rows_keep_their_values(logdir: Path) -> None:

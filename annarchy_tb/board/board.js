@@ -210,13 +210,22 @@ function thinned(curves, averaged = "") {
 }
 
 function imageCard(its, { unit }) {
-  if (!its.frames.length) return card(its, "These images are too large for a report.");
   const picture = make("img", { alt: visible(its.tag), load: () => enlarge(picture) });
+  return framesCard(its, unit, picture, "images");
+}
+
+function soundCard(its, { unit }) {
+  return framesCard(its, unit, make("audio", { controls: true, "aria-label": visible(its.tag) }), "sounds");
+}
+
+// One of several images or sounds, with a slider to choose it.
+function framesCard(its, unit, shown, what) {
+  if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
   const where = make("output", {});
   const show = (at) => {
     const frame = its.frames[at];
-    if (frame.image) picture.src = frame.image;
-    else picture.removeAttribute("src");
+    if (frame.address) shown.src = frame.address;
+    else shown.removeAttribute("src");
     where.textContent = place(frame, unit);
   };
   const last = its.frames.length - 1;
@@ -225,9 +234,9 @@ function imageCard(its, { unit }) {
     input: () => show(Number(slider.value)),
   });
   show(last);
-  const left = its.number - its.frames.length;
-  return card(its, left ? `${grouped(its.frames.length)} of ${grouped(its.number)} images` : "",
-    make("div", { className: "picture" }, picture),
+  const left = its.number > its.frames.length;
+  return card(its, left ? `${grouped(its.frames.length)} of ${grouped(its.number)} ${what}` : "",
+    make("div", { className: what === "images" ? "picture" : "sound" }, shown),
     make("div", { className: "place" }, last ? slider : null, where));
 }
 
@@ -275,7 +284,7 @@ function textCard(its, { unit }) {
 }
 
 // How each kind is drawn.
-const CARDS = { scalar: scalarCard, image: imageCard, histogram: histogramCard, text: textCard };
+const CARDS = { scalar: scalarCard, image: imageCard, audio: soundCard, histogram: histogramCard, text: textCard };
 
 // The cards of tags, in groups by the part of the tag before the first slash.
 function cards(all, context, kinds = CARDS) {

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 # their data themselves. (Plotly sets styles on elements, and makes its own pictures.)
 POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
-    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    "img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"
 )
 
 PAGE = """<!DOCTYPE html>

@@ -13,20 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.board.packed import Curve, curve, packed, share, spread
-from annarchy_tb.kinds import image
+from annarchy_tb.kinds import audio, image
 from annarchy_tb.reading.course import course
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo, as_json
-from annarchy_tb.tfevents.schema import HISTOGRAM, IMAGE, SCALAR, TEXT
+from annarchy_tb.tfevents.schema import AUDIO, HISTOGRAM, IMAGE, SCALAR, TEXT
 from annarchy_tb.tfevents.values import OnDemand
 
 MOST_IMAGES = 60  # of a tag
 IMAGE_BYTES = 32 << 20  # of all tags
+MOST_SOUNDS = 20  # of a tag
+SOUND_BYTES = 8 << 20  # of all tags
 MOST_HISTOGRAMS = 200  # of a tag
 ROWS = 60  # of the picture of a tag's histograms
 MOST_TEXTS = 50  # of a tag
 LONGEST = 20_000  # characters of a text
 MOST_REMARKS = 20
+
+# How the files of images and sounds begin.
+BEGINNINGS = {
+    "image/png": b"\x89PNG",
+    "image/jpeg": b"\xff\xd8",
+    "image/gif": b"GIF8",
+    "audio/wav": b"RIFF",
+}
 
 LAYOUT = "custom_scalars"  # of TensorBoard's own tab
 
@@ -163,13 +173,20 @@ def _plots(run: Run, info: RunInfo) -> Iterator[dict[str, Any]]:
 
 def _others(run: Run) -> Iterator[dict[str, Any]]:
     tags = run.tags()
-    size = IMAGE_BYTES // max(1, list(tags.values()).count(IMAGE.name))
+    count = list(tags.values()).count
     for tag, kind in tags.items():
+        said: dict[str, Any] = {"kind": kind, "tag": tag}
         if kind in (SCALAR.name, LAYOUT):
             continue
-        said: dict[str, Any] = {"kind": kind, "tag": tag}
         if kind == IMAGE.name:
-            said |= _images(run, tag, size)
+            images = run.images(tag)
+            files = images.images.read_by(image.files)
+            room = IMAGE_BYTES // count(kind)
+            said |= _frames(images, files, MOST_IMAGES, room)
+        elif kind == AUDIO.name:
+            sounds = run.audio(tag)
+            files = sounds.sounds.read_by(audio.files)
+            said |= _frames(sounds, files, MOST_SOUNDS, SOUND_BYTES // count(kind))
         elif kind in _OTHERS:
             said |= _OTHERS[kind](run, tag)
         yield said
@@ -180,35 +197,33 @@ def _place(found: Any, at: int) -> dict[str, Any]:
     return {"step": int(found.steps[at]), "time": float(found.times[at])}
 
 
-def _images(run: Run, tag: str, room: int) -> dict[str, Any]:
-    """Return the images of a tag, as they are in the files, in so many bytes."""
-    found = run.images(tag)
-    files = found.images.read_by(image.files)
+def _frames(found: Any, files: OnDemand[bytes], most: int, room: int) -> dict[str, Any]:
+    """Return images or sounds of a tag, as they are in the files, in so many bytes."""
     frames: list[dict[str, Any]] = []
-    most, total = MOST_IMAGES, len(files)
+    total = len(files)
     while most:
         frames, size = [], 0
         for at in spread(total, most):
-            data = _data(files, at)
-            size += len(data)
+            address = _address(files, at)
+            size += len(address)
             if size > room:
                 break
-            frames.append({**_place(found, at), "image": data})
+            frames.append({**_place(found, at), "address": address})
         if size <= room:
             break
         frames, most = [], min(most, total) // 2
     return {"frames": frames, "number": total}
 
 
-def _data(files: OnDemand[bytes], at: int) -> str:
-    """Return an image as an address that holds it; nothing if no browser shows it."""
+def _address(files: OnDemand[bytes], at: int) -> str:
+    """Return an address that holds a file; nothing if no browser shows it."""
     try:
         data = files[at]
     except (ValueError, OSError):  # changed meanwhile
         return ""
-    for kind, start in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8"), ("gif", b"GIF8")):
+    for kind, start in BEGINNINGS.items():
         if data.startswith(start):
-            return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+            return f"data:{kind};base64,{base64.b64encode(data).decode()}"
     return ""
 
 

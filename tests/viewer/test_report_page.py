@@ -103,6 +103,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         logger.add_raster("spikes", rng.random((100, 20)) > 0.9)
         logger.add_matrix("weights", rng.normal(size=(10, 10)))
         logger.add_audio("sound", np.zeros(100))
+        logger.writer.add_pr_curve("pr", np.array([0, 1]), np.array([0.2, 0.7]))
         logger.add_text("words", "not *bold*\n<b>not bold</b>")
         values = rng.normal(size=1_000_000)
         values[int(rng.integers(1_000_000))] = 500.0
@@ -130,7 +131,9 @@ def test_a_run_is_seen_at_a_glance(page: Page) -> None:
         assert said in facts
     page.get_by_text("Origin").click()
     assert "command" in page.locator(".about").inner_text()
-    assert "sound (audio)" in page.locator(".board").inner_text()
+    assert "pr (pr_curves)" in page.locator(".board").inner_text()
+    sound = page.locator("audio")
+    assert until(page, lambda: sound.evaluate("e => e.duration > 0"))
 
 
 def test_all_data_of_a_run_is_drawn(page: Page) -> None:
