@@ -1,4 +1,5 @@
-"""The command line: ``annarchy-tb ls``, ``show``, ``diff``, ``export``, ``prune``."""
+"""The command line: ``annarchy-tb ls``, ``show``, ``diff``, ``export``, ``report``,
+``prune``."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import csv
 import json
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -21,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 import annarchy_tb
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
 from annarchy_tb.reading.course import Course, age, course
@@ -315,6 +318,44 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
                 rows = zip(steps, values, given, walls, strict=True)
                 names = [cell(name) for name in (run.path, tag, curve)]
                 writer.writerows([*names, *row] for row in rows)
+
+
+@main.command()
+@click.argument(
+    "path",
+    metavar="[RUN|LOGDIR]",
+    default=_default,
+    type=Directory(exists=True, file_okay=False),
+)
+@click.option(
+    "--output",
+    "-o",
+    default="report.html",
+    show_default=True,
+    type=click.Path(),
+    help="The file to write. One that exists is replaced.",
+)
+def report(path: str, output: str) -> None:
+    """Write a report of a run, or of all runs below LOGDIR, to one HTML file.
+
+    The file needs no server and no network: mail it, or keep it with a paper. Of a run,
+    it shows how it ended, its parameters, results and origin, and all data. Of a
+    directory, it shows a table of runs, and their curves over each other. It needs
+    Plotly: pip install 'annarchy-tb[board]'.
+
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
+    """
+    target = Path(output)
+    if target.is_dir():
+        raise click.ClickException(f"{escaped(output)} is a directory")
+    if not target.absolute().parent.is_dir():
+        raise click.ClickException(f"there is no directory {escaped(target.parent)}")
+    with importing:
+        from annarchy_tb.board.report import report as report_of
+
+    page = report_of(absolute(path), time.time()).encode()
+    target.write_bytes(page)
+    click.echo(f"{escaped(output)}: {len(page) / 1e6:.1f} MB")
 
 
 @main.command()

@@ -164,6 +164,15 @@ def read(blocks: Iterable[Block], tag: str) -> Sounds:
     return Sounds(rows.steps, sounds, rows.found, rows.times, rows.wall_times)
 
 
+def files(value: Value) -> Iterator[bytes]:
+    """Yield the sound files in a value, such as WAV, as they were written."""
+    if value.field == AUDIO.field:
+        yield last_field(value.raw, 4)
+    else:  # shape (K,), or (K, 2) with labels
+        array = tensors.array(value)
+        yield from array if array.ndim == 1 else array[:, 0]
+
+
 def _rates(value: Value) -> Iterator[int]:
     yield from (rate for _, rate in decode(value))
 
@@ -183,12 +192,7 @@ def decode(value: Value) -> Iterator[tuple[NDArray[Any], int]]:
     with importing:
         import wave
 
-    if value.field == AUDIO.field:
-        encoded = [last_field(value.raw, 4)]
-    else:  # shape (K,), or (K, 2) with labels
-        array = tensors.array(value)
-        encoded = list(array if array.ndim == 1 else array[:, 0])
-    for data in encoded:
+    for data in files(value):
         try:
             with wave.open(io.BytesIO(data)) as file:
                 channels, width, rate, length, *_ = file.getparams()

@@ -316,14 +316,20 @@ def _look(value: Value) -> Iterator[None]:
     yield from (None for _ in _images(value))
 
 
+def files(value: Value) -> Iterator[bytes]:
+    """Yield the image files in a value, such as PNG, as they were written."""
+    if value.field == IMAGE.field:
+        yield last_field(value.raw, 4)
+    else:  # a tensor holds width and height, then the images
+        yield from tensors.strings(value)[2:]
+
+
 def _images(value: Value) -> Iterator[Image]:
     with importing:
         import PIL.Image
 
         PIL.Image.preinit()  # imports its most common formats
 
-    # A tensor holds width and height, then the images.
-    single = value.field == IMAGE.field
-    for data in [last_field(value.raw, 4)] if single else tensors.strings(value)[2:]:
+    for data in files(value):
         with PIL.Image.open(io.BytesIO(data)) as image:
             yield image

@@ -18,6 +18,7 @@ from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import Kind
 
 Content = TypeVar("Content")
+Other = TypeVar("Other")
 
 
 class Rows(NamedTuple):
@@ -75,6 +76,10 @@ class OnDemand(Sequence[Content]):
             return OnDemand(self._paths, self._places[at], self._decode)
         [found] = self._read(self._places[[at]])
         return found
+
+    def read_by(self, decode: Callable[[Value], Iterable[Other]]) -> OnDemand[Other]:
+        """Return the same values in another form; `decode` yields as many contents."""
+        return OnDemand(self._paths, self._places, decode)
 
     def __iter__(self) -> Iterator[Content]:
         return self._read(self._places)

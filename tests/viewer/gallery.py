@@ -17,12 +17,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for conftest
 
 import numpy as np
+from click.testing import CliRunner
 from conftest import Server
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator
 from test_recordings import trace
 from viewer import Viewer, chromium, serving, write_examples
 
 from annarchy_tb import Logger
+from annarchy_tb.cli import main as cli
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
@@ -173,6 +175,29 @@ def take_traces(viewer: Viewer, server: Server) -> None:
             save(card, f"trace_{run}_{name}")
 
 
+def take_reports(browser: Browser, logdir: Path) -> None:
+    """Take the reports of a run and of all runs, as files without a network."""
+    for name, path in (("report_run", logdir / RUN), ("report_runs", logdir)):
+        file = Path(f"{name}.html").absolute()
+        CliRunner().invoke(cli, ["report", str(path), "-o", str(file)])
+        context = browser.new_context(
+            viewport={"width": 1200, "height": 1300}, offline=True
+        )
+        page = context.new_page()
+        page.goto(file.as_uri())
+        if name == "report_runs":
+            page.get_by_label("Colour by").select_option("target")
+            page.get_by_label("mean ± standard deviation").check()
+        page.wait_for_timeout(2500)
+        page.screenshot(path=IMAGES / f"{name}.png")
+        print(f"docs/images/{name}.png")
+        if name == "report_run":
+            page.locator(".group").last.scroll_into_view_if_needed()
+            page.wait_for_timeout(1000)
+            save(page.locator(".group").last, "report_pictures")
+        context.close()
+
+
 def main() -> None:
     """Take all pictures."""
     IMAGES.mkdir(exist_ok=True)
@@ -182,6 +207,7 @@ def main() -> None:
         write_examples(logdir)
         log_fields(logdir / "fields")
         log_trace(logdir / "trace")
+        take_reports(browser, logdir / "tour")
         with serving(logdir / "trace") as server:
             viewer = Viewer(browser, server.url, width=1440, height=940)
             take_traces(viewer, server)

@@ -1,0 +1,673 @@
+// Draws runs: the JSON of run.py and runs.py in this directory.
+//
+// A host gives the element to draw in, the data, and Plotly. All names and texts of a
+// run may be anybody's: they become text nodes, or go through `plain` to Plotly.
+
+/* -- elements ----------------------------------------------------------------------- */
+
+// A new element. Properties that are functions listen to events; children are elements
+// and texts.
+export function make(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (typeof value === "function") made.addEventListener(key, value);
+    else if (key in made && key !== "list") made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null));
+  return made;
+}
+
+// A name with all that is not seen, or changes the order of what is, in a form that is.
+export function visible(text, keep = "") {
+  return String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (one) => {
+    if (keep.includes(one)) return one;
+    const known = { "\n": "\\n", "\t": "\\t", "\r": "\\r" }[one];
+    const code = one.codePointAt(0).toString(16);
+    return known ?? (code.length < 3 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`);
+  });
+}
+
+// A name for Plotly, which reads a part of HTML.
+function plain(text) {
+  return visible(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+/* -- numbers and dates -------------------------------------------------------------- */
+
+export function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  return new Float64Array(bytes.buffer);
+}
+
+function said(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(Number(value.toPrecision(6)));
+  if (Array.isArray(value)) return value.map(said).join(", ");
+  if (typeof value === "object")
+    return Object.entries(value).map(([name, its]) => `${name}: ${said(its)}`).join(", ");
+  return String(value);
+}
+
+const grouped = (number) => number.toLocaleString("en");
+
+function date(text) {
+  const found = new Date(text);
+  if (!text || isNaN(found)) return "";
+  return `${found.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+function duration(seconds) {
+  if (seconds === null) return "";
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds), days = Math.floor(whole / 86400);
+  const two = (number) => String(number).padStart(2, "0");
+  const clock = `${Math.floor((whole % 86400) / 3600)}:${two(Math.floor((whole % 3600) / 60))}:${two(whole % 60)}`;
+  return days ? `${days} d ${clock}` : clock;
+}
+
+function place(at, unit) {
+  const step = `step ${grouped(at.step)}`;
+  return at.time === null ? step : `${step}, ${said(at.time)}${unit ? ` ${visible(unit)}` : ""}`;
+}
+
+/* -- charts ------------------------------------------------------------------------- */
+
+const COLOURS = [
+  "#3b76c4", "#d9722e", "#3a9a5c", "#c2455b", "#8661b4",
+  "#96724d", "#cf6fae", "#6f7681", "#a3a02c", "#2ba3b5",
+];
+// Violet to yellow, all of which is seen on white and on black.
+const SCALE = [[112, 92, 200], [58, 118, 190], [32, 145, 140], [85, 175, 90], [205, 175, 35]];
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+
+function shade(at) {
+  const scaled = at * (SCALE.length - 1), low = Math.min(Math.floor(scaled), SCALE.length - 2);
+  const mixed = SCALE[low].map((one, k) => Math.round(one + (scaled - low) * (SCALE[low + 1][k] - one)));
+  return `rgb(${mixed.join(",")})`;
+}
+
+const faint = (colour) =>
+  colour.startsWith("rgb")
+    ? colour.replace("rgb", "rgba").replace(")", ",0.2)")
+    : `${colour}33`;
+
+// The charts of a page: drawn when they come into view, or to be printed.
+export class Charts {
+  constructor(root, plotly, dark) {
+    this.root = root;
+    this.plotly = plotly;
+    this.dark = dark;
+    this.printing = false;
+    this.builds = new Map();
+    this.seen = new IntersectionObserver(
+      (entries) => entries.filter((one) => one.isIntersecting).forEach((one) => this.draw(one.target)),
+      { rootMargin: "400px" },
+    );
+  }
+
+  // An element with a chart; `build` returns its traces, and what its layout adds.
+  add(build, label) {
+    const box = make("div", { className: "chart", role: "img", "aria-label": visible(label) });
+    this.builds.set(box, { build, stale: true });
+    this.seen.observe(box);
+    return box;
+  }
+
+  draw(box) {
+    const its = this.builds.get(box);
+    if (!its.stale) return;
+    its.stale = false;
+    try {
+      const [traces, layout] = its.build();
+      const fixed = this.printing ? { width: box.clientWidth, height: box.clientHeight } : {};
+      this.plotly.react(box, traces, { ...this.layout(layout), ...fixed }, {
+        responsive: true, displaylogo: false,
+        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+      });
+    } catch (error) {
+      box.replaceChildren(make("p", { className: "note" }, `This can't be drawn: ${error.message}`));
+    }
+  }
+
+  // Draw again what has changed: what is in view at once, the rest when it is.
+  changed() {
+    for (const [box, its] of this.builds) {
+      if (!box.isConnected) continue;
+      its.stale = true;
+      this.seen.unobserve(box);
+      this.seen.observe(box);
+    }
+  }
+
+  // Begin or end to print: all charts, at the width of paper.
+  print(printing) {
+    this.printing = printing;
+    this.root.classList.toggle("printing", printing);
+    for (const one of this.root.querySelectorAll("details.facts")) one.open = printing;
+    for (const [box, its] of this.builds) {
+      its.stale = true;
+      this.draw(box);
+      if (!printing) this.plotly.Plots.resize(box);
+    }
+  }
+
+  layout({ x, y, ...more }) {
+    const dark = this.dark() && !this.printing;
+    const [ink, line] = dark ? ["#c9cdd4", "#3a3f47"] : ["#3d4148", "#e3e5e8"];
+    const axis = {
+      gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true,
+      exponentformat: "power", minexponent: 5, separatethousands: true, title: { standoff: 6, font: { size: 12 } }, ticklen: 4, tickcolor: line,
+    };
+    const titled = (name) => ({ ...axis, title: { ...axis.title, text: name } });
+    return {
+      margin: { l: 48, r: 12, t: 10, b: 36 }, paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", dragmode: "zoom",
+      font: { family: "system-ui, sans-serif", size: 12, color: ink },
+      hoverlabel: { namelength: 60, font: { family: "system-ui, sans-serif" } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: "#3b76c4" },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+      xaxis: titled(x), yaxis: titled(y), uirevision: "kept", ...more,
+    };
+  }
+}
+
+const axisName = (card, unit) =>
+  card.timed ? `time${unit ? ` (${plain(unit)})` : ""}` : "step";
+
+function line(x, y, name, colour, { dash = "solid", ...more } = {}) {
+  return {
+    type: "scatter", mode: x.length === 1 ? "markers" : "lines", x, y,
+    name: plain(name), line: { color: colour, width: 1.5, dash },
+    marker: { color: colour }, hovertemplate: "%{y:.6~g} at %{x:.9~g}", ...more,
+  };
+}
+
+/* -- cards: one for each tag -------------------------------------------------------- */
+
+function card(its, note, ...content) {
+  return make("section", { className: `card ${its.wide ? "wide" : ""}` },
+    make("h3", {}, visible(its.tag)), ...content,
+    note ? make("p", { className: "note" }, note) : null);
+}
+
+function scalarCard(its, { charts, unit }) {
+  const curves = its.curves.map((one) => ({ ...one, x: unpacked(one.x), y: unpacked(one.y) }));
+  curves.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  const beside = curves.length > 6 ? { legend: { font: { size: 11 } } } : {};
+  const build = () => [
+    curves.map((one, k) => line(one.x, one.y, one.name || its.tag, COLOURS[k % COLOURS.length])),
+    { x: axisName(its, unit), y: its.unit ? plain(its.unit) : "", showlegend: curves.length > 1, ...beside },
+  ];
+  if (!curves.some((one) => one.y.some(Number.isFinite))) return card(its, "No value is finite.");
+  return card(its, thinned(curves), charts.add(build, `curve of ${its.tag}`));
+}
+
+function thinned(curves, averaged = "") {
+  const all = curves.reduce((sum, one) => sum + one.number, 0);
+  const drawn = curves.reduce((sum, one) => sum + one.x.length, 0);
+  return all > drawn ? `${grouped(drawn)} of ${grouped(all)} points, with all extremes${averaged}` : "";
+}
+
+function imageCard(its, { unit }) {
+  const picture = make("img", { alt: visible(its.tag), load: () => enlarge(picture) });
+  return framesCard(its, unit, picture, "images");
+}
+
+function soundCard(its, { unit }) {
+  return framesCard(its, unit, make("audio", { controls: true, "aria-label": visible(its.tag) }), "sounds");
+}
+
+// One of several images or sounds, with a slider to choose it.
+function framesCard(its, unit, shown, what) {
+  if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
+  const where = make("output", {});
+  const show = (at) => {
+    const frame = its.frames[at];
+    if (frame.address) shown.src = frame.address;
+    else shown.removeAttribute("src");
+    where.textContent = place(frame, unit);
+  };
+  const last = its.frames.length - 1;
+  const slider = make("input", {
+    type: "range", min: 0, max: last, value: last, "aria-label": `step of ${visible(its.tag)}`,
+    input: () => show(Number(slider.value)),
+  });
+  show(last);
+  const left = its.number > its.frames.length;
+  return card(its, left ? `${grouped(its.frames.length)} of ${grouped(its.number)} ${what}` : "",
+    make("div", { className: what === "images" ? "picture" : "sound" }, shown),
+    make("div", { className: "place" }, last ? slider : null, where));
+}
+
+// Small images are enlarged by a whole number, with sharp pixels.
+function enlarge(picture) {
+  const size = Math.max(picture.naturalWidth, picture.naturalHeight * 1.3);
+  const times = Math.max(1, Math.floor(320 / size));
+  picture.style.width = `${picture.naturalWidth * times}px`;
+  picture.classList.toggle("pixels", times > 1);
+}
+
+function histogramCard(its, { charts, unit }) {
+  const edges = unpacked(its.edges), x = unpacked(its.x), columns = its.shares.map(unpacked);
+  if (!edges.length) return card(its, "These histograms are empty.");
+  const centres = Array.from(edges.subarray(1), (edge, k) => edge / 2 + edges[k] / 2);
+  const build = () => {
+    if (columns.length === 1) {
+      const widths = Array.from(edges.subarray(1), (edge, k) => edge - edges[k] || 1);
+      const bars = {
+        type: "bar", x: centres, y: columns[0], width: widths, marker: { color: COLOURS[0] },
+        hovertemplate: "%{y:.6~g} values at %{x:.6~g}<extra></extra>",
+      };
+      return [[bars], { x: "value", y: "number of values" }];
+    }
+    const rows = centres.map((_, row) => columns.map((column) => column[row]));
+    const map = {
+      type: "heatmap", x, y: centres, z: rows, zsmooth: false,
+      colorscale: [[0, "rgba(59,118,196,0)"], [1, "rgba(59,118,196,1)"]],
+      colorbar: { thickness: 10, outlinewidth: 0, tickformat: ".0~%", title: { text: "share", font: { size: 11 } } },
+      hovertemplate: "%{z:.1%} around %{y:.6~g} at %{x:.9~g}<extra></extra>",
+    };
+    return [[map], { x: axisName(its, unit), y: "value" }];
+  };
+  const left = its.number > x.length;
+  return card(its, left ? `${grouped(x.length)} of ${grouped(its.number)} histograms` : "",
+    charts.add(build, `histograms of ${its.tag}`));
+}
+
+function textCard(its, { unit }) {
+  const left = its.number - its.texts.length;
+  return card({ ...its, wide: true }, left ? `the last ${its.texts.length} of ${grouped(its.number)} texts` : "",
+    its.texts.map((one) => make("div", { className: "text" },
+      make("p", { className: "note" }, place(one, unit)),
+      make("pre", {}, visible(one.text, "\n\t"), one.left ? `\n... and ${grouped(one.left)} characters more` : ""))));
+}
+
+// How each kind is drawn.
+const CARDS = { scalar: scalarCard, image: imageCard, audio: soundCard, histogram: histogramCard, text: textCard };
+
+// The cards of tags, in groups by the part of the tag before the first slash.
+function cards(all, context, kinds = CARDS) {
+  const groups = new Map(), others = [];
+  for (const its of all) {
+    if (!Object.hasOwn(kinds, its.kind)) {
+      others.push(`${visible(its.tag)} (${visible(its.kind || "unknown")})`);
+      continue;
+    }
+    const group = its.tag.includes("/") ? its.tag.slice(0, its.tag.indexOf("/")) : "";
+    if (!groups.has(group)) groups.set(group, []);
+    groups.get(group).push(kinds[its.kind](its, context));
+  }
+  const made = [...groups].map(([group, its]) => make("section", { className: "group" },
+    group ? make("h2", {}, visible(group)) : null, make("div", { className: "cards" }, its)));
+  if (others.length) made.push(make("p", { className: "note" }, `Not shown here: ${others.join(", ")}`));
+  return made;
+}
+
+/* -- a run -------------------------------------------------------------------------- */
+
+function status(its) {
+  return make("span", { className: `status ${its.status}` }, its.status);
+}
+
+function facts(title, entries) {
+  if (!entries.length) return null;
+  return make("section", { className: "facts" }, make("h2", {}, title), listed(entries));
+}
+
+function listed(entries) {
+  const rows = entries.map(([name, value]) =>
+    make("tr", {}, make("th", { scope: "row" }, visible(name)), make("td", {}, visible(said(value), "\n"))));
+  return make("table", {}, make("tbody", {}, rows));
+}
+
+function remarks(all) {
+  if (!all.length) return null;
+  return make("section", { className: "remarks", "aria-label": "Remarks" },
+    make("ul", {}, all.map((one) => make("li", {}, visible(one)))));
+}
+
+function ending(its) {
+  const odd = Object.entries(its.odd).map(([tag, step]) => `${visible(tag)} at step ${said(step)}`);
+  const said_ = [];
+  if (its.error) said_.push(`${its.error.type ?? "Error"}: ${its.error.message ?? ""}`);
+  return [
+    said_.length ? make("pre", { className: "error" }, visible(said_[0], "\n")) : null,
+    odd.length ? make("p", { className: "odd" }, make("strong", {}, "Not finite: "), `first ${odd.join(", ")}`) : null,
+  ];
+}
+
+// Seldom asked for, and long: it opens with a click, and on paper.
+function closed(title, entries) {
+  return make("details", { className: "facts" }, make("summary", {}, make("h2", {}, title)), listed(entries));
+}
+
+function stack(all) {
+  const there = all.filter((one) => one !== null);
+  return there.length ? make("div", { className: "stack" }, there) : null;
+}
+
+function origin(data) {
+  const { git, ...others } = data.origin;
+  const commit = git?.commit && ["commit", `${String(git.commit).slice(0, 12)}${git.dirty ? ", with changes" : ""}`];
+  return [["directory", data.path], ...(commit ? [commit] : []), ...Object.entries(others)];
+}
+
+function showRun(root, data, charts) {
+  const its = data.run, unit = data.unit;
+  const phases = data.phases.map((one) => [
+    `${one.number} ${one.name}`,
+    date(one.began) +
+      (one.ended ? `, took ${duration((new Date(one.ended) - new Date(one.began)) / 1000)}` : "") +
+      (one.time ? `, begins at ${said(one.time)}${unit ? ` ${unit}` : ""}` : ""),
+  ]);
+  const sessions = data.sessions.map((one) => [date(one.start), `${said(one.kind)}, ${said(one.status)}`]);
+  const notes = data.notes.map((one) => [date(one?.date), `${said(one?.user)}: ${said(one?.text)}`]);
+  const when = [
+    its.started && `started ${date(its.started)}`,
+    its.duration !== null && `took ${duration(its.duration)}`,
+    its.written && `last record ${date(its.written)}`,
+  ].filter(Boolean);
+  root.replaceChildren(
+    make("header", {},
+      make("h1", {}, visible(its.name), " ", status(its)),
+      make("p", { className: "when" }, when.join(" · ")),
+      ending(its)),
+    remarks(data.remarks) ?? "",
+    make("div", { className: "about" }, [
+      [facts("Results", Object.entries(its.results)), facts("Phases", phases), facts("Notes", notes),
+        sessions.length > 1 ? facts("Sessions", sessions) : null],
+      [facts("Parameters", Object.entries(its.params))],
+      [closed("Origin", origin(data))],
+    ].map(stack)),
+    ...cards(data.cards, { charts, unit }),
+    footer(data));
+}
+
+function footer(data) {
+  return make("footer", {}, data.made ? `Made ${date(data.made)} by annarchy_tb` : "");
+}
+
+/* -- runs --------------------------------------------------------------------------- */
+
+const MOST_COLUMNS = 40; // that are shown at first
+
+// The columns of the table: what is shown in a cell, and what it is sorted by.
+function columnsOf(runs) {
+  const minute = (text) => date(text).slice(0, 16);
+  const own = [
+    { name: "status", value: (run) => run.status, cell: status },
+    { name: "error", rare: true, value: (run) => (run.error ? `${run.error.type ?? ""}: ${run.error.message ?? ""}` : null) },
+    { name: "not finite", rare: true, value: (run) => Object.entries(run.odd).map(([tag, step]) => `${tag} at ${step}`).join(", ") || null },
+    { name: "started (UTC)", date: true, value: (run) => run.started, text: (run) => minute(run.started) },
+    { name: "duration", value: (run) => run.duration, text: (run) => duration(run.duration) },
+    { name: "last record (UTC)", rare: true, date: true, value: (run) => run.written, text: (run) => minute(run.written) },
+  ];
+  const fields = (field, title) => {
+    const names = [...new Set(runs.flatMap((run) => Object.keys(run[field])))];
+    return names.map((name) => ({
+      name, field, title, value: (run) => (Object.hasOwn(run[field], name) ? run[field][name] : null),
+    }));
+  };
+  const all = [...own, ...fields("params", "parameter"), ...fields("results", "result")];
+  let left = MOST_COLUMNS;
+  for (const column of all) {
+    column.text ??= (run) => said(column.value(run));
+    const values = runs.map((run) => JSON.stringify(column.value(run)));
+    const differs = new Set(values).size > 1 || runs.length === 1;
+    const any = values.some((value) => value !== "null");
+    column.shown = column.field === "params" ? differs : !column.rare || any;
+    if (column.shown) left -= 1;
+    if (left < 0) column.shown = false;
+    column.differs = differs;
+    column.numeric = runs.every((run) => column.value(run) === null || typeof column.value(run) === "number");
+  }
+  return all;
+}
+
+function ordered(runs, column, down) {
+  const keys = new Map(runs.map((run) => [run, column.value(run)]));
+  const there = runs.filter((run) => keys.get(run) !== null);
+  const texts = there.some((run) => typeof keys.get(run) !== "number");
+  const text = (run) => (typeof keys.get(run) === "object" ? said(keys.get(run)) : String(keys.get(run)));
+  there.sort((a, b) => texts
+    ? text(a).localeCompare(text(b), "en", { numeric: !column.date })
+    : keys.get(a) - keys.get(b));
+  if (down) there.reverse();
+  return [...there, ...runs.filter((run) => keys.get(run) === null)];
+}
+
+// Mean, standard deviation and number of curves, on the union of their places, or on an
+// even grid. A curve does not count outside of its range, nor where it is not finite.
+export function average(curves, most = 1000) {
+  const sorted = curves.map(({ x, y }) => {
+    const rows = Array.from(x.keys()).filter((k) => Number.isFinite(x[k]) && Number.isFinite(y[k]));
+    rows.sort((a, b) => x[a] - x[b]);
+    return { x: rows.map((k) => x[k]), y: rows.map((k) => y[k]) };
+  }).filter((one) => one.x.length);
+  let places = [...new Set(sorted.flatMap((one) => one.x))].sort((a, b) => a - b);
+  if (places.length > most) {
+    const low = places[0], high = places[places.length - 1];
+    places = Array.from({ length: most }, (_, k) => low + ((high - low) * k) / (most - 1));
+  }
+  const found = { x: places, mean: [], deviation: [], number: [] };
+  const at = sorted.map(() => 0);
+  for (const place of places) {
+    const values = [];
+    sorted.forEach(({ x, y }, k) => {
+      if (place < x[0] || place > x[x.length - 1]) return;
+      while (at[k] + 1 < x.length && x[at[k] + 1] <= place) at[k] += 1;
+      const low = at[k];
+      const part = low + 1 < x.length ? (place - x[low]) / (x[low + 1] - x[low]) : 0;
+      values.push(part ? y[low] + part * (y[low + 1] - y[low]) : y[low]);
+    });
+    const number = values.length, mean = values.reduce((sum, one) => sum + one, 0) / number;
+    const squares = values.reduce((sum, one) => sum + (one - mean) ** 2, 0);
+    found.mean.push(number ? mean : NaN);
+    found.deviation.push(number > 1 ? Math.sqrt(squares / (number - 1)) : NaN);
+    found.number.push(number);
+  }
+  return found;
+}
+
+// The chosen runs in groups by the value of a column, with a colour for each group.
+function grouping(runs, column) {
+  if (!column) return runs.map((run) => ({ name: run.name, runs: [run], colour: COLOURS[run.index % COLOURS.length] }));
+  if (column === "all") return [{ name: "all", runs, colour: COLOURS[0] }];
+  const groups = new Map();
+  for (const run of ordered(runs, column, false)) {
+    const name = column.value(run) === null ? "(none)" : column.text(run);
+    if (!groups.has(name)) groups.set(name, { name, runs: [], value: column.value(run) });
+    groups.get(name).runs.push(run);
+  }
+  const found = [...groups.values()];
+  const scaled = column.numeric && found.length > 2;
+  const coloured = scaled ? found.filter((one) => one.value !== null) : found;
+  coloured.forEach((one, k) => {
+    one.colour = scaled ? shade(k / (coloured.length - 1)) : COLOURS[k % COLOURS.length];
+  });
+  for (const one of found) one.colour ??= "#8a8f98";
+  return found;
+}
+
+function showRuns(root, data, charts) {
+  const runs = data.runs.map((run, index) => ({ ...run, index }));
+  const columns = columnsOf(runs);
+  const drawn = new Set(data.cards.flatMap((one) => one.curves.map((curve) => curve.run)));
+  const nameColumn = { name: "run", value: (run) => run.name, text: (run) => run.name };
+  const state = {
+    chosen: new Set(runs.filter((run) => drawn.has(run.index)).slice(0, 30)),
+    column: null, down: false, words: [], group: null, mean: false,
+  };
+  const body = make("tbody", {}), headRow = make("tr", {}), count = make("p", { className: "note", "aria-live": "polite" });
+  const legend = make("div", { className: "legend" });
+
+  const shownRuns = () => {
+    const shown = [nameColumn, ...columns];
+    const kept = runs.filter((run) => {
+      const text = shown.map((column) => visible(column.text(run))).join("\n").toLowerCase();
+      return state.words.every((word) => text.includes(word));
+    });
+    return state.column ? ordered(kept, state.column, state.down) : kept;
+  };
+  const chosenRuns = () => shownRuns().filter((run) => state.chosen.has(run)).sort((a, b) => a.index - b.index);
+
+  const heading = (column) => {
+    const sorted = state.column === column;
+    return make("th", {
+      scope: "col", className: column.numeric ? "number" : "",
+      "aria-sort": sorted ? (state.down ? "descending" : "ascending") : "none",
+    }, make("button", {
+      type: "button", title: column.title ?? "",
+      click: () => {
+        state.down = sorted && !state.down;
+        state.column = column;
+        table();
+        const now = [...headRow.querySelectorAll("th")].find((one) => one.column === column);
+        now?.querySelector("button").focus();
+      },
+    }, visible(column.name), make("span", { className: "arrow", "aria-hidden": "true" }, sorted ? (state.down ? " ▼" : " ▲") : "")));
+  };
+
+  function table() {
+    const shown = columns.filter((column) => column.shown);
+    const rows = shownRuns(), able = rows.filter((run) => drawn.has(run.index));
+    const colours = new Map(grouping(chosenRuns(), state.group).flatMap((one) => one.runs.map((run) => [run, one.colour])));
+    const every = make("input", {
+      type: "checkbox", "aria-label": "choose all", disabled: !able.length,
+      checked: able.length > 0 && able.every((run) => state.chosen.has(run)),
+      change: () => { for (const run of able) state.chosen[every.checked ? "add" : "delete"](run); update(); },
+    });
+    every.indeterminate = !every.checked && able.some((run) => state.chosen.has(run));
+    const heads = [nameColumn, ...shown].map((column) => Object.assign(heading(column), { column }));
+    headRow.replaceChildren(make("td", { className: "choice" }, every), ...heads);
+    body.replaceChildren(...rows.map((run) => {
+      const choice = make("input", {
+        type: "checkbox", checked: state.chosen.has(run), "aria-label": `choose ${visible(run.name)}`,
+        disabled: !drawn.has(run.index),
+        change: () => { state.chosen[choice.checked ? "add" : "delete"](run); update(); body.querySelectorAll("input")[rows.indexOf(run)]?.focus(); },
+      });
+      choice.style.accentColor = colours.get(run) ?? "";
+      return make("tr", {},
+        make("td", { className: "choice" }, choice),
+        make("th", { scope: "row" }, visible(run.name)),
+        shown.map((column) => make("td", { className: column.numeric ? "number" : column.rare ? "rare" : "", title: column.rare ? visible(column.text(run)) : "" },
+          column.cell ? column.cell(run) : visible(column.text(run)))));
+    }));
+    const chosen = chosenRuns().length;
+    count.textContent = `${grouped(rows.length)} of ${grouped(runs.length)} runs, ${grouped(chosen)} chosen`;
+  }
+
+  function update() {
+    table();
+    const groups = grouping(chosenRuns(), state.group);
+    legend.replaceChildren(...(state.group ? [
+      make("span", {}, state.group === "all" ? "" : `${visible(state.group.name)}:`),
+      ...groups.map((one) => {
+        const swatch = make("i", {});
+        swatch.style.background = one.colour;
+        return make("span", {}, swatch, `${visible(one.name)} (${one.runs.length})`);
+      })] : []));
+    charts.changed();
+  }
+
+  const plots = data.cards.map((its) => {
+    const curves = its.curves.map((one) => ({ ...one, x: unpacked(one.x), y: unpacked(one.y) }));
+    for (const one of curves)
+      if (one.means) one.means = { x: unpacked(one.means.x), y: unpacked(one.means.y) };
+    const names = [...new Set(curves.map((one) => one.name))];
+    const build = () => {
+      const traces = [];
+      for (const group of grouping(chosenRuns(), state.group)) {
+        const indices = new Set(group.runs.map((run) => run.index));
+        names.forEach((name, k) => {
+          const part = curves.filter((one) => one.name === name && indices.has(one.run));
+          const dash = DASHES[k % DASHES.length];
+          const label = (first) => (name ? `${first}, ${name}` : first);
+          if (!state.mean || !part.length) {
+            for (const one of part) traces.push(line(one.x, one.y, label(runs[one.run].name), group.colour, { dash }));
+            return;
+          }
+          const found = average(part.map((one) => one.means ?? one));
+          const low = found.mean.map((one, i) => one - found.deviation[i]);
+          const high = found.mean.map((one, i) => one + found.deviation[i]);
+          const edge = { mode: "lines", line: { width: 0 }, hoverinfo: "skip", hovertemplate: null, showlegend: false };
+          traces.push(...bands(found.x, low, high).flatMap((band) => [
+            { type: "scatter", x: band.x, y: band.low, ...edge },
+            { type: "scatter", x: band.x, y: band.high, fill: "tonexty", fillcolor: faint(group.colour), ...edge },
+          ]));
+          traces.push(line(found.x, found.mean, label(group.name), group.colour, {
+            dash, customdata: found.deviation.map((one, i) => [Number.isFinite(one) ? ` ± ${said(one)}` : "", found.number[i]]),
+            hovertemplate: "%{y:.6~g}%{customdata[0]} at %{x:.9~g}, n = %{customdata[1]}",
+          }));
+        });
+      }
+      return [traces, { x: axisName(its, data.unit), y: its.unit ? plain(its.unit) : "", showlegend: false }];
+    };
+    const dashes = names.length > 1
+      ? names.map((name, k) => `${visible(name || its.tag)}: ${DASHES[k % DASHES.length]}`).join(", ") : "";
+    const averaged = "; averages are of the means of equal parts";
+    const note = [dashes, thinned(curves, averaged)].filter(Boolean).join(" · ");
+    return { ...its, kind: "chart", note, build };
+  });
+
+  const options = columns.filter((column) => column.differs && (column.field || column.name === "status"));
+  const group = make("select", {
+    change: () => {
+      const at = Number(group.value);
+      state.group = at === -1 ? null : at === -2 ? "all" : options[at];
+      mean.disabled = at === -1;
+      if (mean.disabled) mean.checked = state.mean = false;
+      update();
+    },
+  }, make("option", { value: -1 }, "run"), make("option", { value: -2 }, "all together"),
+    options.map((column, k) => make("option", { value: k }, visible(column.name))));
+  const mean = make("input", { type: "checkbox", disabled: true, change: () => { state.mean = mean.checked; update(); } });
+  const filter = make("input", {
+    type: "search", placeholder: "words in any column",
+    input: () => { state.words = filter.value.toLowerCase().split(/\s+/).filter(Boolean); update(); },
+  });
+  const choices = columns.map((column) => {
+    const box = make("input", { type: "checkbox", checked: column.shown, change: () => { column.shown = box.checked; table(); } });
+    return make("label", {}, box, ` ${visible(column.name)}`);
+  });
+  const left = runs.length > data.drawn ? make("p", { className: "note" }, `Curves are here of the newest ${grouped(data.drawn)} runs.`) : null;
+  const kinds = { chart: (its) => card(its, its.note, charts.add(its.build, `curves of ${its.tag}`)) };
+  root.replaceChildren(
+    make("header", {}, make("h1", {}, visible(data.name)), make("p", { className: "when" }, visible(data.path))),
+    remarks(data.remarks) ?? "",
+    make("div", { className: "controls" },
+      make("label", {}, "Filter ", filter),
+      make("details", { className: "columns" }, make("summary", {}, "Columns"), make("div", {}, choices)),
+      count),
+    make("div", { className: "table", tabIndex: 0, role: "region", "aria-label": "Runs" },
+      make("table", {}, make("thead", {}, headRow), body)),
+    ...(plots.length ? [make("div", { className: "controls curves" },
+      make("label", {}, "Colour by ", group), make("label", {}, mean, " mean ± standard deviation"), legend)] : []),
+    left ?? "",
+    ...cards(plots, { charts, unit: data.unit }, kinds),
+    footer(data));
+  update();
+}
+
+// The parts of a band, which ends where there is only one curve.
+function bands(x, low, high) {
+  const found = [];
+  let part = null;
+  x.forEach((place, k) => {
+    if (!Number.isFinite(low[k]) || !Number.isFinite(high[k])) { part = null; return; }
+    if (!part) found.push((part = { x: [], low: [], high: [] }));
+    part.x.push(place); part.low.push(low[k]); part.high.push(high[k]);
+  });
+  return found;
+}
+
+/* -- the page ----------------------------------------------------------------------- */
+
+// Show a run, or runs, in an element; return its charts.
+export function show(root, data, plotly, dark) {
+  const charts = new Charts(root, plotly, dark);
+  root.classList.add("board");
+  (data.kind === "run" ? showRun : showRuns)(root, data, charts);
+  return charts;
+}
