@@ -68,12 +68,11 @@ class PhaseBlock:
 
     _run: RunState
     _name: str
-    _phase: Phase | None  # while the block goes on
+    _phase: Phase | None = None  # while the block goes on
 
     def __init__(self, run: RunState, name: str) -> None:
         self._run = run
         self._name = name
-        self._phase = None
 
     def __enter__(self) -> None:
         self._run.check_open()
