@@ -37,7 +37,7 @@ class Listed(NamedTuple):
 
     def values(self, kind: str) -> dict[str, Any]:
         """Return the parameters or the results."""
-        return getattr(self.info, kind) or {}
+        return (self.info.params if kind == PARAMS else self.info.metrics) or {}
 
     def json(self) -> dict[str, Any]:
         """Return all that is known, for JSON."""

@@ -19,27 +19,28 @@ RARE = ("not finite", "lost")  # columns that may have nothing to say
 
 GAP = "  "
 LONGEST_NAME = 40  # characters; names of runs up to this length are kept, for copying
-LONGEST = 16  # of a value, and of its name, in a table of limited width
+LONGEST = 12  # of a value, and of its name, in a table of limited width
 LONGEST_TEXT = 1000  # of a value otherwise
 NARROWEST = 4  # of a column
 NAMED = 40  # of what was left out
 
 
 class Column(NamedTuple):
-    """The cells of a column, and its name above them."""
+    """The cells of a column, its name above them, and the width of the widest."""
 
     title: str
     texts: list[str]
-    right: bool = False
+    right: bool
+    width: int
 
-    def width(self) -> int:
-        """Return the width of the widest cell."""
-        return max(map(_width, [self.title, *self.texts]))
-
-    def shortened(self, most: int) -> Column:
+    @classmethod
+    def of(cls, title: str, texts: list[str], most: int, right: bool = False) -> Column:
         """Return a column that is not wider than this."""
-        texts = [_cut(text, most) for text in self.texts]
-        return self._replace(title=_cut(self.title, most), texts=texts)
+        width = _widest(title, texts)
+        if width > most:
+            title, texts = _cut(title, most), [_cut(text, most) for text in texts]
+            width = _widest(title, texts)
+        return cls(title, texts, right, width)
 
 
 class Table(NamedTuple):
@@ -50,17 +51,16 @@ class Table(NamedTuple):
 
     def lines(self, colour: bool) -> Iterator[str]:
         """Yield the head, and a line a run."""
-        widths = [column.width() for column in self.columns]
-        head = self._line(widths, [column.title for column in self.columns], False)
+        head = self._line([column.title for column in self.columns], False)
         yield click.style(head, bold=True) if colour else head
         for row in zip(*(column.texts for column in self.columns), strict=True):
-            yield self._line(widths, row, colour)
+            yield self._line(row, colour)
         yield from self.notes and ["", *self.notes]
 
-    def _line(self, widths: list[int], row: Sequence[str], colour: bool) -> str:
+    def _line(self, row: Sequence[str], colour: bool) -> str:
         cells = []
-        for text, width, column in zip(row, widths, self.columns, strict=True):
-            cell = _padded(text, width, column.right)
+        for text, column in zip(row, self.columns, strict=True):
+            cell = _padded(text, column.width, column.right)
             if colour and column.title == "status":
                 cell = click.style(cell, fg=wording.COLOURS.get(text))
             cells.append(cell)
@@ -69,21 +69,23 @@ class Table(NamedTuple):
 
 def named(runs: list[Listed], names: Sequence[str]) -> Table:
     """Return a table with these columns after the name of the run, however wide."""
-    columns = [_own(runs, "run")]
+    columns = [_own(runs, "run", LONGEST_TEXT)]
     for name in names:
         if name in OWN:
-            columns.append(_own(runs, name))
+            columns.append(_own(runs, name, LONGEST_TEXT))
         else:
-            columns.append(_column(runs, *place(runs, name, "--columns"), name))
-    return Table([column.shortened(LONGEST_TEXT) for column in columns], [])
+            kind, inner = place(runs, name, "--columns")
+            values = [its.values(kind) for its in runs]
+            columns.append(_column(values, inner, name, LONGEST_TEXT))
+    return Table(columns, [])
 
 
 def whole(runs: list[Listed]) -> Table:
     """Return a table of all that is known, which may be very wide."""
     names = [(PARAMS, name) for name in _names(runs, PARAMS)]
     names += [(METRICS, name) for name in _names(runs, METRICS)]
-    columns, left = _chosen(runs, names, WIDEST, LONGEST_TEXT)
-    return Table(columns, _left_out(left, None))
+    columns, left = _chosen(runs, names, WIDEST, LONGEST_TEXT, LONGEST_TEXT)
+    return Table(columns, _left_out(left, "--columns shows it"))
 
 
 def fitting(runs: list[Listed], width: int) -> Table:
@@ -93,10 +95,9 @@ def fitting(runs: list[Listed], width: int) -> Table:
     and says what was left out.
     """
     differing, same = _compared(runs)
-    params = [(PARAMS, name) for name in differing]
-    columns, left = _chosen(
-        runs, params + [(METRICS, name) for name in _names(runs, METRICS)], width
-    )
+    names = [(PARAMS, name) for name in differing]
+    names += [(METRICS, name) for name in _names(runs, METRICS)]
+    columns, left = _chosen(runs, names, width, min(LONGEST_NAME, width // 2), LONGEST)
     notes = _left_out(left, "--wide shows it")
     if same:
         said = escaped(wording.plain(same, digits=4))
@@ -131,18 +132,18 @@ def _chosen(
     runs: list[Listed],
     names: list[tuple[str, str]],
     width: int,
-    most: int = LONGEST,
+    longest_name: int,
+    most: int,
 ) -> tuple[list[Column], list[tuple[str, str]]]:
     """Return as many columns as fit, in order, and the names of the others.
 
     Parameters and results are tried in turn, so that there are some of both.
     """
-    limit = LONGEST_NAME if width < WIDEST else LONGEST_TEXT
-    columns = [_own(runs, "run").shortened(min(limit, max(width // 2, 1)))]
-    columns += [_own(runs, name) for name in ALWAYS]
-    rare = [_own(runs, name) for name in RARE]
-    columns += [its.shortened(most) for its in rare if any(its.texts)]
-    room = width - sum(column.width() + len(GAP) for column in columns) + len(GAP)
+    columns = [_own(runs, "run", longest_name)]
+    columns += [_own(runs, name, most) for name in ALWAYS]
+    columns += [its for name in RARE if any((its := _own(runs, name, most)).texts)]
+    room = width - sum(column.width + len(GAP) for column in columns) + len(GAP)
+    values = {kind: [its.values(kind) for its in runs] for kind in KINDS}
     found = {}
     for kind, name in _in_turn(names):
         if room < NARROWEST:
@@ -150,10 +151,10 @@ def _chosen(
         title = name
         if name in OWN or all((its, name) in names for its in KINDS):
             title = f"{kind}.{name}"
-        column = _column(runs, kind, name, title, most).shortened(most)
-        if column.width() + len(GAP) <= room:
+        column = _column(values[kind], name, title, most)
+        if column.width + len(GAP) <= room:
             found[kind, name] = column
-            room -= column.width() + len(GAP)
+            room -= column.width + len(GAP)
     columns += [found[name] for name in names if name in found]
     return columns, [name for name in names if name not in found]
 
@@ -166,26 +167,22 @@ def _in_turn(names: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
             yield from its[at : at + 1]
 
 
-def _own(runs: list[Listed], name: str) -> Column:
+def _own(runs: list[Listed], name: str, most: int) -> Column:
     texts = [escaped(OWN[name].text(its)) for its in runs]
-    return Column(name, texts, name in ("age", "duration"))
+    return Column.of(name, texts, most, name in ("age", "duration"))
 
 
-def _column(
-    runs: list[Listed], kind: str, name: str, title: str, most: int = LONGEST_TEXT
-) -> Column:
+def _column(values: list[dict[str, Any]], name: str, title: str, most: int) -> Column:
     """Return the column of a parameter or result; what a run does not have is empty."""
-    its = [run.values(kind) for run in runs]
-    found = [values[name] for values in its if name in values]
     digits = 4 if most == LONGEST else 6
     texts = [
-        escaped(wording.plain(values[name], digits), most=LONGEST_TEXT)
-        if name in values
+        escaped(wording.plain(its[name], digits), most=LONGEST_TEXT)
+        if name in its
         else ""
-        for values in its
+        for its in values
     ]
-    numbers = all(isinstance(value, (int, float)) for value in found)
-    return Column(escaped(title, most=LONGEST_TEXT), texts, numbers)
+    numbers = all(isinstance(its.get(name, 0), (int, float)) for its in values)
+    return Column.of(escaped(title, most=LONGEST_TEXT), texts, most, numbers)
 
 
 def _left_out(names: list[tuple[str, str]], how: str | None) -> list[str]:
@@ -201,6 +198,11 @@ def _left_out(names: list[tuple[str, str]], how: str | None) -> list[str]:
     said = ", ".join(escaped(name) for _, name in names[:NAMED])
     more = ", ..." if len(names) > NAMED else ""
     return [f"Left out{hint}: {' and '.join(numbers)}: {said}{more}"]
+
+
+def _widest(title: str, texts: list[str]) -> int:
+    plain = title.isascii() and all(map(str.isascii, texts))
+    return max(map(len if plain else cell_len, (title, *texts)))
 
 
 def _width(text: str) -> int:
