@@ -214,7 +214,7 @@ def ls(
     else:
         table = tables.fitting(runs, console.width)
     colour = console.color_system is not None and not console.no_color
-    click.echo("\n".join(table.lines(colour)))
+    sys.stdout.write("\n".join([*table.lines(colour), ""]))
     if len(runs) < len(found):
         click.echo(f"{len(runs)} of {len(found)} runs.", err=True)
 

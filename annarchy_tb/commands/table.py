@@ -22,6 +22,7 @@ LONGEST_NAME = 40  # characters; names of runs up to this length are kept, for c
 LONGEST = 12  # of a value, and of its name, in a table of limited width
 LONGEST_TEXT = 1000  # of a value otherwise
 NARROWEST = 4  # of a column
+MISSES = 20  # columns for which there is no room, until no others are tried
 NAMED = 40  # of what was left out
 
 
@@ -144,17 +145,21 @@ def _chosen(
     columns += [its for name in RARE if any((its := _own(runs, name, most)).texts)]
     room = width - sum(column.width + len(GAP) for column in columns) + len(GAP)
     values = {kind: [its.values(kind) for its in runs] for kind in KINDS}
-    found = {}
+    found: dict[tuple[str, str], Column] = {}
+    known = set(names)
+    misses = 0
     for kind, name in _in_turn(names):
-        if room < NARROWEST:
+        if room < NARROWEST or misses == MISSES:
             break
         title = name
-        if name in OWN or all((its, name) in names for its in KINDS):
+        if name in OWN or all((its, name) in known for its in KINDS):
             title = f"{kind}.{name}"
         column = _column(values[kind], name, title, most)
         if column.width + len(GAP) <= room:
             found[kind, name] = column
             room -= column.width + len(GAP)
+        else:
+            misses += 1
     columns += [found[name] for name in names if name in found]
     return columns, [name for name in names if name not in found]
 
