@@ -208,7 +208,7 @@ def ls(
         return
     console = _console()
     if columns is not None:
-        table = tables.named(runs, next(csv.reader([columns]), []))
+        table = tables.named(runs, _names(columns))
     elif wide or not console.is_terminal:
         table = tables.whole(runs)
     else:
@@ -217,6 +217,17 @@ def ls(
     sys.stdout.write("\n".join([*table.lines(colour), ""]))
     if len(runs) < len(found):
         click.echo(f"{len(runs)} of {len(found)} runs.", err=True)
+
+
+def _names(columns: str) -> list[str]:
+    """Return names that are separated by commas; one with a comma is quoted."""
+    try:
+        return next(csv.reader([columns], skipinitialspace=True), [])
+    except csv.Error:  # a line break
+        raise click.BadParameter(
+            f"quote a name with a line break, got {escaped(columns)}",
+            param_hint="--columns",
+        ) from None
 
 
 def _print_json(runs: Sequence[Listed]) -> None:

@@ -150,8 +150,9 @@ def test_ls_shows_what_is_asked_for(logdir: Path) -> None:
     assert rows[2].split()[1:3] == ["20", "-20"]
     assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d$", rows[2])
     assert said.stderr == "3 of 5 runs.\n"
-    wrong = call("ls", logdir, "--columns", "tau,nothing")
-    assert (wrong.exit_code, "no run has a 'nothing'" in wrong.output) == (2, True)
+    for columns, why in (("tau,nothing", "no run has a 'nothing'"), ("a\nb", r"a\nb")):
+        wrong = call("ls", logdir, "--columns", columns)
+        assert (wrong.exit_code, why in wrong.output) == (2, True)
     assert names(call("ls", logdir, "--sort", "tau", "-n", "1")) == ["two"]
 
 
@@ -165,6 +166,18 @@ def test_a_parameter_may_be_named_as_anything_else(tmp_path: Path) -> None:
     given = "status,params.status,loss,metrics.loss"
     [_, row] = call("ls", tmp_path, "--columns", given).output.splitlines()
     assert row.split() == ["run", "finished", "mine", "mse", "0.5"]
+
+
+def test_columns_may_have_any_name(tmp_path: Path) -> None:
+    """A comma is quoted, and what a terminal acts on is shown as text."""
+    with Logger(tmp_path, "run") as logger:
+        logger.add_parameters({'a, "b"': 1, "<script>\n\x1b[2J": "<i>\n"})
+    given = '"a, ""b""", "<script>\n\x1b[2J"'
+    lines = call("ls", tmp_path, "--columns", given).output.splitlines()
+    assert [re.split("  +", line) for line in lines] == [
+        ["run", 'a, "b"', r"<script>\n\x1b[2J"],
+        ["run", "1", r"<i>\n"],
+    ]
 
 
 def test_ls_writes_strict_json(logdir: Path) -> None:
