@@ -200,7 +200,7 @@ def _left_out(names: list[tuple[str, str]], how: str | None) -> list[str]:
         if number:
             numbers.append(f"{number} {what}{'s' if number > 1 else ''}")
     hint = f" ({how})" if how else ""
-    said = ", ".join(escaped(name) for _, name in names[:NAMED])
+    said = ", ".join(escaped(name, most=100) for _, name in names[:NAMED])
     more = ", ..." if len(names) > NAMED else ""
     return [f"Left out{hint}: {' and '.join(numbers)}: {said}{more}"]
 
