@@ -208,8 +208,8 @@ def test_a_run_that_vanishes_is_left_out(
 ) -> None:
     """The others are listed."""
 
-    def vanishing(*arguments: Any) -> Any:
-        runs = found_with_records(*arguments)
+    def vanishing(*arguments: Any, **options: Any) -> Any:
+        runs = found_with_records(*arguments, **options)
         shutil.rmtree(logdir / "going")
         (logdir / "three" / "run.json").unlink()
         return runs
