@@ -9,10 +9,10 @@ BIN := .venv/bin
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
 	@echo
-	@echo "Now look at it:  make view   (or: $(BIN)/tensorboard --logdir runs)"
+	@echo "Now look at it:  make view   (or: $(BIN)/annarchy-tb view)"
 
 view: .venv/demo
-	$(BIN)/tensorboard --logdir runs
+	$(BIN)/annarchy-tb view runs
 
 # With coverage, as CI does: make test PYTEST_ARGS=--cov
 test: .venv/test

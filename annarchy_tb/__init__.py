@@ -14,7 +14,7 @@ there is no thread and no queue in between.
             logger.add_scalar("Accuracy", accuracy, trial)
             logger.add_image("Population/Rate", pop.r, trial, equalize=True)
 
-and then, in a terminal: ``tensorboard --logdir runs``. All data can be read back, and
+and then, in a terminal: ``annarchy-tb view``. All data can be read back, and
 ``annarchy-tb ls`` lists the runs.
 
 .. code-block:: python

@@ -1,5 +1,4 @@
-"""The command line: ``annarchy-tb ls``, ``show``, ``diff``, ``export``, ``report``,
-``prune``."""
+"""The command line: ``annarchy-tb ls``, ``show``, ``view``, ``export`` and others."""
 
 from __future__ import annotations
 
@@ -10,11 +9,10 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, Any
 
 import click
 from rich import box
@@ -23,77 +21,41 @@ from rich.table import Table
 from rich.text import Text
 
 import annarchy_tb
+from annarchy_tb.commands import table as tables
+from annarchy_tb.commands import view as viewing
+from annarchy_tb.commands import wording
+from annarchy_tb.commands.arguments import (
+    RunDirectory,
+    default_logdir,
+    logdir_argument,
+)
+from annarchy_tb.commands.listing import Listed, listed, ordered
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
-from annarchy_tb.reading.course import Course, age, course
+from annarchy_tb.reading.course import course
 from annarchy_tb.reading.difference import differences
 from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_records
 from annarchy_tb.reading.phases import Phase
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run import sessions
-from annarchy_tb.run.info import (
-    FAILED,
-    FINISHED,
-    KILLED,
-    RUNNING,
-    STATUSES,
-    RunInfo,
-    as_json,
-    iso,
-)
+from annarchy_tb.run.info import FAILED, FINISHED, KILLED, STATUSES, RunInfo, as_json
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, SOURCE
-from annarchy_tb.run.paths import absolute, directory_of_runs
+from annarchy_tb.run.paths import absolute
 from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
 from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
 
-COLOURS = {
-    RUNNING: "cyan",
-    FINISHED: "green",
-    FAILED: "red",
-    KILLED: "magenta",
-}
-
-MANY = 500  # runs: from here on, a list is a line each
-COLUMNS_OF_ALL = ("run", "status", "started", "duration")  # for --sort
-
-ON_ONE_LINE = ("status", "last record", "duration")
-RARE = ("last record", "not finite")  # columns of a list that may have nothing to say
-
-LONGEST = 1000  # characters of the parameters of a run in a list
-
-PRUNED = ("started", "metrics")  # what prune shows of a run
-
-WHOLE = 40  # characters; run names up to this length are kept on one line, for copying
+LONGEST = 1000  # characters of the results of a run that prune lists
 
 # Fields of run.json that show does not print as they are.
 OWN_ROWS = {
     *("status", "process", "session", "sessions", "session_count", "notes"),
-    "phases",
+    *("phases", "started", "ended"),
 }
 MOST_PHASES = 20  # that `show` shows, the last ones
 
-
-class Directory(click.Path):
-    """A directory, whose name may be anybody's: ``runs/*``."""
-
-    def fail(self, message: str, *more: Any, **options: Any) -> NoReturn:
-        super().fail(escaped(message), *more, **options)
-
-
-def _default() -> str:
-    try:
-        return str(directory_of_runs(None))
-    except ValueError as error:
-        raise click.BadParameter(escaped(error), param_hint="LOGDIR") from None
-
-
-logdir_argument = click.argument(
-    "logdir",
-    default=_default,
-    type=Directory(exists=True, file_okay=False),
-)
+FORMATS = ("csv", "parquet", "json")
 
 
 class Command(click.Command):
@@ -128,7 +90,7 @@ class Group(click.Group):
 @click.group(cls=Group)
 @click.version_option(annarchy_tb.__version__, package_name="annarchy-tb")
 def main() -> None:
-    """Look at runs without TensorBoard."""
+    """Look at runs: as a list, one by one, or in TensorBoard."""
 
 
 where_option = click.option(
@@ -149,6 +111,40 @@ def _checked(option: str) -> Iterator[None]:
 
 @main.command()
 @logdir_argument
+@click.option("--host", help="The address to serve on (default: localhost).")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="The port to serve on (default: the first free one from 6006 on).",
+)
+@click.option(
+    "--samples_per_plugin",
+    "samples",
+    metavar="NAME=NUMBER,...",
+    default="",
+    callback=viewing.samples,
+    help=f"How much of a tag is shown (default: {viewing.DEFAULT}).",
+)
+def view(
+    logdir: str, host: str | None, port: int | None, samples: dict[str, int]
+) -> None:
+    """Look at the runs below LOGDIR in TensorBoard, until Ctrl-C.
+
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
+
+    Open the address that it prints: curves are not smoothed, and those of one name have
+    one colour in all runs. More of each tag is shown than in a TensorBoard that is
+    started without settings.
+    """
+    root = absolute(logdir)
+    if next(directories(root), None) is None:
+        said = f"There are no runs below {escaped(root)} yet."
+        click.echo(f"{said} TensorBoard shows those that come.", err=True)
+    sys.exit(viewing.serve(root, host, port, samples))
+
+
+@main.command()
+@logdir_argument
 @where_option
 @click.option(
     "--status",
@@ -160,15 +156,42 @@ def _checked(option: str) -> Iterator[None]:
     "--sort",
     default="started",
     show_default=True,
-    help="run, status, started, duration, or the name of a parameter or metric.",
+    help="A column: see --columns.",
 )
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
+@click.option(
+    "-n", "number", type=click.IntRange(1), help="Only this many, the first ones."
+)
+@click.option(
+    "--columns",
+    help="Exactly these columns, separated by commas: names of parameters and results, "
+    "params.NAME and metrics.NAME, and status, age, duration, started, not finite, "
+    "lost, host, user, group.",
+)
+@click.option(
+    "--wide", is_flag=True, help="All parameters and results, however long the lines."
+)
+@click.option(
+    "--json", "as_array", is_flag=True, help="All that is known, as an array of JSON."
+)
 def ls(
-    logdir: str, where: str | None, status: Sequence[str], sort: str, reverse: bool
+    logdir: str,
+    where: str | None,
+    status: Sequence[str],
+    sort: str,
+    reverse: bool,
+    number: int | None,
+    columns: str | None,
+    wide: bool,
+    as_array: bool,
 ) -> None:
-    """List the runs below LOGDIR, newest first.
+    """List the runs below LOGDIR, newest first, a line each.
 
     The default is $ANNARCHY_TB_LOGDIR, else runs.
+
+    The age is the time since the last record of a run, or since its end. On a terminal,
+    parameters that differ and results are shown as far as there is room; otherwise, all
+    of them are.
 
     A condition of --where has names of parameters and results, and name, status,
     started, duration and age: age < '2 h', started > '2026-11-01', tau in (5, 10),
@@ -176,48 +199,80 @@ def ls(
     """
     root = absolute(logdir)
     with _checked("--where"):
-        found = found_with_records(root, status or None, where=where)
-    listed = _listed(found)
-    rows = [_row(root, its) for its in _sorted(listed, sort, reverse)]
-    if not rows:
+        chosen = found_with_records(root, status or None, where=where)
+    found = ordered(listed(root, chosen), sort, reverse)
+    runs = found[:number]
+    if as_array:
+        _print_json(runs)
+        return
+    if not runs:
         click.echo("No runs found.")
         return
-    names = [n for n in rows[0] if n not in RARE or any(row[n] for row in rows)]
-    cells = [[row[name] for name in names] for row in rows]
-    if len(rows) > MANY:
-        _print_lines(names, cells)
-        return
-    longest = max(len(row["run"]) for row in rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        whole = name in ON_ONE_LINE or (name == "run" and longest <= WHOLE)
-        table.add_column(name, overflow="fold", no_wrap=whole)
-    for row in cells:
-        table.add_row(Text(row[0]), _coloured(row[1]), *map(Text, row[2:]))
-    _console().print(table)
+    console = _console()
+    if columns is not None:
+        table = tables.named(runs, _names(columns))
+    elif wide or not console.is_terminal:
+        table = tables.whole(runs)
+    else:
+        table = tables.fitting(runs, console.width)
+    colour = console.color_system is not None and not console.no_color
+    sys.stdout.write("\n".join([*table.lines(colour), ""]))
+    if len(runs) < len(found):
+        click.echo(f"{len(runs)} of {len(found)} runs.", err=True)
+
+
+def _names(columns: str) -> list[str]:
+    """Return names that are separated by commas; one with a comma is quoted."""
+    try:
+        return next(csv.reader([columns], skipinitialspace=True), [])
+    except csv.Error:  # a line break
+        raise click.BadParameter(
+            f"quote a name with a line break, got {escaped(columns)}",
+            param_hint="--columns",
+        ) from None
+
+
+def _print_json(runs: Sequence[Listed]) -> None:
+    """Print runs as an array, a line each."""
+    with standard_output() as stream:
+        lines = (json.dumps(its.json(), allow_nan=False) for its in runs)
+        stream.write("[" + ",\n".join(lines).replace("\x7f", r"\u007f") + "]\n")
 
 
 @main.command()
-@click.argument("run", type=Directory(exists=True, file_okay=False))
-def show(run: str) -> None:
-    """Show everything known about the run in directory RUN, and its tags."""
-    found = Run(run)
+@click.argument("run", required=False, type=RunDirectory())
+def show(run: str | None) -> None:
+    """Show everything known about RUN, and its tags.
+
+    RUN is a directory, or the name of a run below $ANNARCHY_TB_LOGDIR, else runs. The
+    default is the newest run there.
+    """
+    found = _newest() if run is None else Run(run)
     info = RunInfo.read(found.path)
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
     table.add_row("run", shown(found.path))
     its = course(found.path, info)
-    table.add_row("status", _coloured(_status(its.status, info)))
+    lost = wording.lost(info)
+    table.add_row("status", wording.coloured(its.status, lost and f" ({lost} lost)"))
+    if its.began is not None:
+        table.add_row("started", wording.date(its.began))
+    if info.ended is not None:
+        table.add_row("ended", shown(wording.date(info.ended)))
     if its.written is not None:
-        table.add_row("last record", f"{_date(its.written)} ({_ago(its.written)})")
+        said = f"{wording.date(its.written)} ({wording.since(its.written)} ago)"
+        table.add_row("last record", said)
+    if its.duration is not None:
+        table.add_row("duration", wording.duration(its.duration))
     for name, value in found.info.items():
         if name not in OWN_ROWS and value not in (None, {}):
-            table.add_row(shown(name), shown(_plain(value), keep="\n"))
+            table.add_row(shown(name), shown(wording.plain(value), keep="\n"))
     for session in found.sessions:
         table.add_row("session", shown(_session(session), keep="\n"))
     for phase in found.phases[-MOST_PHASES:]:
         table.add_row("phase", shown(_phase(phase)))
     for note in found.notes:
-        said = f"{note.get('date')}, {note.get('user')}: {note.get('text')}"
+        when = wording.date(note.get("date"))
+        said = f"{when}, {note.get('user')}: {note.get('text')}"
         table.add_row("note", shown(said, keep="\n"))
     _console().print(table)
     table = Table("tag", "curve", "kind", "points", "last step", "last value")
@@ -235,9 +290,17 @@ def show(run: str) -> None:
     _console().print(table)
 
 
+def _newest() -> Run:
+    """Return the newest run below the default directory of runs."""
+    root = default_logdir()
+    for run, _ in found_with_records(root):
+        return run
+    raise FileNotFoundError(f"there are no runs below {root}")
+
+
 @main.command()
-@click.argument("one", metavar="A", type=Directory(exists=True, file_okay=False))
-@click.argument("other", metavar="B", type=Directory(exists=True, file_okay=False))
+@click.argument("one", metavar="A", type=RunDirectory())
+@click.argument("other", metavar="B", type=RunDirectory())
 def diff(one: str, other: str) -> None:
     """Show what differs between the runs in directories A and B.
 
@@ -259,7 +322,7 @@ def diff(one: str, other: str) -> None:
 
 
 @main.command()
-@click.argument("run", type=Directory(exists=True, file_okay=False))
+@click.argument("run", type=RunDirectory())
 @click.argument("text")
 def note(run: str, text: str) -> None:
     """Add the note TEXT to the run in directory RUN, as show shows it."""
@@ -267,15 +330,13 @@ def note(run: str, text: str) -> None:
 
 
 @main.command()
-@click.argument(
-    "runs", nargs=-1, required=True, type=Directory(exists=True, file_okay=False)
-)
+@click.argument("runs", nargs=-1, required=True, type=RunDirectory())
 @click.option(
     "--format",
     "kind",
-    required=True,
-    type=click.Choice(["csv", "parquet", "json"]),
-    help="parquet needs pandas and pyarrow: pip install 'annarchy-tb[pandas]'.",
+    type=click.Choice(FORMATS),
+    help="The default is the ending of the file. parquet needs pandas and pyarrow: "
+    "pip install 'annarchy-tb[pandas]'.",
 )
 @click.option(
     "--output",
@@ -284,7 +345,7 @@ def note(run: str, text: str) -> None:
     type=click.Path(dir_okay=False, allow_dash=True),
     help="The file to write (default: standard output).",
 )
-def export(runs: Sequence[str], kind: str, output: str) -> None:
+def export(runs: Sequence[str], kind: str | None, output: str) -> None:
     """Write all scalars of the runs in directories RUNS to one file.
 
     csv and parquet have the columns run, tag, curve, step, value, time, wall_time. json
@@ -292,6 +353,12 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
     like a formula of a spreadsheet have an apostrophe in front, and control characters
     are written as \\x1b.
     """
+    kind = kind or Path(output).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise click.UsageError(
+            "which format? Pass --format, or a file as in --output scalars.csv: "
+            f"{', '.join(FORMATS)}"
+        )
     columns = ["run", "tag", "curve", *COLUMNS]
     found = [Run(run) for run in runs]
     if kind == "parquet":
@@ -324,8 +391,8 @@ def export(runs: Sequence[str], kind: str, output: str) -> None:
 @click.argument(
     "path",
     metavar="[RUN|LOGDIR]",
-    default=_default,
-    type=Directory(exists=True, file_okay=False),
+    default=lambda: str(default_logdir()),
+    type=RunDirectory(),
 )
 @click.option(
     "--output",
@@ -386,11 +453,13 @@ def prune(logdir: str, where: str | None, yes: bool, with_checkpoints: bool) -> 
     if not doomed:
         click.echo("There is nothing to remove.")
         return
-    table = Table("run", "why", *PRUNED, box=box.SIMPLE_HEAD)
+    table = Table("run", "why", "started", "metrics", box=box.SIMPLE_HEAD)
     whys = dict(doomed)
-    for its in _listed((run, RunInfo.read(run.path)) for run in whys):
-        row = {**_row(found.logdir, its), "why": escaped(whys[its.run])}
-        table.add_row(*(Text(row[name]) for name in ("run", "why", *PRUNED)))
+    records = ((run, RunInfo.read(run.path)) for run in whys)
+    for its in listed(found.logdir, records):
+        began, results = its.course.began, wording.plain(its.info.metrics or {})
+        cells = (its.name, whys[its.run], wording.date(began))
+        table.add_row(*map(shown, cells), Text(escaped(results, most=LONGEST)))
     _console().print(table)
     if not yes:
         click.echo("Pass --yes to remove them with all their files.")
@@ -442,70 +511,12 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
 
 
-class Listed(NamedTuple):
-    """A run, and its record, which is read once."""
-
-    run: Run
-    info: RunInfo
-    course: Course
-
-
-def _listed(runs: Iterable[tuple[Run, RunInfo]]) -> list[Listed]:
-    """Return runs with what is computed from their records, but those that are gone."""
-    found = []
-    for run, info in runs:
-        with contextlib.suppress(OSError):  # deleted meanwhile
-            found.append(Listed(run, info, course(run.path, info)))
-    return found
-
-
-def _row(logdir: Path, its: Listed) -> dict[str, str]:
-    """Return the cells of a run by their columns, as a terminal may get them."""
-    path, info, (status, begun, written, duration) = its.run.path, its.info, its.course
-    return {
-        "run": escaped(path.name if path == logdir else path.relative_to(logdir)),
-        "status": _status(status, info),
-        "last record": _ago(written),
-        "started": _date(begun),
-        "duration": _duration(duration),
-        "params": escaped(_plain(info.params or {}), most=LONGEST),
-        "metrics": escaped(_plain(info.metrics or {}), most=LONGEST),
-        "not finite": escaped(_not_finite(info)),
-    }
-
-
-def _date(moment: datetime | None) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
-
-def _ago(moment: datetime | None) -> str:
-    """Return how long ago something was, roughly: ``3 min ago``."""
-    since = age(moment)
-    if since is None:
-        return ""
-    left = since.total_seconds()
-    for most, unit, number in ((60, "s", 1), (3600, "min", 60), (172_800, "h", 3600)):
-        if left < most:
-            return f"{left // number:.0f} {unit} ago"
-    return f"{left // 86_400:.0f} d ago"
-
-
-def _print_lines(names: list[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns, a line each, which is much faster than a table."""
-    texts = [names, *rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        for row in texts
-    ]
-    click.echo("\n".join(line.rstrip() for line in lines))
-
-
 def _session(session: dict[str, Any]) -> str:
     """Return an opening of the run in one line."""
-    said = f"{session.get('start')}, {session.get('kind')}: {session['status']}"
+    kind, status = session.get("kind"), session["status"]
+    said = f"{wording.date(session.get('start'))}, {kind}: {status}"
     if session.get("end"):
-        said += f" at {session['end']}"
+        said += f" at {wording.date(session['end'])}"
     error = session.get("error")
     if isinstance(error, dict):
         said += f" ({error.get('type')}: {error.get('message')})"
@@ -514,75 +525,8 @@ def _session(session: dict[str, Any]) -> str:
 
 def _phase(phase: Phase) -> str:
     """Return a phase of the run in one line."""
-    end = "" if phase.ended is None else f" to {iso(phase.ended.timestamp())}"
-    return f"{phase.number} {phase.name}: {iso(phase.began.timestamp())}{end}"
-
-
-def _not_finite(info: RunInfo) -> str:
-    """Return the first tag that was not finite, and how many others there are."""
-    found = list((info.not_finite or {}).items())
-    if not found:
-        return ""
-    [(tag, step), *others] = found
-    more = f", {len(others)} more" if others else ""
-    return f"{tag} at {step}{more}"
-
-
-def _coloured(status: str) -> Text:
-    """Return a status, and what may follow it, in its colour."""
-    return Text(status, style=COLOURS.get(status.partition(" ")[0], ""))
-
-
-def _status(status: str, info: RunInfo) -> str:
-    """Return a status, and what was lost."""
-    numbers = {"records": info.lost_records, "blocks": info.lost_blocks}
-    lost = [f"{number} {what} lost" for what, number in numbers.items() if number]
-    return f"{status} ({', '.join(lost)})" if lost else status
-
-
-def _duration(duration: timedelta | None) -> str:
-    if duration is None:
-        return ""
-    seconds = duration.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return str(timedelta(seconds=round(seconds)))
-
-
-def _plain(value: Any) -> str:
-    """Return a value of run.json as a short text."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={_plain(inner)}" for name, inner in value.items())
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)
-
-
-def _sorted(listed: list[Listed], sort: str, reverse: bool) -> list[Listed]:
-    """Sort runs by a column; those without a value come last."""
-
-    def key(its: Listed) -> Any:
-        status, begun, _, duration = its.course
-        own: dict[str, Any] = {
-            "run": str(its.run.path),
-            "status": status,
-            "started": None if begun is None else -begun.timestamp(),
-            "duration": None if duration is None else duration.total_seconds(),
-        }
-        named = (("params", its.info.params), ("metrics", its.info.metrics))
-        for kind, values in named:
-            for name, value in (values or {}).items():
-                own.setdefault(name, value)
-                own.setdefault(f"{kind}.{name}", value)
-        return own.get(sort)
-
-    keys = [(its, key(its)) for its in listed]
-    there = [(its, value) for its, value in keys if value is not None]
-    if listed and not there and sort not in COLUMNS_OF_ALL:
-        raise click.BadParameter(f"no run has a {sort!r}", param_hint="--sort")
-    texts = not all(isinstance(value, (int, float)) for _, value in there)
-    there.sort(key=lambda item: str(item[1]) if texts else item[1], reverse=reverse)
-    return [its for its, _ in there] + [its for its, value in keys if value is None]
+    end = "" if phase.ended is None else f" to {wording.date(phase.ended)}"
+    return f"{phase.number} {phase.name}: {wording.date(phase.began)}{end}"
 
 
 # -- export ----------------------------------------------------------------------------

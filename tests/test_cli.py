@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import io
@@ -7,13 +8,17 @@ import json
 import os
 import pty
 import re
+import shutil
 import socket
 import struct
 import subprocess
 import sys
 import sysconfig
 import termios
+import time
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +26,12 @@ import tensorboardX
 from click.testing import CliRunner, Result
 
 import annarchy_tb
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run
 from annarchy_tb.cli import main
+from annarchy_tb.reading.find import found_with_records
 from annarchy_tb.tfevents.event_file import event_files
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
 
 
 def call(*arguments: object) -> Result:
@@ -36,8 +44,30 @@ def call(*arguments: object) -> Result:
 
 def names(result: Result) -> list[str]:
     """Return the first word of each line of a table."""
-    lines = [line.split() for line in result.output.splitlines() if line.strip()]
-    return [words[0] for words in lines[2:]]
+    lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
+    return [words[0] for words in lines[1:]]
+
+
+def on_terminal(width: int, *arguments: object) -> list[str]:
+    """Return the lines that the command line writes to a terminal of this width."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "TERM")}
+    done = subprocess.Popen(
+        [SCRIPT, *map(str, arguments)],
+        stdout=its,
+        stderr=subprocess.PIPE,
+        env={**environment, "TERM": "xterm"},
+    )
+    os.close(its)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while found := os.read(ours, 1 << 16):
+            said += found
+    os.close(ours)
+    _, errors = done.communicate()
+    assert (done.returncode, errors) == (0, b"")
+    return re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).splitlines()
 
 
 @pytest.fixture
@@ -60,33 +90,148 @@ def logdir(tmp_path: Path) -> Path:
 
 
 def test_a_name_stays_whole_on_a_terminal(tmp_path: Path) -> None:
-    """It can be copied, and the cells beside it lose nothing."""
+    """It can be copied; a longer one is shortened in the middle, its ends tell most."""
     name = "Nov20_14-11-22_a-host-of-some-cluster"
-    with Logger(tmp_path, name) as logger:
-        logger.add_parameters({"learning/rate": 0.05}, {"Result/Selectivity": 0.5})
-    script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    subprocess.run(
-        [script, "ls", str(tmp_path)], stdout=its, env=environment, check=True
+    long = f"sweep/{'x' * 80}/trial9"
+    for one in (name, long):
+        with Logger(tmp_path, one) as logger:
+            logger.add_parameters({"learning/rate": 0.05}, {"Result/Selectivity": 0.5})
+    lines = on_terminal(80, "ls", tmp_path)
+    assert lines[2].startswith(f"{name} ")
+    assert re.match(r"sweep/x+…x+/trial9 ", lines[1])
+    assert max(map(len, lines)) <= 80
+    [_, wide, _] = on_terminal(80, "ls", tmp_path, "--wide")
+    assert wide.startswith(long)
+    assert wide.split()[-2:] == ["0.05", "0.5"]
+
+
+@pytest.fixture
+def thirty(tmp_path: Path) -> Path:
+    """Return a directory with 30 runs of 12 parameters, three of them all the same."""
+    for number in range(30):
+        with Logger(tmp_path / "thirty", f"trial{number:02d}") as logger:
+            same = {"rule": "oja", "dt": 0.1, "shape": [10, 10]}
+            differing = {f"parameter {k}": number * 10.0**k for k in range(9)}
+            results = {"loss": 1.0 / (number + 1), "Final/rate (Hz)": 3.0 * number}
+            logger.add_parameters({**same, **differing}, results)
+    return tmp_path / "thirty"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 300])
+def test_ls_is_a_line_a_run_on_a_terminal(thirty: Path, width: int) -> None:
+    """It has what differs, as far as there is room, and says what was left out."""
+    lines = on_terminal(width, "ls", thirty)
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines[1:31]] == [
+        f"trial{number:02d}" for number in range(29, -1, -1)
+    ]
+    assert lines[0].split()[:4] == ["run", "status", "age", "duration"]
+    *_, left, same = lines
+    assert same.startswith("The same in all: rule=oja, dt=0.1, ")
+    assert "rule" not in lines[0]
+    if width == 300:
+        assert lines[0].endswith("parameter 8     loss  Final/…(Hz)") or (
+            "loss" in lines[0] and left == ""
+        )
+    else:
+        assert left.startswith("Left out (--wide shows it): ")
+    if width >= 80:
+        assert "loss" in lines[0]
+        assert re.match(r"trial29  finished +\d+ \w+ +0\.\d s +29 ", lines[1])
+
+
+def test_ls_shows_what_is_asked_for(logdir: Path) -> None:
+    """The columns are exactly those, and `-n` ends the list."""
+    said = call("ls", logdir, "--columns", "tau,metrics.loss,started", "-n", "3")
+    head, *rows = said.stdout.splitlines()
+    assert re.split("  +", head) == ["run", "tau", "metrics.loss", "started"]
+    assert [row.split()[0] for row in rows] == ["empty", "failed", "three"]
+    assert rows[2].split()[1:3] == ["20", "-20"]
+    assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d$", rows[2])
+    assert said.stderr == "3 of 5 runs.\n"
+    for columns, why in (("tau,nothing", "no run has a 'nothing'"), ("a\nb", r"a\nb")):
+        wrong = call("ls", logdir, "--columns", columns)
+        assert (wrong.exit_code, why in wrong.output) == (2, True)
+    assert names(call("ls", logdir, "--sort", "tau", "-n", "1")) == ["two"]
+
+
+def test_a_parameter_may_be_named_as_anything_else(tmp_path: Path) -> None:
+    """Its kind is in front of its name if that is a column or result, too."""
+    with Logger(tmp_path, "run") as logger:
+        logger.add_parameters({"status": "mine", "loss": "mse"}, {"loss": 0.5})
+    head, row = call("ls", tmp_path).output.splitlines()
+    assert head.split()[4:] == ["params.status", "params.loss", "metrics.loss"]
+    assert row.split()[-3:] == ["mine", "mse", "0.5"]
+    given = "status,params.status,loss,metrics.loss"
+    [_, row] = call("ls", tmp_path, "--columns", given).output.splitlines()
+    assert row.split() == ["run", "finished", "mine", "mse", "0.5"]
+
+
+def test_columns_may_have_any_name(tmp_path: Path) -> None:
+    """A comma is quoted, and what a terminal acts on is shown as text."""
+    with Logger(tmp_path, "run") as logger:
+        logger.add_parameters({'a, "b"': 1, "<script>\n\x1b[2J": "<i>\n"})
+    given = '"a, ""b""", "<script>\n\x1b[2J"'
+    lines = call("ls", tmp_path, "--columns", given).output.splitlines()
+    assert [re.split("  +", line) for line in lines] == [
+        ["run", 'a, "b"', r"<script>\n\x1b[2J"],
+        ["run", "1", r"<i>\n"],
+    ]
+
+
+def test_ls_writes_strict_json(logdir: Path) -> None:
+    """It has all that is known of each run, a line each; NaN becomes null."""
+    with Logger(logdir, "odd \x7f" + '"<script>') as logger:
+        logger.add_parameters({"a\x7f": float("inf"), "b": None}, {"c": float("nan")})
+        with pytest.warns(UserWarning, match="the value is nan"):
+            logger.add_scalar("v", np.nan, 3)
+    said = call("ls", logdir, "--json").stdout
+    runs = json.loads(said, parse_constant=pytest.fail)
+    assert len(said.splitlines()) == len(runs) == 6
+    assert said.isascii()
+    assert "\x7f" not in said
+    odd, *_, one = runs
+    assert (one["run"], one["path"]) == ("one", str(logdir / "one"))
+    assert one["params"] == {"tau": 30.0, "rule": "oja"}
+    assert one["metrics"] == {"loss": -30.0}
+    assert one["status"] == "finished"
+    began, ended = (datetime.fromisoformat(one[key]) for key in ("started", "ended"))
+    assert (ended - began).total_seconds() == pytest.approx(one["duration"])
+    assert odd["not_finite"]["v"] == 3
+    assert odd["metrics"] == {"c": None}
+    assert json.loads(call("ls", logdir, "--json", "--status", "killed").stdout) == []
+
+
+def test_a_run_that_vanishes_is_left_out(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are listed."""
+
+    def vanishing(*arguments: Any, **options: Any) -> Any:
+        runs = found_with_records(*arguments, **options)
+        shutil.rmtree(logdir / "going")
+        (logdir / "three" / "run.json").unlink()
+        return runs
+
+    (logdir / "going").mkdir()
+    (logdir / "going" / "run.json").write_text("{}")
+    monkeypatch.setattr("annarchy_tb.cli.found_with_records", vanishing)
+    said = call("ls", logdir)
+    assert (names(said), said.exit_code) == (
+        ["empty", "failed", "three", "two", "one"],
+        0,
     )
-    said = os.read(ours, 100_000).decode()
-    os.close(its)
-    os.close(ours)
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
-    [first] = [number for number, line in enumerate(lines) if name in line]
-    cell = "".join(line.rstrip().split("  ")[-1].strip() for line in lines[first:])
-    assert cell == "Result/Selectivity=0.5"
-    assert max(map(len, lines)) <= 100
 
 
 def test_the_command_is_installed(logdir: Path) -> None:
     """It runs as a program, and cuts no lines in a pipe."""
     script = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
     said = subprocess.check_output([script, "ls", str(logdir)], text=True)
-    assert "tau=30, rule=oja" in said
     assert "\x1b" not in said
+    head, *_, last = said.splitlines()
+    assert head.split()[-3:] == ["tau", "rule", "loss"]
+    assert last.split()[-3:] == ["30", "oja", "-30"]
     version = subprocess.check_output([script, "--version"], text=True)
     assert annarchy_tb.__version__ in version
 
@@ -95,7 +240,6 @@ def test_ls_lists_runs(logdir: Path) -> None:
     """Runs are listed newest first, with all columns."""
     result = call("ls", logdir)
     assert names(result) == ["empty", "failed", "three", "two", "one"]
-    assert "loss=-30" in result.output
     assert names(call("ls", logdir, "--status", "failed")) == ["failed"]
     both = call("ls", logdir, "--status", "failed", "--status", "running")
     assert names(both) == ["failed"]
@@ -140,6 +284,49 @@ def test_show_tells_all_of_a_run(logdir: Path) -> None:
     assert "ZeroDivisionError" in call("show", logdir / "failed").output
 
 
+def test_a_run_is_found_by_its_name(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for below the default directory; the newest is the default."""
+    monkeypatch.chdir(logdir.parent)
+    assert str(logdir / "empty") in call("show").output
+    assert str(logdir / "two") in call("show", "two").output
+    (logdir.parent / "two").mkdir()  # which is no run
+    assert str(logdir / "two") in call("show", "two").output
+    assert "tau" in call("diff", "one", "two").output
+    call("note", "one", "mine")
+    assert "mine" in call("show", "one").output
+    assert "one,a,,0,0.0" in call("export", "one", "--format", "csv").output
+    Logger(logdir.parent, "two").close()
+    assert str(logdir.parent / "two") in call("show", "two").output
+    monkeypatch.setenv("ANNARCHY_TB_LOGDIR", str(logdir / "one"))
+    assert "rule=oja" in call("show").output
+    (logdir.parent / "none").mkdir()
+    monkeypatch.setenv("ANNARCHY_TB_LOGDIR", "none")
+    said = call("show")
+    assert (said.exit_code, said.output[:30]) == (1, "Error: there are no runs below")
+
+
+def test_all_times_are_in_one_zone(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the reader's, and written beside them; in JSON, it is UTC."""
+    Run(logdir / "one").add_note("a note")
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        said = call("show", logdir / "one").output
+        said += call("ls", logdir, "--columns", "started").output
+        said += call("prune", logdir).output
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    times = re.findall(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d[^ ,\n]*", said)
+    assert len(times) >= 2 + 2 + 1 + 5 + 2
+    assert all(re.fullmatch(r"\S+ \S{8}\+05:45", one) for one in times), times
+    assert call("ls", logdir, "--json").output.count("+00:00") == 2 * 5
+
+
 def test_show_tells_of_damage(logdir: Path) -> None:
     """A separate line names the file and the byte."""
     [path] = event_files(logdir / "one")
@@ -173,6 +360,21 @@ def test_export_writes_runs_as_json(logdir: Path, tmp_path: Path) -> None:
     assert failed["scalars"][0]["values"] == [None]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.JSON", "csv"])
+def test_export_knows_the_format_by_the_file(
+    logdir: Path, tmp_path: Path, name: str
+) -> None:
+    """What is said by --format counts more."""
+    path = tmp_path / name
+    said = call("export", logdir / "one", "-o", path)
+    if name == "csv":
+        assert (said.exit_code, path.exists()) == (2, False)
+        call("export", logdir / "one", "-o", path, "--format", "csv")
+    assert path.read_text()[:4] == ('[{"r' if "JSON" in name else "run,")
+    call("export", logdir / "one", "-o", path, "--format", "json")
+    assert json.loads(path.read_text())[0]["run"] == str(logdir / "one")
+
+
 def test_export_writes_parquet(logdir: Path, tmp_path: Path) -> None:
     """pandas reads it back."""
     pytest.importorskip("pyarrow")
@@ -188,7 +390,7 @@ def test_export_writes_parquet(logdir: Path, tmp_path: Path) -> None:
 def test_prune_lists_and_removes(logdir: Path) -> None:
     """It removes failed and empty runs, and only with --yes."""
     listed = call("prune", logdir)
-    assert names(listed)[:2] == ["empty", "failed"]
+    assert names(listed)[1:3] == ["empty", "failed"]
     assert "ZeroDivisionError" in listed.output
     assert "--yes" in listed.output
     assert len(list(logdir.iterdir())) == 5
@@ -260,7 +462,16 @@ def test_prune_is_careful(logdir: Path, tmp_path: Path) -> None:
         (["ls", "nowhere"], 2, "'nowhere' does not exist"),
         (["show", "."], 1, "neither run.json nor event files"),
         (["ls", ".", "--status", "done"], 2, "'done' is not one of"),
-        (["export", "."], 2, "Missing option '--format'"),
+        (["export", "."], 2, "Pass --format"),
+        (["export", ".", "-o", "a.txt"], 2, "Pass --format"),
+        (["show", "nowhere"], 2, "'nowhere' does not exist"),
+        (["show", "../runs"], 2, "'../runs' does not exist"),
+        (["show"], 1, "there is no directory"),
+        (["ls", ".", "-n", "0"], 2, "x>=1"),
+        (["view", ".", "--port", "70000"], 2, "0<=x<=65535"),
+        (["view", ".", "--samples_per_plugin", "images"], 2, "got 'images'"),
+        (["view", ".", "--samples_per_plugin", "images=0"], 2, "got 'images=0'"),
+        (["view", "nowhere"], 2, "'nowhere' does not exist"),
         (["export", "--format", "csv"], 2, "Missing argument 'RUNS...'"),
     ],
 )
@@ -275,18 +486,6 @@ def test_wrong_arguments_are_a_line(
     monkeypatch.chdir(tmp_path)
     result = call(*arguments)
     assert (result.exit_code, message in result.output) == (code, True)
-
-
-def test_ls_of_very_many_runs_is_a_line_each(
-    logdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has the same columns, in the same order."""
-    table = call("ls", logdir).output
-    monkeypatch.setattr("annarchy_tb.cli.MANY", 3)
-    lines = call("ls", logdir).output.splitlines()
-    assert len(lines) == 1 + 5
-    cells = [[its.split() for its in text] for text in (table.splitlines(), lines)]
-    assert [its for its in cells[0] if its and "\u2500" not in its[0]] == cells[1]
 
 
 def test_ls_says_that_there_is_nothing(logdir: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import pkgutil
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,8 +53,25 @@ def run_commands(example: Any) -> None:
     """Run this package's commands on a page, each separately."""
     binaries = Path(sys.executable).parent
     for command in example.parsed.splitlines():
-        if command.startswith("annarchy-tb"):
+        if command.startswith("annarchy-tb view"):
+            look(*shlex.split(command, comments=True)[2:])
+        elif command.startswith("annarchy-tb"):
             subprocess.run(f"{binaries}/{command}", shell=True, check=True)
+
+
+def look(*arguments: str) -> None:
+    """Start ``annarchy-tb view``, which prints an address, and end it."""
+    for path in arguments:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    command = [Path(sys.executable).parent / "annarchy-tb", "view", *arguments]
+    with subprocess.Popen(
+        [*command, "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline()
+        process.terminate()
+    assert address.startswith("http://localhost:")
+    assert process.returncode == 0
 
 
 SYBIL = Sybil(

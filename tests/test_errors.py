@@ -737,6 +737,8 @@ def test_a_run_that_ends_on_a_full_disk_says_how(disk: Path) -> None:
     text = (disk / "run" / "run.json").read_text()
     assert json.loads(text)["status"] == "finished"  # for any reader of JSON
     said = CliRunner().invoke(main, ["ls", str(disk)], env={"COLUMNS": "200"}).output
+    assert f"  {run.info['lost_records']} records  " in said.splitlines()[1]
+    said = CliRunner().invoke(main, ["show", str(disk / "run")]).output
     assert f"finished ({run.info['lost_records']} records lost)" in said
     filler.unlink()
     run.add_note("later")

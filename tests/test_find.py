@@ -139,7 +139,7 @@ def search(logdir: Path) -> str:
     named = sorted(run.path.name for run in runs)
     listed = CliRunner().invoke(cli.main, ["ls", str(logdir)])
     assert listed.exit_code == 0, listed.output
-    rows = [line for line in listed.stdout.splitlines() if line.endswith(" ")]
+    rows = listed.stdout.splitlines()[1:]
     assert all(any(f" {name} " in f" {row}" for row in rows) for name in named)
     said = " | ".join(str(warning.message) for warning in caught)
     return f"{named} {said.replace(f'{logdir}/', '')}".rstrip()

@@ -283,8 +283,22 @@ function textCard(its, { unit }) {
       make("pre", {}, visible(one.text, "\n\t"), one.left ? `\n... and ${grouped(one.left)} characters more` : ""))));
 }
 
+// Fragments of HTML, each in a frame that may do nothing: no scripts, no requests.
+function htmlCard(its, { unit }) {
+  const left = its.number - its.pages.length;
+  return card({ ...its, wide: true }, left ? `${its.pages.length} of ${grouped(its.number)} fragments` : "",
+    its.pages.map((one) => {
+      const frame = make("iframe", { title: visible(its.tag), className: "fragment" });
+      frame.setAttribute("sandbox", "");
+      frame.srcdoc = one.page;
+      return make("div", { className: "text" }, make("p", { className: "note" }, place(one, unit)), frame);
+    }));
+}
+
 // How each kind is drawn.
-const CARDS = { scalar: scalarCard, image: imageCard, audio: soundCard, histogram: histogramCard, text: textCard };
+const CARDS = {
+  scalar: scalarCard, image: imageCard, audio: soundCard, histogram: histogramCard, text: textCard, html: htmlCard,
+};
 
 // The cards of tags, in groups by the part of the tag before the first slash.
 function cards(all, context, kinds = CARDS) {

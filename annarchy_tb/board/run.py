@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annarchy_tb.board.packed import Curve, curve, packed, share, spread
-from annarchy_tb.kinds import audio, image
+from annarchy_tb.kinds import audio, html, image
 from annarchy_tb.reading.course import course
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo, as_json
-from annarchy_tb.tfevents.schema import AUDIO, HISTOGRAM, IMAGE, SCALAR, TEXT
+from annarchy_tb.tfevents.schema import AUDIO, HISTOGRAM, HTML, IMAGE, SCALAR, TEXT
 from annarchy_tb.tfevents.values import OnDemand
 
 MOST_IMAGES = 60  # of a tag
@@ -28,6 +28,8 @@ MOST_HISTOGRAMS = 200  # of a tag
 ROWS = 60  # of the picture of a tag's histograms
 MOST_TEXTS = 50  # of a tag
 LONGEST = 20_000  # characters of a text
+MOST_FRAGMENTS = 5  # of a tag
+LARGEST_FRAGMENT = 1 << 20  # characters
 MOST_REMARKS = 20
 
 # How the files of images and sounds begin.
@@ -292,8 +294,21 @@ def _texts(run: Run, tag: str) -> dict[str, Any]:
     return {"texts": texts, "number": total}
 
 
+def _fragments(run: Run, tag: str) -> dict[str, Any]:
+    """Return the last fragments of HTML of a tag, as pages that can do nothing."""
+    found = run.html(tag)
+    total = len(found.fragments)
+    pages = [
+        {**_place(found, at), "page": html.page(found.fragments[at])}
+        for at in range(max(0, total - MOST_FRAGMENTS), total)
+        if len(found.fragments[at]) <= LARGEST_FRAGMENT
+    ]
+    return {"pages": pages, "number": total}
+
+
 # How the data of a tag becomes JSON; board.js draws each kind.
 _OTHERS: dict[str, Callable[[Run, str], dict[str, Any]]] = {
     HISTOGRAM.name: _histograms,
     TEXT.name: _texts,
+    HTML.name: _fragments,
 }

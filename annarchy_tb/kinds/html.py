@@ -215,6 +215,19 @@ def _is_blank(fragment: str) -> bool:
     return not re.sub(r"<(?!img src|svg)[^>]*>", "", fragment).strip()
 
 
+def page(fragment: str) -> str:
+    """Return the safe part of a fragment as a page, for a frame without any rights.
+
+    Its policy allows no request.
+    """
+    return (
+        f'<!DOCTYPE html><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f"<style>body{{margin:8px;background:#fff;color:#111;"
+        f"font:14px sans-serif}}</style>{safe(fragment)}"
+    )
+
+
 def framed(fragment: str, height: int = 240) -> str:
     """Return the safe part of a fragment in a frame that can't do anything.
 
@@ -231,16 +244,10 @@ def framed(fragment: str, height: int = 240) -> str:
     with importing:
         from html import escape
 
-    page = (
-        f'<!DOCTYPE html><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<style>body{{margin:8px;background:#fff;color:#111;"
-        f"font:14px sans-serif}}</style>{safe(fragment)}"
-    )
     style = f"width:100%;height:{height}px;border:0;resize:vertical;overflow:auto"
     return (
         f'<iframe sandbox="" referrerpolicy="no-referrer" '
-        f'style="{style}" srcdoc="{escape(page)}"></iframe>'
+        f'style="{style}" srcdoc="{escape(page(fragment))}"></iframe>'
     )
 
 

@@ -68,8 +68,8 @@ def add_series(
         dates if it has an `origin`. If left out, all points have the time of the call.
     shown : int, default 1000
         The most points of each tag to draw for this call, from 2. Of all points drawn
-        for a tag, TensorBoard shows a random 1000, unless it is started with
-        ``--samples_per_plugin scalars=...``.
+        for a tag, TensorBoard shows a random 1000, and ``annarchy-tb view`` shows
+        10,000. Both take ``--samples_per_plugin scalars=...``.
 
     Notes
     -----
@@ -380,8 +380,8 @@ def _check_crowd(
                 "crowd",
                 f"{total} points of this tag are drawn, of which TensorBoard shows "
                 f"{SHOWN} at random. Log the series in one call, or pass a smaller "
-                f"shown=; or start TensorBoard with room for all that will come, as in "
-                f"--samples_per_plugin scalars={10 * total}",
+                f"shown=; or look with room for all that will come, as in "
+                f"annarchy-tb view --samples_per_plugin scalars={10 * total}",
                 tag,
             )
 

@@ -21,6 +21,7 @@ pytest.importorskip("playwright", reason="needs playwright; make test-viewer run
 from viewer import Viewer, chromium, seen, serving, text, until, write_examples
 
 from annarchy_tb import Logger, Run
+from annarchy_tb.commands.view import SETTINGS
 
 # On a busy machine, each wait for the browser may take up to two minutes.
 pytestmark = pytest.mark.timeout(900)
@@ -440,3 +441,23 @@ def test_curves_get_a_colour_each_and_the_parameters(
         assert until(page, lambda: re.search(r"run07/I\s+7\b", text(row)))
     finally:
         viewer.close()
+
+
+def test_the_address_of_view_opens_well(browser: Any, many_url: str) -> None:
+    """Curves are not smoothed, and those of one name have one colour in all runs."""
+    viewer = Viewer(browser, many_url)
+    page = viewer.tab("timeseries", **SETTINGS)
+    viewer.card("Rate")
+    smoothing = page.locator(".scalars-smoothing input[type=number]")
+    assert smoothing.input_value() == "0"
+    colours: dict[str, set[str]] = {}
+    rows = page.locator("tb-data-table-content-row")
+    for row in rows.filter(has=page.locator(".run-color-swatch")).all():
+        name = str(row.get_attribute("data-id")).rpartition("/")[2]
+        style = str(row.locator(".run-color-swatch").get_attribute("style"))
+        colours.setdefault(name, set()).add(style)
+    viewer.close()
+    assert len(colours) >= 4  # E, I, and runs
+    assert all(len(its) == 1 for its in colours.values())
+    assert colours["E"] != colours["I"]
+    assert "run00" in colours
