@@ -105,6 +105,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         logger.add_audio("sound", np.zeros(100))
         logger.writer.add_pr_curve("pr", np.array([0, 1]), np.array([0.2, 0.7]))
         logger.add_text("words", "not *bold*\n<b>not bold</b>")
+        logger.add_html("fragment", FRAGMENT)
         values = rng.normal(size=1_000_000)
         values[int(rng.integers(1_000_000))] = 500.0
         logger.add_series("trace", values)
@@ -119,6 +120,13 @@ def page(browser: Browser, run: Path, tmp_path: Path) -> Iterator[Page]:
     """Return the page about that run."""
     with reported(browser, run, tmp_path / "run.html") as page:
         yield page
+
+
+FRAGMENT = """
+<table><tr><td>1</td><td>2</td></tr></table> <b style="color: red">red</b>
+<script>parent.acted = 1</script>
+<img src="http://127.0.0.1:9/x.png" onerror="parent.acted = 1">
+"""
 
 
 def test_a_run_is_seen_at_a_glance(page: Page) -> None:
@@ -150,6 +158,17 @@ def test_all_data_of_a_run_is_drawn(page: Page) -> None:
         picture = page.get_by_role("img", name=tag, exact=True)
         assert picture.evaluate("e => e.decode().then(() => e.naturalWidth)") > 0
     assert "<b>not bold</b>" in page.locator(".text pre").inner_text()
+
+
+def test_a_fragment_is_shown_and_can_do_nothing(page: Page) -> None:
+    """Its table and colours are there; it runs no script, and asks for nothing."""
+    frame = page.frame_locator("iframe[title='fragment']")
+    assert until(page, lambda: frame.locator("td").all_inner_texts() == ["1", "2"])
+    assert frame.locator("b").evaluate("e => getComputedStyle(e).color") == (
+        "rgb(255, 0, 0)"
+    )
+    assert page.evaluate("window.acted") is None
+    assert frame.locator("script, [src], [onerror]").count() == 0
 
 
 def test_a_spike_among_a_million_points_is_seen(page: Page) -> None:
