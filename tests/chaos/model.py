@@ -356,6 +356,13 @@ class Model:
             busy = {p for actor in self.actors.values() for p in actor.pieces}
             for key, pieces in self.pieces.items():
                 least[key] -= pieces[-1] in busy
+                # What waits in a forked process is not in a checkpoint of its parent.
+                while (
+                    key[1].split("/")[0] in self.forks
+                    and least[key]
+                    and pieces[least[key] - 1].sure is None
+                ):
+                    least[key] -= 1
             metrics = {name: set(its) for name, its in self.metrics.items()}
             self.checkpoints.append(Checkpoint(op["id"], least, metrics))
         else:
