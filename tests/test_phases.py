@@ -496,6 +496,33 @@ def test_a_phase_goes_on_after_kill_and_resume(logdir: Path) -> None:
     assert found.info["phases"]["number"] == 3
 
 
+def test_a_branch_goes_on_in_the_phase_of_its_parent(logdir: Path) -> None:
+    """With what the parent had moved, also if it is killed and resumed itself."""
+    with Logger(logdir, "parent", dt=1.0) as logger:
+        for name in ("heat", "NVT"):
+            with logger.phase(name):
+                for step in range(10):
+                    logger.add_scalar("v", 1.0, time=float(step))
+                    logger.add_scalars("plot", {"E": 1.0}, step)
+                    if (name, step) == ("NVT", 5):
+                        logger.save_checkpoint(None, 5)
+    for begin, end in ((6, 8), (8, 10)):
+        with Logger(logdir, "child", resume=logdir / "parent") as logger:
+            logger.load_checkpoint()
+            with logger.phase("NVT"):
+                for step in range(begin, end):
+                    logger.add_scalar("v", 1.0, time=float(step))
+                    logger.add_scalars("plot", {"E": 1.0}, step)
+                if end == 8:
+                    logger.save_checkpoint(None, 7)
+    run = Run(logdir / "child")
+    for points in (run.scalars("v"), run.curves("plot")["E"]):
+        assert points.steps.tolist() == [16, 17, 18, 19]
+        assert points.phase("NVT").steps.tolist() == [6, 7, 8, 9]
+    assert run.scalars("v").times.tolist() == [16.0, 17.0, 18.0, 19.0]
+    assert [(phase.number, phase.name) for phase in run.phases] == [(2, "NVT")]
+
+
 def test_another_phase_after_a_resume_is_a_new_one(logdir: Path) -> None:
     """Also the same name for a second time."""
     with Logger(logdir, "run", dt=1.0) as logger, logger.phase("x"):

@@ -41,7 +41,7 @@ from annarchy_tb.run.paths import archives, directories
 from annarchy_tb.run.strangers import check_no_link, open_own
 from annarchy_tb.tfevents import tears
 from annarchy_tb.tfevents.descriptors import opened
-from annarchy_tb.tfevents.history import history
+from annarchy_tb.tfevents.history import Past, history
 from annarchy_tb.tfevents.names import harmless
 
 if TYPE_CHECKING:
@@ -221,13 +221,17 @@ def branch(parent: Path, run: Path) -> Checkpoint:
             continue
         break
     found = read(folder / PARENT)
-    steps = _last_steps(parent, found.files)
-    for inside, earlier in parent_steps(parent).items():
+    steps, phases = _progress(parent, found.files)
+    before = progress_before(parent)
+    for inside, earlier in before.steps.items():
         its = steps.setdefault(inside, {})
         for tag, step in earlier.items():
             its[tag] = max(step, its.get(tag, step))
+    for inside, past in before.phases.items():
+        phases.setdefault(inside, Past()).add(past)
+    said = {"steps": steps, "phases": {name: p.as_json() for name, p in phases.items()}}
     with replacing(folder / PARENT_STEPS) as stream:
-        stream.write(json.dumps(steps).encode("utf-8", "surrogatepass"))
+        stream.write(json.dumps(said).encode("utf-8", "surrogatepass"))
     return found
 
 
@@ -242,27 +246,41 @@ def _link(path: Path, to: Path) -> None:
             shutil.copyfileobj(source, copy, 1 << 20)
 
 
-def _last_steps(run: Path, files: Mapping[str, int]) -> Steps:
-    """Return the last steps of all tags in these files, up to these sizes."""
-    found: Steps = {}
+def _progress(run: Path, files: Mapping[str, int]) -> tuple[Steps, dict[str, Past]]:
+    """Return what these files tell, up to these sizes, by directory.
+
+    These are the last steps of all tags, and the phases.
+    """
+    steps: Steps = {}
+    phases: dict[str, Past] = {}
     for name, size in files.items():
         path = run / name
         inside = path.parent.relative_to(run).as_posix()
-        steps = found.setdefault("" if inside == "." else inside, {})
-        for tag, _, step in history([path], {path: size}):
+        inside = "" if inside == "." else inside
+        its, past = steps.setdefault(inside, {}), phases.setdefault(inside, Past())
+        for tag, _, step in history([path], {path: size}, past):
             if not is_own(tag):
-                steps[tag] = max(step, steps.get(tag, step))
-    return found
+                its[tag] = max(step, its.get(tag, step))
+    return steps, phases
 
 
-def parent_steps(run: Path) -> Steps:
-    """Return the last steps of the run that this one continues, if it does."""
+class Progress(NamedTuple):
+    """The progress of the run that another one continues, by directory.
+
+    ``steps`` are the last steps of tags, and ``phases`` what `Past.as_json` returns.
+    """
+
+    steps: Steps
+    phases: dict[str, dict[str, Any]]
+
+
+def progress_before(run: Path) -> Progress:
+    """Return the progress of the run that this one continues, if it does."""
     try:
         text = (run / CHECKPOINTS / PARENT_STEPS).read_text("utf-8", "surrogatepass")
     except FileNotFoundError:
-        return {}
-    steps: Steps = json.loads(text)
-    return steps
+        return Progress({}, {})
+    return Progress(**json.loads(text))
 
 
 # -- rewinding -------------------------------------------------------------------------

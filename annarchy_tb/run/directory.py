@@ -225,8 +225,11 @@ class RunDirectory:
                 own = (self.file.path.name, self.recordings.path.name)
                 there = event_files(path) + recordings.files(path)
                 earlier = [file for file in there if file.name not in own]
-            for tag, step in self.opening.steps.get(self._name, {}).items():
-                yield tag, "", step
+            if (before := self.opening.inherited) is not None:
+                for tag, step in before.steps.get(self._name, {}).items():
+                    yield tag, "", step
+                if self._name in before.phases:
+                    self.past.add(before.phases[self._name])
         yield from history(earlier, limits, self.past)
 
     def all(self) -> list[RunDirectory]:

@@ -92,7 +92,7 @@ class Opening(opening.Opening):
         self.folder = Folder(path, followed=False)
         self.kind = "append"
         self.started = now()
-        self.steps, self._limits = {}, {}
+        self.inherited, self._limits = None, {}
         self.begun = self.joins = True
         self._rewinds, self._named = False, named
         # A run that is started is that of the arguments: what is there may be of the

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time as now
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annarchy_tb.inputs.clock import TIME_UNIT
 from annarchy_tb.inputs.importing import importing
@@ -38,6 +38,9 @@ from annarchy_tb.run.paths import directories, first_time, sizes
 from annarchy_tb.run.strangers import check_no_link
 from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.scan import first_not_finite
+
+if TYPE_CHECKING:
+    from annarchy_tb.run.checkpoints import Progress
 
 PATIENCE = 300.0  # seconds to wait for others that open the same run
 
@@ -64,8 +67,8 @@ class Opening:
         The kind of the session.
     started : float
         The first start of the run in seconds since 1970.
-    steps : dict
-        The last steps of the run from which this one began: see `checkpoints.branch`.
+    inherited : Progress or None
+        The progress of the run from which this one began: see `checkpoints.branch`.
     begun : bool
         Whether the session has begun: the run was changed.
     joins : bool
@@ -81,7 +84,7 @@ class Opening:
     info: InfoFile
     kind: sessions.Kind
     started: float
-    steps: dict[str, dict[str, int]]
+    inherited: Progress | None
     begun: bool
     joins: bool
     _limits: dict[str, int]
@@ -100,7 +103,7 @@ class Opening:
     def __init__(
         self, path: Path, wanted: Wanted, table: Callable[[RunInfo], bytes]
     ) -> None:
-        self.steps = {}
+        self.inherited = None
         self.begun = self.joins = False
         self._wanted, self._table = wanted, table
         self._table_written = self._recorded = False
@@ -215,7 +218,7 @@ class Opening:
         info.parent = os.path.relpath(os.path.realpath(parent), here)
         found = checkpoints.branch(parent, self._path)
         info.parent_step, info.units = found.step, found.units or {}
-        self.steps = checkpoints.parent_steps(self._path)
+        self.inherited = checkpoints.progress_before(self._path)
 
     def _add_session(self, info: RunInfo) -> None:
         sessions.begin(info, self.kind, self.info.session, self._origin, iso(now()))
@@ -233,7 +236,7 @@ class Opening:
         with importing:
             from annarchy_tb.run import checkpoints
 
-        self.steps = checkpoints.parent_steps(self._path)
+        self.inherited = checkpoints.progress_before(self._path)
         if self._rewinds:
             last = checkpoints.last(self._path)
             self._last = None if last is None else last.name

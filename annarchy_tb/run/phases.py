@@ -131,7 +131,8 @@ class Phases:
             max([past.time, *(state.time for state in one.ledger.states())])
             for one in directory.all()
         )
-        resumes = directory.opening is not None and directory.opening.kind == "resume"
+        kind = None if directory.opening is None else directory.opening.kind
+        resumes = kind in ("resume", "branch")
         unended = past.open if first and resumes else None
         if unended is None or unended["name"] != as_read(name):
             unended = None

@@ -44,6 +44,19 @@ class Past:
         """
         return self._open.get(self.number)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON."""
+        time = self.time if math.isfinite(self.time) else None
+        return {"number": self.number, "time": time, "open": self.open}
+
+    def add(self, its: Mapping[str, Any]) -> None:
+        """Add what another one has, from JSON."""
+        self.number = max(self.number, its["number"])
+        if its["time"] is not None:
+            self.time = max(self.time, its["time"])
+        if its["open"] is not None:
+            self._open.setdefault(its["open"]["phase"], its["open"])
+
     def see(self, block: Block) -> None:
         """Take note of the times in a block of records."""
         for columns in block.columns:
