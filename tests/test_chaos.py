@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 def test_programs_of_fixed_seeds_find_nothing() -> None:
     """Killed, refused and interrupted, runs have what returned, and nothing else."""
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--seeds", "0-60", "--seconds", "8"],
+        [sys.executable, "-m", "tests.chaos", "--seeds", "0-60", "--seconds", "4"],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,

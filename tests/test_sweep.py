@@ -595,7 +595,7 @@ def test_an_objective_without_a_source_has_its_name(logdir: Path) -> None:
                 sweep(module[name], space, value, logdir, **fixed)
 
 
-@pytest.mark.parametrize("said", [None, b"", b"[]", b'{"space": 3}', b"\xff"])
+@pytest.mark.parametrize("said", [None, b'{"space": 3}', b"\xff"])
 def test_a_sweep_without_a_record_of_its_subject_continues(
     said: bytes | None, logdir: Path
 ) -> None:
