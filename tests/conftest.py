@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import inspect
 import io
 import json
 import os
@@ -20,10 +21,11 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import settings
 from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -277,6 +279,32 @@ def interrupt(number: int, work: Callable[[], object], *files: str) -> bool:
     finally:
         sys.setprofile(None)
     return False
+
+
+class Said(NamedTuple):
+    """What a command of annarchy-tb said, on each of its streams, and how it ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """Return all of it."""
+        return self.stdout + self.stderr
+
+
+def call(*arguments: object) -> Said:
+    """Run a command of annarchy-tb in this process, and raise its exceptions."""
+    from annarchy_tb.cli import main
+
+    # Before click 8.2, the two streams are one unless they are asked for apart.
+    asks = "mix_stderr" in inspect.signature(CliRunner).parameters
+    runner = CliRunner(mix_stderr=False) if asks else CliRunner()
+    result = runner.invoke(main, list(map(str, arguments)))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Said(result.exit_code, result.stdout, result.stderr)
 
 
 def died(work: Callable[[], None]) -> bool:

@@ -23,26 +23,17 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorboardX
-from click.testing import CliRunner, Result
+from conftest import Said, call
 
 import annarchy_tb
 from annarchy_tb import Logger, Run
-from annarchy_tb.cli import main
 from annarchy_tb.reading.find import found_with_records
 from annarchy_tb.tfevents.event_file import event_files
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "annarchy-tb"
 
 
-def call(*arguments: object) -> Result:
-    """Run the command line, and raise its exceptions."""
-    result = CliRunner().invoke(main, list(map(str, arguments)))
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def names(result: Result) -> list[str]:
+def names(result: Said) -> list[str]:
     """Return the first word of each line of a table."""
     lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
     return [words[0] for words in lines[1:]]

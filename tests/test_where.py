@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from conftest import call
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annarchy_tb import Logger, Run, find_runs
-from annarchy_tb.cli import main
 from annarchy_tb.reading import Runs
 from annarchy_tb.reading.where import Condition
 
@@ -424,14 +423,6 @@ def test_mixed_values_are_sorted(tmp_path: Path) -> None:
 
 
 # -- the command line ------------------------------------------------------------------
-
-
-def call(*arguments: object) -> Result:
-    """Run the command line, with its own stream of errors."""
-    result = CliRunner().invoke(main, list(map(str, arguments)))
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def test_ls_takes_a_condition(runs: Runs) -> None:
