@@ -23,7 +23,6 @@ from rich.text import Text
 import annarchy_tb
 from annarchy_tb.commands import table as tables
 from annarchy_tb.commands import view as viewing
-from annarchy_tb.commands import wording
 from annarchy_tb.commands.arguments import (
     RunDirectory,
     default_logdir,
@@ -33,6 +32,7 @@ from annarchy_tb.commands.listing import Listed, listed, ordered
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
+from annarchy_tb.reading import wording
 from annarchy_tb.reading.course import course
 from annarchy_tb.reading.difference import differences
 from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_records
@@ -42,7 +42,14 @@ from annarchy_tb.run import sessions
 from annarchy_tb.run.info import FAILED, FINISHED, KILLED, STATUSES, RunInfo, as_json
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, SOURCE
 from annarchy_tb.run.paths import absolute
-from annarchy_tb.terminal import cell, escaped, shown, standard_output, streams
+from annarchy_tb.terminal import (
+    cell,
+    coloured,
+    escaped,
+    shown,
+    standard_output,
+    streams,
+)
 from annarchy_tb.tfevents.names import is_recording
 from annarchy_tb.tfevents.schema import SCALAR
 
@@ -253,7 +260,7 @@ def show(run: str | None) -> None:
     table.add_row("run", shown(found.path))
     its = course(found.path, info)
     lost = wording.lost(info)
-    table.add_row("status", wording.coloured(its.status, lost and f" ({lost} lost)"))
+    table.add_row("status", coloured(its.status, lost and f" ({lost} lost)"))
     if its.began is not None:
         table.add_row("started", wording.date(its.began))
     if info.ended is not None:

@@ -14,13 +14,20 @@ import click
 from rich.text import Text
 
 from annarchy_tb.inputs.escaping import escaped as escaped
+from annarchy_tb.run.info import FAILED, FINISHED, KILLED, RUNNING
 
+COLOURS = {RUNNING: "cyan", FINISHED: "green", FAILED: "red", KILLED: "magenta"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how formulas of spreadsheets begin
 
 
 def shown(text: object, keep: str = "") -> Text:
     """Return a text for a table, without any markup; see `escaped`."""
     return Text(escaped(text, keep))
+
+
+def coloured(status: str, more: str = "") -> Text:
+    """Return a status in its colour, and what is said beside it."""
+    return Text(f"{status}{more}", style=COLOURS.get(status, ""))
 
 
 def cell(text: object) -> str:

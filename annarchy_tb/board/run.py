@@ -51,15 +51,14 @@ ORIGIN = (
 )
 
 
-def head(run: Run, name: str) -> dict[str, Any]:
-    """Return a run in a row, as JSON.
+def head(run: Run, info: RunInfo, name: str) -> dict[str, Any]:
+    """Return a run in a row, by its record, as JSON.
 
     Raises
     ------
     OSError
         If it was deleted meanwhile.
     """
-    info = RunInfo.read(run.path)
     status, begun, written, duration = course(run.path, info)
     said = {
         "name": name,
@@ -85,8 +84,8 @@ def run_data(run: Run) -> dict[str, Any]:
         If it was deleted meanwhile.
     """
     with remarks() as said:
-        about = head(run, run.path.name)
         info = RunInfo.read(run.path)
+        about = head(run, info, run.path.name)
         cards = [*_plots(run, info), *_others(run)]
         phases = [
             {
@@ -158,16 +157,24 @@ def _plots(run: Run, info: RunInfo) -> Iterator[dict[str, Any]]:
     most = share(sum(map(len, found.values())))
     for tag, curves in found.items():
         timed = all(its.timed for its in curves.values())
-        yield {
-            "kind": SCALAR.name,
-            "tag": tag,
-            "unit": units.get(tag),
-            "timed": timed,
-            "curves": [
-                {"name": name, **its.thinner(most).as_json(timed)}
-                for name, its in curves.items()
-            ],
-        }
+        drawn = [
+            {"name": name, **its.thinner(most).as_json(timed)}
+            for name, its in curves.items()
+        ]
+        yield scalar_card(tag, units.get(tag), timed, drawn)
+
+
+def scalar_card(
+    tag: str, unit: str | None, timed: bool, curves: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the card of a plot, as JSON."""
+    return {
+        "kind": SCALAR.name,
+        "tag": tag,
+        "unit": unit,
+        "timed": timed,
+        "curves": curves,
+    }
 
 
 # -- other kinds -----------------------------------------------------------------------

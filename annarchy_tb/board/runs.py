@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from annarchy_tb.board.packed import Curve, share
-from annarchy_tb.board.run import head, plots, remarks
+from annarchy_tb.board.run import head, plots, remarks, scalar_card
+from annarchy_tb.reading import wording
 from annarchy_tb.reading.find import Runs
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo
@@ -26,10 +26,10 @@ def runs_data(runs: Runs) -> dict[str, Any]:
     number = 0
     with remarks() as said:
         for run in runs:
-            name = _name(run.path, runs.logdir)
+            name = wording.name(run.path, runs.logdir)
             try:
-                row = head(run, name)
                 info = RunInfo.read(run.path)
+                row = head(run, info, name)
                 results = info.metrics or {}
                 its = plots(run, results) if len(rows) < MOST_RUNS else {}
                 Run(run.path)  # still there
@@ -67,17 +67,8 @@ def _card(
     one_unit: bool,
 ) -> dict[str, Any]:
     timed = one_unit and all(curve.timed for *_, curve in curves)
-    return {
-        "kind": "scalar",
-        "tag": tag,
-        "unit": unit,
-        "timed": timed,
-        "curves": [
-            {"run": run, "name": name, **curve.thinner(most).as_json(timed)}
-            for run, name, curve in curves
-        ],
-    }
-
-
-def _name(run: Path, logdir: Path) -> str:
-    return run.name if run == logdir else str(run.relative_to(logdir))
+    drawn = [
+        {"run": run, "name": name, **curve.thinner(most).as_json(timed)}
+        for run, name, curve in curves
+    ]
+    return scalar_card(tag, unit, timed, drawn)

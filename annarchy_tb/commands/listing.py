@@ -6,7 +6,6 @@ No event file is read.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from annarchy_tb.commands import wording
+from annarchy_tb.reading import wording
 from annarchy_tb.reading.course import Course, age, course
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo, as_json, date, iso
@@ -93,11 +92,9 @@ OWN = {
 
 def listed(logdir: Path, runs: Iterable[tuple[Run, RunInfo]]) -> list[Listed]:
     """Return runs with what is computed from their records, but those that are gone."""
-    inside = len(os.path.join(logdir, ""))
     found = []
     for run, info in runs:
-        path = str(run.path)
-        name = path[inside:] or run.path.name
+        name = wording.name(run.path, logdir)
         with contextlib.suppress(OSError):  # deleted meanwhile
             found.append(Listed(name, run, info, course(run.path, info)))
     return found

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import click
 from rich.cells import cell_len, set_cell_size
 
-from annarchy_tb.commands import wording
 from annarchy_tb.commands.listing import KINDS, METRICS, OWN, PARAMS, Listed, place
-from annarchy_tb.terminal import escaped
+from annarchy_tb.reading import wording
+from annarchy_tb.terminal import COLOURS, escaped
 
 WIDEST = 2000  # characters of a line, if nothing else limits it
 
@@ -63,7 +63,7 @@ class Table(NamedTuple):
         for text, column in zip(row, self.columns, strict=True):
             cell = _padded(text, column.width, column.right)
             if colour and column.title == "status":
-                cell = click.style(cell, fg=wording.COLOURS.get(text))
+                cell = click.style(cell, fg=COLOURS.get(text))
             cells.append(cell)
         return GAP.join(cells).rstrip()
 
@@ -114,19 +114,14 @@ def _names(runs: list[Listed], kind: str) -> list[str]:
 def _compared(runs: list[Listed]) -> tuple[list[str], dict[str, Any]]:
     """Return the parameters that differ between runs that have any, and the others."""
     having = [its.values(PARAMS) for its in runs if its.values(PARAMS)]
-    first: dict[str, Any] = {}
-    times: dict[str, int] = {}
-    differing = set()
-    for values in having:
-        for name, value in values.items():
-            if first.setdefault(name, value) != value:
-                differing.add(name)
-            times[name] = times.get(name, 0) + 1
-    differing |= {name for name, number in times.items() if number < len(having)}
-    if len(having) == 1:
-        differing = set(first)
-    same = {name: value for name, value in first.items() if name not in differing}
-    return [name for name in first if name in differing], same
+    differing = dict.fromkeys(wording.differing(having))
+    same = {
+        name: value
+        for values in having[:1]
+        for name, value in values.items()
+        if name not in differing
+    }
+    return [*differing], same
 
 
 def _chosen(

@@ -85,9 +85,7 @@ class Sampler:
         others = [(add, tag, read()) for add, tag, read in self._others]
         if self._new:
             self._begin(numbers, others)
-        for tag in self._measures.intersection(numbers):
-            if numbers[tag] is None:
-                del numbers[tag]
+        self._drop_unknown(numbers)
         for tag in self._optional.intersection(numbers):
             try:
                 as_number(numbers[tag], lambda *_: None)
@@ -116,9 +114,7 @@ class Sampler:
     ) -> None:
         """Read new sources, and choose how each is logged by its first value."""
         values = {tag: read() for tag, read in self._new.items()}
-        for tag in self._measures.intersection(values):
-            if values[tag] is None:
-                del values[tag]
+        self._drop_unknown(values)
         methods = {}
         for tag, value in values.items():
             try:
@@ -136,6 +132,12 @@ class Sampler:
                 others.append((add, tag, values[tag]))
         tags = [*self._numbers, *(tag for _, tag, _ in self._others)]
         self._logger._run.phases.alike(tags)  # noqa: SLF001
+
+    def _drop_unknown(self, values: dict[str, Any]) -> None:
+        """Leave out what measures do not know."""
+        for tag in self._measures.intersection(values):
+            if values[tag] is None:
+                del values[tag]
 
     def _leave_out(self, tag: str, why: str) -> None:
         """Warn once that values of a tag are left out."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import Scalars
+from annarchy_tb.reading import wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,16 +142,12 @@ class Averages(list[Average]):
         return ax
 
     def _label(self, one: Average) -> str:
-        what = "mean" if self.by is None else f"{self.by} = {_shown(one.value)}"
+        what = "mean" if self.by is None else f"{self.by} = {wording.plain(one.value)}"
         if what.startswith("_"):  # which matplotlib leaves out of the legend
             what = f" {what}"
         least, most = int(one.runs.min()), int(one.runs.max())
         number = f"{most}" if least == most else f"{least}-{most}"
         return f"{what} ({number} run{'s' if most > 1 else ''})"
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _with_unit(name: str, unit: str | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from annarchy_tb.inputs.messages import describe, short
 from annarchy_tb.kinds.parameters import unit_in
-from annarchy_tb.reading import course
+from annarchy_tb.reading import course, wording
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo
 
@@ -118,8 +118,7 @@ class Facts:
         path = self.run.path
         try:
             if field == "name":
-                own = path == self.logdir
-                found: Any = path.name if own else str(path.relative_to(self.logdir))
+                found: Any = wording.name(path, self.logdir)
             elif field == "status":
                 found = self.info.state()
             elif field == "started":

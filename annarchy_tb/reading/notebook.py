@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from annarchy_tb.kinds import inline
 from annarchy_tb.kinds.scalar import Scalars
+from annarchy_tb.reading import wording
 from annarchy_tb.reading.course import Course, age, course
 from annarchy_tb.run.info import RUNNING, RunInfo
 from annarchy_tb.run.paths import directories
@@ -36,7 +36,6 @@ MOST_BYTES = 128 << 20  # of files that are read for the curves of a card
 
 CELL = "text-align:left;padding:2px 8px;vertical-align:top"
 LINE = "border-bottom:1px solid currentColor"
-NOTHING = object()  # a parameter that a run does not have
 
 # -- the table of several runs ---------------------------------------------------------
 
@@ -50,15 +49,19 @@ def table(runs: Sequence[Run], logdir: Path) -> str:
         with contextlib.suppress(OSError):  # deleted meanwhile
             its = course(run.path, info)
         rows.append((run, info, its))
-    params = _differing([info.params or {} for _, info, _ in rows])
+    params = wording.differing([info.params or {} for _, info, _ in rows])
     metrics = list(dict.fromkeys(n for _, info, _ in rows for n in info.metrics or {}))
     shown = params[:MOST_COLUMNS], metrics[:MOST_COLUMNS]
     heads = ["run", "status", "started", "duration", *shown[0], *shown[1]]
     lines = [_row(heads, "th")]
     for run, info, its in rows:
-        cells = [_name(run.path, logdir), "gone", "", ""]
+        cells = [wording.name(run.path, logdir), "gone", "", ""]
         if its is not None:
-            cells[1:] = [its.status, _date(its.began), _duration(its.duration)]
+            cells[1:] = [
+                its.status,
+                wording.date(its.began),
+                wording.duration(its.duration),
+            ]
         for names, values in zip(shown, (info.params, info.metrics), strict=True):
             cells += [_value((values or {}).get(name, "")) for name in names]
         lines.append(_row(cells))
@@ -79,25 +82,6 @@ def table(runs: Sequence[Run], logdir: Path) -> str:
         f"<div>{len(runs)} run{'s' * (len(runs) > 1)} in {where}</div>"
         f'<table style="border-collapse:collapse">{"".join(lines)}</table>{more}'
     )
-
-
-def _differing(params: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the parameters that are not the same in all runs; of one run, all."""
-    names = list(dict.fromkeys(name for its in params for name in its))
-    if len(params) < 2:
-        return names
-    return [
-        name
-        for name in names
-        if any(
-            its.get(name, NOTHING) != params[0].get(name, NOTHING) for its in params[1:]
-        )
-    ]
-
-
-def _name(path: Path, logdir: Path) -> str:
-    inside = path != logdir and path.is_relative_to(logdir)
-    return str(path.relative_to(logdir)) if inside else path.name
 
 
 # -- the card of one run ---------------------------------------------------------------
@@ -143,11 +127,11 @@ def _course(path: Path, info: RunInfo) -> str:
         return "its directory is gone"
     said = [its.status]
     if its.began is not None:
-        said.append(f"started {_date(its.began)}")
+        said.append(f"started {wording.date(its.began)}")
     if its.duration is not None:
-        said.append(f"took {_duration(its.duration)}")
+        said.append(f"took {wording.duration(its.duration)}")
     if its.status == RUNNING and (since := age(its.written)) is not None:
-        said[-1] = f"last record {_duration(since)} ago"
+        said[-1] = f"last record {wording.duration(since)} ago"
     return inline.text(", ".join(said))
 
 
@@ -228,16 +212,5 @@ def _row(cells: Iterable[object], kind: str = "td") -> str:
 
 def _value(value: Any) -> str:
     """Return a value of ``run.json`` as a short text."""
-    said = f"{value:.6g}" if isinstance(value, float) else str(value)
+    said = wording.plain(value)
     return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
-
-
-def _date(moment: datetime | None) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
-
-def _duration(duration: timedelta | None) -> str:
-    if duration is None:
-        return ""
-    seconds = duration.total_seconds()
-    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=int(seconds)))

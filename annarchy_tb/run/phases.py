@@ -127,10 +127,7 @@ class Phases:
         directory.ledger.read()
         past, first = directory.past, self.number == 0
         self.number = max(self.number, past.number)
-        before = max(
-            max([past.time, *(state.time for state in one.ledger.states())])
-            for one in directory.all()
-        )
+        before = max([past.time, *(state.time for state in self._states())])
         kind = None if directory.opening is None else directory.opening.kind
         resumes = kind in ("resume", "branch")
         unended = past.open if first and resumes else None
@@ -154,8 +151,7 @@ class Phases:
 
     def _leave(self, phase: Phase) -> None:
         """Return to the steps and times of the run, also after Ctrl-C in between."""
-        every = self._run.directory.all()
-        rest = iter([state for one in every for state in one.ledger.states()])
+        rest = iter(self._states())
         told = [one for one in phase.told if not one.file.closed]
         self.current, self.here, self._run.zero = None, 0, self._zero
         try:
@@ -167,6 +163,11 @@ class Phases:
                 _settle(rest, phase.moved.time)
                 for directory in told:
                     directory.file.append(end_mark(phase.number, now()))
+
+    def _states(self) -> list[TagState]:
+        """Return the states of all tags, also those of curves."""
+        every = self._run.directory.all()
+        return [state for one in every for state in one.ledger.states()]
 
     def _forget_templates(self) -> None:
         """Make the next call for each tag one that is checked."""
@@ -229,8 +230,7 @@ class Phases:
             return Moved(by * clock.dt, by)
         ends = [
             state.last + state.moved
-            for directory in self._run.directory.all()
-            for state in directory.ledger.states()
+            for state in self._states()
             if state.time > -math.inf
         ]
         return Moved(
@@ -338,9 +338,8 @@ class Phases:
         by = moved.time - phase.moved.time
         phase.moved = moved
         self._run.zero = self._zero + moved.time * self._run.clock.seconds
-        for directory in self._run.directory.all():
-            for state in directory.ledger.states():
-                state.time -= by
+        for state in self._states():
+            state.time -= by
 
     # -- records -----------------------------------------------------------------------
 

@@ -1,22 +1,22 @@
-"""Dates, durations and values of runs, in the words of the command line."""
+"""What tables say of runs: names, dates, durations, values, and what differs."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
 from annarchy_tb.reading.course import age
-from annarchy_tb.run.info import FAILED, FINISHED, KILLED, RUNNING, RunInfo
+from annarchy_tb.run.info import RunInfo
 from annarchy_tb.run.info import date as parsed
 
-COLOURS = {
-    RUNNING: "cyan",
-    FINISHED: "green",
-    FAILED: "red",
-    KILLED: "magenta",
-}
+
+def name(run: Path, logdir: Path) -> str:
+    """Return the name of a run below a directory; if it is not below, its own name."""
+    path, above = os.fspath(run), os.path.join(logdir, "")
+    return path[len(above) :] if path.startswith(above) else run.name
 
 
 def date(moment: datetime | str | None) -> str:
@@ -78,6 +78,18 @@ def not_finite(info: RunInfo) -> str:
     return f"{tag} at {step}{more}"
 
 
-def coloured(status: str, more: str = "") -> Text:
-    """Return a status in its colour, and what is said beside it."""
-    return Text(f"{status}{more}", style=COLOURS.get(status, ""))
+def differing(every: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of values that are not the same in all; of one, all names."""
+    first: dict[str, Any] = {}
+    times: dict[str, int] = {}
+    differ = set()
+    for values in every:
+        for name, value in values.items():
+            if first.setdefault(name, value) != value:
+                differ.add(name)
+            times[name] = times.get(name, 0) + 1
+    return [
+        name
+        for name in first
+        if name in differ or times[name] < len(every) or len(every) == 1
+    ]
