@@ -34,6 +34,7 @@ def phase(self: Logger, name: str) -> PhaseBlock:
     If the first ``time=`` inside is earlier than the latest one before, all times of
     the phase move by that latest time, rounded up to a whole `dt`, and by one `dt` more
     where the first step would else come again; steps move with them. Without times,
+    and where a given step is not ``round(time / dt)`` and so counts something else,
     tags that were logged together last, or are logged by one hook, move alike, and all
     others by their own last steps. The first call for a tag decides: what goes back
     later in the phase is warned of, as it is without phases.
