@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
 .PHONY: demo view test chaos test-wheel test-viewer lint types docs gallery
 .PHONY: bench bench-scale annarchy examples frameworks hooks mpi clean
@@ -15,8 +16,9 @@ view: .venv/demo
 	$(BIN)/annarchy-tb view runs
 
 # With coverage, as CI does: make test PYTEST_ARGS=--cov
+# There is one process more than processors, for tests also wait.
 test: .venv/test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
 
 # Random programs, killed and refused, against a model of the API: until Ctrl-C with new
 # seeds, or make chaos SECONDS=60 SEEDS=0 (from 0 on). Full disks need root.
