@@ -15,20 +15,37 @@ import click
 
 from annarchy_tb.reading import wording
 from annarchy_tb.reading.course import Course, age, course
+from annarchy_tb.reading.facts import (
+    METRICS,
+    PARAMS,
+    RUN,
+    Facts,
+    Name,
+    is_none,
+    order,
+    resolve,
+)
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo, as_json, date, iso
 from annarchy_tb.terminal import escaped
 
-KINDS = PARAMS, METRICS = "params", "metrics"
+KINDS = PARAMS, METRICS
 
 
 class Listed(NamedTuple):
     """A run by its name below the directory, and its record, which is read once."""
 
     name: str
-    run: Run
-    info: RunInfo
+    facts: Facts
     course: Course
+
+    @property
+    def run(self) -> Run:
+        return self.facts.run
+
+    @property
+    def info(self) -> RunInfo:
+        return self.facts.info
 
     def last_sign(self) -> datetime | None:
         """Return when the run ended, or was written to last."""
@@ -96,36 +113,37 @@ def listed(logdir: Path, runs: Iterable[tuple[Run, RunInfo]]) -> list[Listed]:
     for run, info in runs:
         name = wording.name(run.path, logdir)
         with contextlib.suppress(OSError):  # deleted meanwhile
-            found.append(Listed(name, run, info, course(run.path, info)))
+            found.append(Listed(name, Facts(logdir, run, info), course(run.path, info)))
     return found
 
 
-def place(runs: list[Listed], name: str, option: str) -> tuple[str, str]:
-    """Return the kind, and the name within it, of a parameter or result.
+def column_of(runs: list[Listed], name: str, option: str) -> str | Name:
+    """Return the name of a column in `OWN`, or that of a parameter or result.
 
     Raises
     ------
     click.BadParameter
-        If no run has one of this name.
+        If no run has one of this name, or it is ambiguous.
     """
-    for kind in KINDS:
-        for inner in (name, name.removeprefix(f"{kind}.")):
-            if any(inner in its.values(kind) for its in runs):
-                return kind, inner
-    raise click.BadParameter(f"no run has a {escaped(name)!r}", param_hint=option)
+    if name in OWN:
+        return name
+    try:
+        known = resolve(Name.of(name), [its.facts for its in runs])
+    except ValueError as error:
+        raise click.BadParameter(escaped(error), param_hint=option) from None
+    if known.kind == RUN:
+        return "run" if known.name == "name" else known.name
+    return known
 
 
 def ordered(runs: list[Listed], name: str, reverse: bool) -> list[Listed]:
     """Sort runs by a column; those without a value come last."""
-    if not runs:
-        return []
-    if name in OWN:
-        own = OWN[name]
-        keys = [(its, (own.key or own.text)(its)) for its in runs]
+    column = column_of(runs, name, "--sort")
+    if isinstance(column, Name):
+        keys = [(its, its.facts.value(column)) for its in runs]
     else:
-        kind, inner = place(runs, name, "--sort")
-        keys = [(its, its.values(kind).get(inner)) for its in runs]
-    there = [(its, key) for its, key in keys if key is not None]
-    texts = not all(isinstance(key, (int, float)) for _, key in there)
-    there.sort(key=lambda one: str(one[1]) if texts else one[1], reverse=reverse)
-    return [its for its, _ in there] + [its for its, key in keys if key is None]
+        own = OWN[column]
+        keys = [(its, (own.key or own.text)(its)) for its in runs]
+    there = [(its, key) for its, key in keys if not is_none(key)]
+    there.sort(key=lambda one: order(one[1]), reverse=reverse)
+    return [its for its, _ in there] + [its for its, key in keys if is_none(key)]

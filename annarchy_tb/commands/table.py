@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import click
 from rich.cells import cell_len, set_cell_size
 
-from annarchy_tb.commands.listing import KINDS, METRICS, OWN, PARAMS, Listed, place
+from annarchy_tb.commands.listing import KINDS, OWN, Listed, column_of
 from annarchy_tb.reading import wording
+from annarchy_tb.reading.facts import METRICS, MISSING, PARAMS, Name
 from annarchy_tb.terminal import COLOURS, escaped
 
 WIDEST = 2000  # characters of a line, if nothing else limits it
@@ -72,12 +73,12 @@ def named(runs: list[Listed], names: Sequence[str]) -> Table:
     """Return a table with these columns after the name of the run, however wide."""
     columns = [_own(runs, "run", LONGEST_TEXT)]
     for name in names:
-        if name in OWN:
-            columns.append(_own(runs, name, LONGEST_TEXT))
+        known = column_of(runs, name, "--columns")
+        if isinstance(known, Name):
+            values = [its.facts.given(known) for its in runs]
+            columns.append(_column(values, name, LONGEST_TEXT))
         else:
-            kind, inner = place(runs, name, "--columns")
-            values = [its.values(kind) for its in runs]
-            columns.append(_column(values, inner, name, LONGEST_TEXT))
+            columns.append(_own(runs, known, LONGEST_TEXT))
     return Table(columns, [])
 
 
@@ -139,7 +140,6 @@ def _chosen(
     columns += [_own(runs, name, most) for name in ALWAYS]
     columns += [its for name in RARE if any((its := _own(runs, name, most)).texts)]
     room = width - sum(column.width + len(GAP) for column in columns) + len(GAP)
-    values = {kind: [its.values(kind) for its in runs] for kind in KINDS}
     found: dict[tuple[str, str], Column] = {}
     known = set(names)
     misses = 0
@@ -149,7 +149,8 @@ def _chosen(
         title = name
         if name in OWN or all((its, name) in known for its in KINDS):
             title = f"{kind}.{name}"
-        column = _column(values[kind], name, title, most)
+        values = [its.values(kind).get(name, MISSING) for its in runs]
+        column = _column(values, title, most)
         if column.width + len(GAP) <= room:
             found[kind, name] = column
             room -= column.width + len(GAP)
@@ -172,16 +173,14 @@ def _own(runs: list[Listed], name: str, most: int) -> Column:
     return Column.of(name, texts, most, name in ("age", "duration"))
 
 
-def _column(values: list[dict[str, Any]], name: str, title: str, most: int) -> Column:
+def _column(values: list[Any], title: str, most: int) -> Column:
     """Return the column of a parameter or result; what a run does not have is empty."""
     digits = 4 if most == LONGEST else 6
     texts = [
-        escaped(wording.plain(its[name], digits), most=LONGEST_TEXT)
-        if name in its
-        else ""
+        "" if its is MISSING else escaped(wording.plain(its, digits), most=LONGEST_TEXT)
         for its in values
     ]
-    numbers = all(isinstance(its.get(name, 0), (int, float)) for its in values)
+    numbers = all(its is MISSING or isinstance(its, (int, float)) for its in values)
     return Column.of(escaped(title, most=LONGEST_TEXT), texts, most, numbers)
 
 

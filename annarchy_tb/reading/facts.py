@@ -97,11 +97,15 @@ class Facts:
 
         A duration or an age is in seconds.
         """
+        its = self.given(name)
+        return None if isinstance(its, float) and math.isnan(its) else its
+
+    def given(self, name: Name) -> Any:
+        """Return the value of what is named as it is, or `MISSING`."""
         key = self.key(name)
         if key is None:
             return MISSING
-        its = self._field(key) if name.kind == RUN else self.names(name.kind)[key]
-        return None if isinstance(its, float) and math.isnan(its) else its
+        return self._field(key) if name.kind == RUN else self.names(name.kind)[key]
 
     def number(self, name: Name) -> float | None:
         """Return the value of what is named if it is a finite number, else None."""
