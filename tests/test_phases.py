@@ -557,6 +557,23 @@ def test_phases_go_on_behind_what_an_append_finds(logdir: Path) -> None:
     assert [phase.number for phase in run.phases] == [1, 2]
 
 
+@pytest.mark.parametrize("mode", ["append", "resume", "branch"])
+def test_a_phase_is_behind_the_times_of_curves_before(logdir: Path, mode: str) -> None:
+    """Also if no other tag of the earlier session has any."""
+    with Logger(logdir, "run", dt=1.0) as logger, logger.phase("x"):
+        for step in range(10):
+            logger.add_scalars("pair/of", {"E": 1.0, "I": 2.0}, time=float(step))
+        logger.save_checkpoint({}, 10)
+    name = "other" if mode == "branch" else "run"
+    how = {"append": None, "resume": True, "branch": logger.run_dir}[mode]
+    kept: dict[str, Any] = {"mode": "a"} if how is None else {"resume": how}
+    again = Logger(logdir, name, dt=1.0, **kept)
+    with again, again.phase("y"):
+        for step in range(10):
+            again.add_scalar("v", 1.0, time=float(step))
+    assert Run(again.run_dir).scalars("v").times.tolist() == list(range(10, 20))
+
+
 def test_a_forked_process_goes_on_in_the_phase(logdir: Path) -> None:
     """In its own file; its end of the block ends nothing."""
     with Logger(logdir, "run") as logger:

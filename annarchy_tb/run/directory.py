@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ from annarchy_tb.inputs.messages import warn_anyway
 from annarchy_tb.run import names
 from annarchy_tb.run.folder import Folder
 from annarchy_tb.run.ledger import History, Ledger
-from annarchy_tb.run.paths import ignores_case
+from annarchy_tb.run.paths import directories, ignores_case
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.backlog import Backlog
 from annarchy_tb.tfevents.event_file import EventFile, event_files
@@ -231,6 +231,25 @@ class RunDirectory:
                 if self._name in before.phases:
                     self.past.add(before.phases[self._name])
         yield from history(earlier, limits, self.past)
+
+    def time_before(self) -> float:
+        """Return the latest simulated time of the data before, also of curves."""
+        every = [self]
+        for name in self._curves_before():
+            path = self.find() / name
+            every.append(type(self)(path, self.opening, above=self, name=name))
+        for one in every:
+            one.ledger.read()
+        return max(one.past.time for one in every)
+
+    def _curves_before(self) -> Iterable[str]:
+        """Return the names of the directories of curves with data before."""
+        if self.opening is None or self.opening.kind == "new":
+            return ()
+        path, before = self.find(), self.opening.inherited
+        there = [its.relative_to(path).as_posix() for its in directories(path, True)]
+        inherited = [] if before is None else before.phases
+        return {*there, *inherited} - {"", "."}
 
     def all(self) -> list[RunDirectory]:
         """Return this directory and those of its curves."""

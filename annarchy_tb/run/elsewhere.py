@@ -9,6 +9,7 @@ and its last checkpoint, and nothing else.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from time import time as now
 
@@ -42,6 +43,9 @@ class Directory(directory.RunDirectory):
         return self.find() / names.curve(key, [])
 
     def _history(self) -> History:
+        return ()
+
+    def _curves_before(self) -> Iterable[str]:
         return ()
 
 

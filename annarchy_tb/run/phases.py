@@ -89,6 +89,7 @@ class Phases:
     name: str
     _run: RunState
     _zero: float  # the wall time at which time 0 of the run is drawn
+    _before: float  # the latest simulated time of data before, if a phase was begun
     _hooks: list[frozenset[str]]  # tags that move alike
 
     def __init__(self, run: RunState) -> None:
@@ -97,6 +98,7 @@ class Phases:
         self.name = ""
         self._run = run
         self._zero = run.zero
+        self._before = -math.inf
         self._hooks = []
 
     @property
@@ -127,7 +129,9 @@ class Phases:
         directory.ledger.read()
         past, first = directory.past, self.number == 0
         self.number = max(self.number, past.number)
-        before = max([past.time, *(state.time for state in self._states())])
+        if first:
+            self._before = directory.time_before()
+        before = max([self._before, *(state.time for state in self._states())])
         kind = None if directory.opening is None else directory.opening.kind
         resumes = kind in ("resume", "branch")
         unended = past.open if first and resumes else None
