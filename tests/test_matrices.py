@@ -40,8 +40,8 @@ def logged(logger: Logger, tag: str = "weights") -> np.ndarray:
 def drawn(matrix: object, **ends: Any) -> np.ndarray:
     """Return the colours of the cells of a matrix."""
     lows, highs = matrix_plot.reduced(collect(matrix), ROWS, COLUMNS)
-    cells = np.where(highs >= -lows, highs, lows)
-    both = np.stack([lows, highs])
+    cells = matrix_plot.farthest(lows, highs).astype(float)
+    both = np.stack([lows, highs]).astype(float)
     scale = matrix_plot.scale_for(
         both[np.isfinite(both)],
         ends.get("vmin"),
@@ -470,7 +470,7 @@ def test_any_numbers_are_drawn_without_a_warning_of_numpy(array: np.ndarray) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pixels = drawn(array)
-        whole, _ = matrix_plot.draw(collect(array))
+        whole = matrix_plot.draw(collect(array)).pixels
     assert whole.shape == (200, 320, 3)
     assert pixels.shape == (*array.shape, 3)
     assert ((pixels == NOTHING).all(axis=-1) == np.isnan(array)).all()

@@ -28,7 +28,7 @@ def logged(logger: Logger, tag: str = "spikes") -> np.ndarray:
 
 def drawn(spikes: object, **limits: Any) -> np.ndarray:
     """Return the picture of a raster; assert that no spike is left out."""
-    pixels, remarks = raster(collect(spikes, "ms"), MS, **limits)
+    pixels, remarks, *_ = raster(collect(spikes, "ms"), MS, **limits)
     assert remarks == []
     return pixels
 

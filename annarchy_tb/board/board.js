@@ -35,10 +35,14 @@ function plain(text) {
 
 /* -- numbers and dates -------------------------------------------------------------- */
 
-export function unpacked(text) {
+export function unpacked(text, Numbers = Float64Array) {
   const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-  return new Float64Array(bytes.buffer);
+  return new Numbers(bytes.buffer);
 }
+
+const TYPES = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i1: Int8Array };
+
+const typed = ([type, text]) => unpacked(text, TYPES[type]);
 
 function said(value) {
   if (value === null || value === undefined) return "";
@@ -130,6 +134,12 @@ export class Charts {
     }
   }
 
+  // Draw a chart that shows something else now.
+  redraw(box) {
+    this.builds.get(box).stale = true;
+    this.draw(box);
+  }
+
   // Draw again what has changed: what is in view at once, the rest when it is.
   changed() {
     for (const [box, its] of this.builds) {
@@ -152,7 +162,7 @@ export class Charts {
     }
   }
 
-  layout({ x, y, ...more }) {
+  layout({ x, y, xaxis, yaxis, yaxis2, ...more }) {
     const dark = this.dark() && !this.printing;
     const [ink, line] = dark ? ["#c9cdd4", "#3a3f47"] : ["#3d4148", "#e3e5e8"];
     const axis = {
@@ -167,7 +177,8 @@ export class Charts {
       hoverlabel: { namelength: 60, font: { family: "system-ui, sans-serif" } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: "#3b76c4" },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      xaxis: titled(x), yaxis: titled(y), uirevision: "kept", ...more,
+      xaxis: { ...titled(x), ...xaxis }, yaxis: { ...titled(y), ...yaxis },
+      ...(yaxis2 ? { yaxis2: { ...titled(yaxis2.name), ...yaxis2 } } : {}), uirevision: "kept", ...more,
     };
   }
 }
@@ -221,24 +232,32 @@ function soundCard(its, { unit }) {
 // One of several images or sounds, with a slider to choose it.
 function framesCard(its, unit, shown, what) {
   if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
-  const where = make("output", {});
-  const show = (at) => {
-    const frame = its.frames[at];
+  const show = (frame) => {
     if (frame.address) shown.src = frame.address;
     else shown.removeAttribute("src");
-    where.textContent = place(frame, unit);
   };
-  const last = its.frames.length - 1;
+  return card(its, leftOut(its, what),
+    make("div", { className: what === "images" ? "picture" : "sound" }, shown),
+    stepper(its, unit, show));
+}
+
+// A slider over frames, and what it shows: the last one at first.
+function stepper(its, unit, show) {
+  const where = make("output", {}), last = its.frames.length - 1;
+  const go = (at) => {
+    show(its.frames[at]);
+    where.textContent = place(its.frames[at], unit);
+  };
   const slider = make("input", {
     type: "range", min: 0, max: last, value: last, "aria-label": `step of ${visible(its.tag)}`,
-    input: () => show(Number(slider.value)),
+    input: () => go(Number(slider.value)),
   });
-  show(last);
-  const left = its.number > its.frames.length;
-  return card(its, left ? `${grouped(its.frames.length)} of ${grouped(its.number)} ${what}` : "",
-    make("div", { className: what === "images" ? "picture" : "sound" }, shown),
-    make("div", { className: "place" }, last ? slider : null, where));
+  go(last);
+  return make("div", { className: "place" }, last ? slider : null, where);
 }
+
+const leftOut = (its, what) =>
+  its.number > its.frames.length ? `${grouped(its.frames.length)} of ${grouped(its.number)} ${what}` : "";
 
 // Small images are enlarged by a whole number, with sharp pixels.
 function enlarge(picture) {
@@ -283,6 +302,151 @@ function textCard(its, { unit }) {
       make("pre", {}, visible(one.text, "\n\t"), one.left ? `\n... and ${grouped(one.left)} characters more` : ""))));
 }
 
+/* -- rasters and matrices ----------------------------------------------------------- */
+
+// Of groups of neurons, those of the pictures; they are told apart by the colour-blind.
+const GROUPS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+const FAINTEST = 0.5, RANGE = 8; // of ink, as in the pictures
+const DOTS = 12; // pixels: the largest mark of a spike
+
+// A chart of frames, with a slider. `draw` returns the traces and the layout of one.
+function chartOfFrames(its, { charts, unit }, what, draw, note) {
+  if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
+  let frame = its.frames[its.frames.length - 1];
+  const said = make("span", {});
+  const box = charts.add(() => draw(frame), `${what} of ${its.tag}`);
+  const steps = stepper(its, unit, (now) => {
+    said.textContent = [note(now), leftOut(its, what)].filter(Boolean).join(" · ");
+    if (now === frame) return;
+    frame = now;
+    charts.redraw(box);
+  });
+  box.classList.add("tall");
+  return card(its, said, box, steps);
+}
+
+// From the first number of a cell to its last one.
+function span(first, size, end) {
+  const last = Math.min(first + size, end) - 1;
+  return last > first ? `s ${grouped(first)}–${grouped(last)}` : ` ${grouped(first)}`;
+}
+
+// Cells: their edges and values, row by row, and a text for each.
+function cellsOf({ x, y, shape: [rows, columns], z }, text) {
+  const values = typed(z);
+  const grid = (make_) => Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => make_(row, column)));
+  const edges = ([start, size, end], number) => Array.from({ length: number + 1 }, (_, k) => Math.min(start + k * size, end));
+  const at = (row, column) => Number(values[row * columns + column]);
+  return { x: edges(x, columns), y: edges(y, rows), at, grid, text: grid((row, column) => text(row, column, at(row, column))) };
+}
+
+function rasterCard(its, context) {
+  const note = (frame) => [
+    `${grouped(frame.number)} spike${frame.number === 1 ? "" : "s"}`,
+    frame.outside ? `${grouped(frame.outside)} more outside of the axes` : "",
+    frame.cells ? "counted in cells: more are darker" : "",
+  ].filter(Boolean).join(" · ");
+  return chartOfFrames(its, context, "rasters", drawRaster, note);
+}
+
+function drawRaster(frame) {
+  const { scale, groups } = frame, unit = plain(frame.unit);
+  const [start, end, first, neurons] = frame.limits;
+  const colour = (k) => (groups.length ? GROUPS[k % GROUPS.length] : COLOURS[0]);
+  const named = (k) => plain(groups[k] ?? (groups.length ? "others" : "spikes"));
+  const kinds = groups.length ? groups.length + 1 : 1, traces = [];
+  const inUnit = (text) => (unit ? `${text} ${unit}` : text);
+  if (frame.points) {
+    const x = Array.from(typed(frame.points.x), (one) => one * scale), y = Array.from(typed(frame.points.y));
+    const of = frame.points.of ? typed(frame.points.of) : null;
+    const size = Math.max(3, Math.min(DOTS, 150 / neurons));
+    for (let k = 0; k < kinds; k += 1) {
+      const mine = (_, i) => !of || of[i] === k;
+      const its = x.filter(mine);
+      if (!its.length && groups[k] === undefined) continue;
+      traces.push({
+        type: "scatter", mode: "markers", name: named(k), x: its, y: y.filter(mine),
+        marker: size > 5 ? { symbol: "line-ns-open", size, color: colour(k), line: { width: 1.5 } } : { size, color: colour(k) },
+        hovertemplate: `${inUnit("%{x:.9~g}")}, neuron %{y}${groups.length ? `, ${named(k)}` : ""}<extra></extra>`,
+      });
+    }
+  } else {
+    const its = frame.cells, of = its.of ? typed(its.of) : null, columns = its.shape[1];
+    const cells = cellsOf(its, (row, column, number) => {
+      const from = its.x[0] + column * its.x[1], to = Math.min(from + its.x[1], end);
+      return `${grouped(number)} spike${number === 1 ? "" : "s"}, ${inUnit(`${said(from * scale)}–${said(to * scale)}`)}, neuron${span(its.y[0] + row * its.y[1], its.y[1], its.y[2])}`;
+    });
+    const most = typed(its.z).reduce((a, b) => Math.max(a, b), 1);
+    const ink = (number) => 1 - (1 - FAINTEST) * Math.min(Math.log(most / number) / Math.log(RANGE), 1);
+    for (let k = 0; k < kinds; k += 1) {
+      traces.push({
+        type: "heatmap", name: named(k), x: cells.x.map((one) => one * scale), y: cells.y.map((one) => one - 0.5),
+        z: cells.grid((row, column) => {
+          const number = cells.at(row, column);
+          return number && (!of || of[row * columns + column] === k) ? ink(number) : null;
+        }),
+        zmin: 0, zmax: 1, colorscale: [[0, `${colour(k)}00`], [1, `${colour(k)}ff`]], showscale: false, zsmooth: false,
+        hoverongaps: false, text: cells.text, hovertemplate: "%{text}<extra></extra>",
+      });
+    }
+  }
+  const { rates } = frame, [from, width] = rates.x;
+  rates.y.forEach((one, k) => {
+    const y = Array.from(typed(one));
+    traces.push({
+      type: "scatter", mode: "lines", yaxis: "y2", showlegend: Boolean(frame.cells), name: named(k),
+      x: y.map((_, i) => Math.min(from + (i + 0.5) * width, end) * scale), y,
+      line: { color: groups.length ? colour(k) : "#8a8f98", width: 1.2, shape: "hvh" }, fill: groups.length ? "none" : "tozeroy",
+      hovertemplate: `%{y:.4~g} ${plain(rates.unit)} at ${inUnit("%{x:.6~g}")}${groups.length ? `, ${named(k)}` : ""}<extra></extra>`,
+    });
+  });
+  return [traces, {
+    x: unit === "steps" ? "step" : `time${unit ? ` (${unit})` : ""}`, y: "neuron", showlegend: groups.length > 0,
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemsizing: "constant", itemclick: false, itemdoubleclick: false },
+    xaxis: { range: [start * scale, end * scale], zeroline: false, anchor: "y2" },
+    yaxis: { range: [first - 0.5, first + neurons - 0.5], domain: [0.27, 1], zeroline: false, tickformat: ",d" },
+    yaxis2: { name: plain(rates.unit), domain: [0, 0.22], rangemode: "tozero", nticks: 3, fixedrange: true, zeroline: false },
+  }];
+}
+
+function matrixCard(its, context) {
+  const note = ({ cells: { x, y } }) => {
+    const size = `${grouped(y[2])} × ${grouped(x[2])}`;
+    return x[1] * y[1] > 1 ? `${size}, each cell is the value farthest from 0 of ${y[1]} × ${x[1]}` : size;
+  };
+  const value = its.unit ? ` ${plain(its.unit)}` : "";
+  return chartOfFrames(its, context, "matrices", (frame) => drawMatrix(frame, value), note);
+}
+
+function drawMatrix(frame, unit) {
+  const { low, high, split, cells: its } = frame;
+  const level = (one) => {
+    if (Number.isNaN(one)) return null;
+    const scaled = split ? 0.5 + one / (one < 0 ? -low : high) / 2 : (one / 2 - low / 2) / ((high / 2 - low / 2) || 1);
+    return Math.max(0, Math.min(1, scaled));
+  };
+  const cells = cellsOf(its, (row, column, one) =>
+    `${Number.isNaN(one) ? "nothing" : said(one) + unit} at row${span(row * its.y[1], its.y[1], its.y[2])}, column${span(column * its.x[1], its.x[1], its.x[2])}`);
+  const last = frame.colours.length - 1, [rows, columns] = its.shape;
+  const ticks = low === high ? [[0], [low]] : split ? [[0, 0.5, 1], [low, 0, high]] : [[0, 1], [low, high]];
+  const map = {
+    type: "heatmap", x: cells.x.map((one) => one - 0.5), y: cells.y.map((one) => one - 0.5),
+    z: cells.grid((row, column) => level(cells.at(row, column))), zmin: 0, zmax: 1, zsmooth: false,
+    colorscale: frame.colours.map((one, k) => [k / last, one]),
+    colorbar: { thickness: 10, outlinewidth: 0, tickvals: ticks[0], ticktext: ticks[1].map((one) => String(Number(one.toPrecision(4)))), title: { text: unit, font: { size: 11 } } },
+    text: cells.text, hoverongaps: true, hovertemplate: "%{text}<extra></extra>",
+  };
+  const alike = rows / columns > 0.4 && rows / columns < 2.5;
+  return [[map], {
+    x: "column", y: "row", plot_bgcolor: frame.nothing,
+    xaxis: { range: [-0.5, its.x[2] - 0.5], constrain: "domain", constraintoward: "right", showgrid: false, zeroline: false, tickformat: ",d" },
+    yaxis: {
+      range: [its.y[2] - 0.5, -0.5], constrain: "domain", showgrid: false, zeroline: false, tickformat: ",d",
+      ...(alike ? { scaleanchor: "x", scaleratio: its.x[1] / its.y[1] } : {}),
+    },
+  }];
+}
+
 // Fragments of HTML, each in a frame that may do nothing: no scripts, no requests.
 function htmlCard(its, { unit }) {
   const left = its.number - its.pages.length;
@@ -297,7 +461,8 @@ function htmlCard(its, { unit }) {
 
 // How each kind is drawn.
 const CARDS = {
-  scalar: scalarCard, image: imageCard, audio: soundCard, histogram: histogramCard, text: textCard, html: htmlCard,
+  scalar: scalarCard, image: imageCard, raster: rasterCard, matrix: matrixCard, audio: soundCard,
+  histogram: histogramCard, text: textCard, html: htmlCard,
 };
 
 // The cards of tags, in groups by the part of the tag before the first slash.
@@ -507,7 +672,10 @@ function grouping(runs, column) {
 function showRuns(root, data, charts) {
   const runs = data.runs.map((run, index) => ({ ...run, index }));
   const columns = columnsOf(runs);
-  const drawn = new Set(data.cards.flatMap((one) => one.curves.map((curve) => curve.run)));
+  const drawn = new Set([
+    ...data.cards.flatMap((one) => one.curves.map((curve) => curve.run)),
+    ...data.pictures.flatMap((one) => one.frames.map((frame) => frame.run)),
+  ]);
   const nameColumn = { name: "run", value: (run) => run.name, text: (run) => run.name };
   const state = {
     chosen: new Set(runs.filter((run) => drawn.has(run.index)).slice(0, 30)),
@@ -575,6 +743,8 @@ function showRuns(root, data, charts) {
   function update() {
     table();
     const groups = grouping(chosenRuns(), state.group);
+    const colours = new Map(groups.flatMap((one) => one.runs.map((run) => [run, one.colour])));
+    for (const one of lasts) one.show(colours);
     legend.replaceChildren(...(state.group ? [
       make("span", {}, state.group === "all" ? "" : `${visible(state.group.name)}:`),
       ...groups.map((one) => {
@@ -625,6 +795,24 @@ function showRuns(root, data, charts) {
     return { ...its, kind: "chart", note, build };
   });
 
+  // The last picture of each chosen run, side by side.
+  const lasts = data.pictures.map((its) => {
+    const box = make("div", { className: "lasts" }), note = make("p", { className: "note" });
+    const images = new Map(its.frames.map((one) => [one.run, make("img", { src: one.address, alt: `${visible(its.tag)} of ${visible(runs[one.run].name)}`, loading: "lazy" })]));
+    const show = (colours) => {
+      const there = its.frames.filter((one) => colours.has(runs[one.run]));
+      box.replaceChildren(...there.map((one) => {
+        const swatch = make("i", {}), run = runs[one.run];
+        swatch.style.background = colours.get(run);
+        return make("figure", {}, images.get(one.run),
+          make("figcaption", {}, swatch, visible(run.name), make("span", {}, ` step ${grouped(one.step)}`)));
+      }));
+      const none = there.length ? "" : "None of the chosen runs has one.";
+      note.textContent = none || (its.left ? `Of the newest ${grouped(its.frames.length)} runs; ${grouped(its.left)} more have one.` : "");
+    };
+    return { show, section: make("section", { className: "card wide" }, make("h3", {}, visible(its.tag)), box, note) };
+  });
+
   const options = columns.filter((column) => column.differs && (column.field || column.name === "status"));
   const group = make("select", {
     change: () => {
@@ -656,10 +844,12 @@ function showRuns(root, data, charts) {
       count),
     make("div", { className: "table", tabIndex: 0, role: "region", "aria-label": "Runs" },
       make("table", {}, make("thead", {}, headRow), body)),
-    ...(plots.length ? [make("div", { className: "controls curves" },
+    ...(plots.length || lasts.length ? [make("div", { className: "controls curves" },
       make("label", {}, "Colour by ", group), make("label", {}, mean, " mean ± standard deviation"), legend)] : []),
     left ?? "",
     ...cards(plots, { charts, unit: data.unit }, kinds),
+    lasts.length ? make("section", { className: "group" }, make("h2", {}, "The last rasters and matrices"),
+      make("div", { className: "cards" }, lasts.map((one) => one.section))) : "",
     footer(data));
   update();
 }

@@ -101,6 +101,12 @@ def packed(array: ArrayLike) -> str:
     return base64.b64encode(np.ascontiguousarray(array, "<f8").tobytes()).decode()
 
 
+def typed(array: ArrayLike, dtype: str) -> list[str]:
+    """Return numbers as a type, such as ``"i4"``, and its bytes in base64."""
+    data = np.ascontiguousarray(array, f"<{dtype}").tobytes()
+    return [dtype, base64.b64encode(data).decode()]
+
+
 def spread(number: int, most: int) -> list[int]:
     """Return at most so many of the places up to a number, with the first and last."""
     if number <= most:

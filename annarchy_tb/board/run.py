@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
 import warnings
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annarchy_tb.board import pictures
 from annarchy_tb.board.packed import Curve, curve, packed, share, spread
 from annarchy_tb.kinds import audio, html, image
 from annarchy_tb.reading.course import course
@@ -188,14 +191,12 @@ def _others(run: Run) -> Iterator[dict[str, Any]]:
         if kind in (SCALAR.name, LAYOUT):
             continue
         if kind == IMAGE.name:
-            images = run.images(tag)
-            files = images.images.read_by(image.files)
-            room = IMAGE_BYTES // count(kind)
-            said |= _frames(images, files, MOST_IMAGES, room)
+            said |= _pictures(run, tag, IMAGE_BYTES // count(kind))
         elif kind == AUDIO.name:
             sounds = run.audio(tag)
             files = sounds.sounds.read_by(audio.files)
-            said |= _frames(sounds, files, MOST_SOUNDS, SOUND_BYTES // count(kind))
+            room = SOUND_BYTES // count(kind)
+            said |= _frames(len(files), MOST_SOUNDS, room, _files(sounds, files))
         elif kind in _OTHERS:
             said |= _OTHERS[kind](run, tag)
         yield said
@@ -206,26 +207,51 @@ def _place(found: Any, at: int) -> dict[str, Any]:
     return {"step": int(found.steps[at]), "time": float(found.times[at])}
 
 
-def _frames(found: Any, files: OnDemand[bytes], most: int, room: int) -> dict[str, Any]:
-    """Return images or sounds of a tag, as they are in the files, in so many bytes."""
+def _pictures(run: Run, tag: str, room: int) -> dict[str, Any]:
+    """Return the pictures of a tag, or what they were drawn from, in so many bytes."""
+    images = run.images(tag)
+    total = len(images.steps)
+    kept = pictures.kept(run, tag, total)
+    if kept is not None:
+        kind, found = kept
+        card = pictures.CARDS[kind]
+
+        def frame(at: int) -> dict[str, Any]:
+            its = found[at]
+            return {"step": its.step, "time": its.time, **card.frame(its)}
+
+        with contextlib.suppress(ValueError, OSError, KeyError, TypeError):  # damaged
+            return {"kind": card.name, **_frames(total, MOST_IMAGES, room, frame)}
+    files = images.images.read_by(image.files)
+    return _frames(total, MOST_IMAGES, room, _files(images, files))
+
+
+def _files(found: Any, files: OnDemand[bytes]) -> Callable[[int], dict[str, Any]]:
+    """Return what makes a frame of an image or a sound, as it is in its file."""
+    return lambda at: {**_place(found, at), "address": address(files, at)}
+
+
+def _frames(
+    total: int, most: int, room: int, frame: Callable[[int], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return frames spread over all of them, in so many bytes, with the last one."""
     frames: list[dict[str, Any]] = []
-    total = len(files)
     while most:
         frames, size = [], 0
         for at in spread(total, most):
-            address = _address(files, at)
-            size += len(address)
+            its = as_json(frame(at))
+            size += len(json.dumps(its))
             if size > room:
                 break
-            frames.append({**_place(found, at), "address": address})
+            frames.append(its)
         if size <= room:
             break
         frames, most = [], min(most, total) // 2
     return {"frames": frames, "number": total}
 
 
-def _address(files: OnDemand[bytes], at: int) -> str:
-    """Return an address that holds a file; nothing if no browser shows it."""
+def address(files: OnDemand[bytes], at: int) -> str:
+    """Return an address that holds an image or a sound; nothing if it is another."""
     try:
         data = files[at]
     except (ValueError, OSError):  # changed meanwhile

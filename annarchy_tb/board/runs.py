@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from annarchy_tb.board.packed import Curve, share
-from annarchy_tb.board.run import head, plots, remarks, scalar_card
+from annarchy_tb.board.pictures import tags
+from annarchy_tb.board.run import address, head, plots, remarks, scalar_card
+from annarchy_tb.kinds import image
 from annarchy_tb.reading import wording
 from annarchy_tb.reading.find import Runs
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import RunInfo
 
 MOST_RUNS = 500  # whose curves are on the page; the table has all
+PICTURE_BYTES = 16 << 20  # of the last rasters and matrices
 
 
 def runs_data(runs: Runs) -> dict[str, Any]:
@@ -24,6 +29,7 @@ def runs_data(runs: Runs) -> dict[str, Any]:
     units: dict[str, str] = {}
     time_units: set[str | None] = set()
     number = 0
+    lasts = Lasts()
     with remarks() as said:
         for run in runs:
             name = wording.name(run.path, runs.logdir)
@@ -31,10 +37,13 @@ def runs_data(runs: Runs) -> dict[str, Any]:
                 info = RunInfo.read(run.path)
                 row = head(run, info, name)
                 results = info.metrics or {}
-                its = plots(run, results) if len(rows) < MOST_RUNS else {}
+                drawn = len(rows) < MOST_RUNS
+                its = plots(run, results) if drawn else {}
+                pictures = last_pictures(run) if drawn else {}
                 Run(run.path)  # still there
             except OSError:
                 continue
+            lasts.add(len(rows), pictures)
             units = {**info.tag_units(), **units}
             time_units.add(info.time_unit)
             for tag, curves in its.items():
@@ -55,8 +64,55 @@ def runs_data(runs: Runs) -> dict[str, Any]:
             _card(tag, curves, units.get(tag), most, one_unit)
             for tag, curves in found.items()
         ],
+        "pictures": lasts.as_json(),
         "remarks": said,
     }
+
+
+class Lasts:
+    """The last rasters and matrices of runs, in a bounded number of bytes.
+
+    Of each tag, there are those of the first runs that are added.
+    """
+
+    _frames: dict[str, list[dict[str, Any]]]
+    _left: dict[str, int]  # how many were left out
+    _room: int
+
+    def __init__(self) -> None:
+        self._frames, self._left = {}, {}
+        self._room = PICTURE_BYTES
+
+    def add(self, run: int, found: Mapping[str, dict[str, Any]]) -> None:
+        """Add the pictures of a run by their tags, as far as there is room."""
+        for tag, frame in found.items():
+            frames = self._frames.setdefault(tag, [])
+            self._left.setdefault(tag, 0)
+            size = len(frame["address"])
+            if self._left[tag] or size > self._room:
+                self._left[tag] += 1
+                continue
+            self._room -= size
+            frames.append({"run": run, **frame})
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the pictures by their tags, and how many were left out."""
+        return [
+            {"tag": tag, "frames": frames, "left": self._left[tag]}
+            for tag, frames in self._frames.items()
+        ]
+
+
+def last_pictures(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the last raster or matrix of each tag of a run, as it is in the file."""
+    found = {}
+    for tag in tags(run):
+        with contextlib.suppress(KeyError):  # its picture was not written
+            images = run.images(tag)
+            data = address(images.images.read_by(image.files), -1)
+            if data:
+                found[tag] = {"step": int(images.steps[-1]), "address": data}
+    return found
 
 
 def _card(

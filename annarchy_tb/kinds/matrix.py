@@ -1,16 +1,22 @@
-"""Matrices: weights drawn as an image, with a colour for each synapse."""
+"""Matrices: weights drawn as an image, with a colour for each synapse, and kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, SupportsFloat
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
 
 from annarchy_tb.inputs.clock import Time
 from annarchy_tb.inputs.limits import limits
+from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.synapses import collect
-from annarchy_tb.kinds import image
+from annarchy_tb.kinds import image, inline, matrix_plot, originals
 from annarchy_tb.kinds.levels import Remark
-from annarchy_tb.kinds.matrix_plot import draw
 from annarchy_tb.run.entry import Entry
+from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import IMAGE
 
 if TYPE_CHECKING:
@@ -44,6 +50,9 @@ def add_matrix(
     Of a matrix of many rows or columns, each pixel shows the value farthest from 0
     among those it covers, so that single synapses are visible.
 
+    The values that are drawn are kept, too, and `Run.matrices` reads them back: all
+    values of a matrix with up to about 180 rows and 240 columns, in their type.
+
     Parameters
     ----------
     tag, step, time
@@ -74,9 +83,76 @@ def add_matrix(
     with Entry(self._run, "add_matrix", tag, IMAGE, step, time) as entry:
         found = collect(matrix, lambda its: entry.plain(its, name="weights"))
         low, high = limits(vmin, vmax, entry.plain)
-        pixels, infinite = draw(found, low, high, cmap)
+        pixels, cells, scale = matrix_plot.draw(found, low, high, cmap)
         remarks: list[Remark] = []
-        if infinite:
+        if np.isinf(cells).any():
             message = "infinite values are drawn as the ends of the colour bar"
             remarks.append(("finite", message))
-        image.write(entry, tag, pixels, remarks)
+        said = {
+            "shape": list(found.shape),
+            "low": scale.low,
+            "high": scale.high,
+            "cmap": None if cmap is None else str(cmap),
+        }
+        kept = originals.recording(tag, recordings.MATRIX, {"cells": cells}, said)
+        image.write(entry, tag, pixels, remarks, kept)
+
+
+# -- reading back ----------------------------------------------------------------------
+
+
+class Matrices(NamedTuple):
+    """The matrices of a tag, in the order of writing.
+
+    Attributes
+    ----------
+    steps : array, shape ``(N,)``, int64
+    matrices : list of N arrays, shape ``(H, W)``
+        The values that are drawn, each in one colour. A matrix with no more rows and
+        columns than there is room for, about 180 and 240, comes back as it was given,
+        in its type; a sparse one as float64, with NaN where there is no synapse. In a
+        larger one, each is the value farthest from 0 of several rows and columns: in
+        all places ``ceil(shape[0] / H)`` rows and ``ceil(shape[1] / W)`` columns,
+        except in the last ones.
+    shapes : array, shape ``(N, 2)``, int64
+        The numbers of rows and columns of the matrices that were given.
+    times, wall_times : array, shape ``(N,)``, float64
+        As in `Scalars`.
+    """
+
+    steps: NDArray[np.int64]
+    matrices: list[NDArray[Any]]
+    shapes: NDArray[np.int64]
+    times: NDArray[np.float64]
+    wall_times: NDArray[np.float64]
+
+    def _repr_html_(self) -> str:
+        return inline.ends(self.steps, self._drawn)
+
+    def _drawn(self, number: int) -> str:
+        cells = self.matrices[number].astype(np.float64)
+        finite = cells[np.isfinite(cells)]
+        drawn = matrix_plot.coloured(
+            cells, matrix_plot.scale_for(finite, None, None, None)
+        )
+        height, width = self.shapes[number].tolist()
+        said = f"{height} x {width}"
+        if len(finite):
+            said += f", {finite.min():g} to {finite.max():g}"
+        return f"{inline.picture(drawn, said)}<div>{said}</div>"
+
+
+def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Matrices:
+    """Return the matrices of a tag; there may be none. Warn of those missing."""
+    found = originals.read(blocks, tag, recordings.MATRIX, index)
+    if found.missing:
+        warn(
+            f"the values of {found.missing} matrices of {tag!r} are missing or damaged"
+        )
+    return Matrices(
+        found.steps,
+        [its["cells"] for its in found.arrays],
+        np.array([head["shape"] for head in found.heads], np.int64).reshape(-1, 2),
+        found.times,
+        found.wall_times,
+    )

@@ -74,35 +74,48 @@ def scale_for(
     return Scale(low, high, False, colours.sequential())
 
 
+class Drawing(NamedTuple):
+    """A matrix as it is drawn.
+
+    Attributes
+    ----------
+    pixels
+        Shape ``(200, 320, 3)``, uint8. NaN, and entries that a sparse matrix does not
+        store, have a colour that no number has.
+    cells
+        The values that are drawn, each in one colour. If all of the matrix is, they are
+        its own, in its type; of a sparse one, in float64.
+    scale
+        What the colours mean.
+    """
+
+    pixels: Pixels
+    cells: NDArray[Any]
+    scale: Scale
+
+
 def draw(
     matrix: NDArray[Any] | Synapses,
     vmin: float | None = None,
     vmax: float | None = None,
     cmap: object = None,
-) -> tuple[Pixels, bool]:
+) -> Drawing:
     """Draw a matrix: row 0 at the top, column 0 at the left.
 
     Entries are squares of several pixels, as far as there is room. If there is none, a
     pixel covers several adjacent entries, and shows the one farthest from 0: no synapse
     is lost.
-
-    Returns
-    -------
-    pixels
-        Shape ``(200, 320, 3)``, uint8. NaN, and entries that a sparse matrix does not
-        store, have a colour that no number has.
-    infinite
-        Whether there are infinite values, which are drawn as the ends of the scale.
     """
     height, width = matrix.shape
     names = [str(0), str(height - 1)]
     left = max(map(canvas.width, names)) + 2 * SPACE
     room = HEIGHT - TOP - BOTTOM, WIDTH - left - RIGHT
     lows, highs = reduced(matrix, *room)
-    cells = np.where(highs >= -lows, highs, lows)  # the value farthest from 0
-    ends = np.stack([lows, highs])
+    cells = farthest(lows, highs)
+    values = cells.astype(np.float64)
+    ends = np.stack([lows, highs]).astype(np.float64)
     scale = scale_for(ends[np.isfinite(ends)], vmin, vmax, cmap)
-    drawn = coloured(cells, scale)
+    drawn = coloured(values, scale)
     side = min(room[0] // cells.shape[0], room[1] // cells.shape[1])
     drawn = drawn.repeat(side, axis=0).repeat(side, axis=1)
     tall, wide = drawn.shape[:2]
@@ -118,9 +131,9 @@ def draw(
     last = str(width - 1)
     if width > 1 and wide > canvas.width(last) + LINE:
         canvas.write(pixels, last, left + wide, below, align=1)
-    if not np.isnan(cells).all():
+    if not np.isnan(values).all():
         _draw_bar(pixels, scale, left + wide + 3 * SPACE)
-    return pixels, bool(np.isinf(cells).any())
+    return Drawing(pixels, cells, scale)
 
 
 def coloured(cells: NDArray[np.float64], scale: Scale) -> Pixels:
@@ -163,10 +176,11 @@ def _draw_bar(pixels: Pixels, scale: Scale, x: int) -> None:
 
 def reduced(
     matrix: NDArray[Any] | Synapses, rows: int, columns: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a matrix with at most so many rows and columns.
 
-    It is given by the smallest and the largest of the entries in each place.
+    It is given by the smallest and the largest of the entries in each place, in the
+    type of the matrix; of a sparse one, in float64.
     """
     height, width = matrix.shape
     tall, wide = math.ceil(height / rows), math.ceil(width / columns)
@@ -178,18 +192,24 @@ def reduced(
         np.fmax.at(high, place, matrix.values)
         return low.reshape(shape), high.reshape(shape)
     if tall == wide == 1:
-        values = matrix.astype(np.float64)
-        return values, values
+        return matrix, matrix
     starts = np.arange(0, width, wide)
     bands = [_row(matrix[at : at + tall], starts) for at in range(0, height, tall)]
-    low, high = np.array(bands, np.float64).swapaxes(0, 1)
+    low, high = np.array(bands).swapaxes(0, 1)
     return low, high
+
+
+def farthest(lows: NDArray[Any], highs: NDArray[Any]) -> NDArray[Any]:
+    """Return the one of each two values that is farther from 0."""
+    if lows is highs:
+        return lows
+    return np.where(highs.astype(np.float64) >= -lows.astype(np.float64), highs, lows)
 
 
 def _row(band: NDArray[Any], columns: NDArray[np.intp]) -> list[NDArray[np.float64]]:
     """Return the least and the greatest entries of a band of rows from each column."""
     native = band.astype(band.dtype.newbyteorder("="), copy=False)
     return [
-        pick.reduceat(pick.reduce(native, axis=0), columns).astype(np.float64)
+        pick.reduceat(pick.reduce(native, axis=0), columns)
         for pick in (np.fmin, np.fmax)
     ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from time import time as now
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -19,13 +18,11 @@ from annarchy_tb.inputs.messages import warn
 from annarchy_tb.inputs.numbers import as_count
 from annarchy_tb.inputs.spikes import Spikes, collect
 from annarchy_tb.inputs.units import plain
-from annarchy_tb.kinds import image, inline, spike_plot
+from annarchy_tb.kinds import image, inline, originals, spike_plot
 from annarchy_tb.kinds.levels import Pixels, Remark
 from annarchy_tb.kinds.spike_plot import TimeAxis
-from annarchy_tb.run.entry import Entry, Recording
+from annarchy_tb.run.entry import Entry
 from annarchy_tb.tfevents import recordings
-from annarchy_tb.tfevents.parsing import NO_BLOCK
-from annarchy_tb.tfevents.recorder import next_number
 from annarchy_tb.tfevents.records import as_read
 from annarchy_tb.tfevents.scan import Block
 from annarchy_tb.tfevents.schema import IMAGE
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from annarchy_tb.logger import Logger
 
 MOST = 10_000  # columns, on request
+MOST_INTERVALS = 100  # of groups, that are kept for pages
 
 
 def add_raster(
@@ -98,33 +96,53 @@ def add_raster(
         found = collect(spikes, clock.unit)
         left = _limit("start", start, found, clock.unit)
         span = _limit("duration", duration, found, clock.unit)
-        pixels, remarks = raster(found, clock, left, span, bins, groups)
-        image.write(entry, tag, pixels, remarks, _recording(tag, found))
+        made = raster(found, clock, left, span, bins, groups)
+        kept = dict(zip(("times", "ranks"), found.given, strict=True))
+        its = originals.recording(tag, recordings.SPIKES, kept, made.said())
+        image.write(entry, tag, made.pixels, made.remarks, its)
 
 
-def _recording(tag: str, found: Spikes) -> Recording:
-    """Return the blocks that keep spikes, in the types in which they were given."""
-    times, ranks = found.given
-    rows = max(1, recordings.SIZE // (times.itemsize + ranks.itemsize))
-    starts = range(0, len(times), rows) if len(times) else [0]
-    numbers = [next_number() for _ in starts]
-    real = now()
+class Raster(NamedTuple):
+    """A raster as it is drawn.
 
-    def parts() -> Iterator[recordings.Parts]:
-        for index, (at, number) in enumerate(zip(starts, numbers, strict=True)):
-            head = {
-                "kind": recordings.SPIKES,
-                "block": number,
-                "call": numbers[0],
-                "part": index,
-                "parts": len(numbers),
-                "tags": [as_read(tag)],
-                "wall_time": real,
+    Attributes
+    ----------
+    pixels
+        Shape ``(200, W, 3)``, uint8, see `spike_plot.draw`.
+    remarks
+        A warning if spikes are not drawn.
+    axis, groups
+        The time axis, and the groups of neurons, if there are any.
+    first, neurons
+        The lowest rank of the other axis, and the number of neurons from it on.
+    """
+
+    pixels: Pixels
+    remarks: list[Remark]
+    axis: TimeAxis
+    groups: Groups | None
+    first: int
+    neurons: int
+
+    def said(self) -> dict[str, Any]:
+        """Return what pages need to draw it again, as JSON."""
+        axis, groups = self.axis, self.groups
+        said: dict[str, Any] = {
+            "start": axis.left,
+            "duration": axis.span,
+            "scale": axis.scale,
+            "unit": axis.unit,
+            "first": self.first,
+            "neurons": self.neurons,
+        }
+        if groups is not None and len(groups.starts) <= MOST_INTERVALS:
+            columns = groups.numbers, groups.starts, groups.ends
+            said["groups"] = {
+                "names": [as_read(name) for name in groups.names],
+                "sizes": groups.sizes,
+                "intervals": np.stack(columns, axis=1).tolist(),
             }
-            part = slice(at, at + rows)
-            yield recordings.encode(head, {"times": times[part], "ranks": ranks[part]})
-
-    return numbers[0], parts()
+        return said
 
 
 def raster(
@@ -134,7 +152,7 @@ def raster(
     duration: float | None = None,
     bins: SupportsIndex | None = None,
     groups: object = None,
-) -> tuple[Pixels, list[Remark]]:
+) -> Raster:
     """Draw spikes with their axes.
 
     If the times, `start` and `duration` are whole numbers, they are steps: the axis
@@ -158,13 +176,6 @@ def raster(
     groups
         Groups of neurons by name, see `as_groups`; None if there are none.
 
-    Returns
-    -------
-    pixels
-        Shape ``(200, W, 3)``, uint8, see `spike_plot.draw`.
-    remarks
-        A warning if spikes are not drawn.
-
     Raises
     ------
     TypeError, ValueError
@@ -186,7 +197,7 @@ def raster(
         found = _with(found, named)
     axis = _axis(found, clock, left, duration, number)
     pixels, outside = spike_plot.draw(found, axis, named)
-    remarks = []
+    remarks: list[Remark] = []
     if outside:
         message = (
             f"{outside} of {len(found.times)} spikes are outside the time axis, "
@@ -194,7 +205,7 @@ def raster(
             f"set the axis"
         )
         remarks.append(("outside", message))
-    return pixels, remarks
+    return Raster(pixels, remarks, axis, named, found.first, found.neurons)
 
 
 def check_duration(duration: float | None) -> None:
@@ -279,36 +290,8 @@ class Rasters(NamedTuple):
 
 def read(blocks: Iterable[Block], tag: str, index: recordings.Index) -> Rasters:
     """Return the spikes of a tag; there may be none. Warn of those that are missing."""
-    steps, spikes, times, walls = [], [], [], []
-    missing = 0
-    for block in blocks:
-        for place, event in block.others:
-            its = [value.tag for value in event.values if value.kind == IMAGE.name]
-            if tag not in its or event.block == NO_BLOCK:
-                continue
-            found = _spikes(index, index.find(block.path, event.block, tag))
-            if found is None:
-                missing += 1
-                continue
-            steps.append(event.step)
-            spikes.append(found)
-            times.append(event.time + block.phases.time(place))
-            walls.append(event.wall_time)
-    if missing:
-        warn(f"the spikes of {missing} rasters of {tag!r} are missing or damaged")
-    return Rasters(
-        np.array(steps, np.int64), spikes, np.array(times, "f8"), np.array(walls, "f8")
-    )
-
-
-def _spikes(
-    index: recordings.Index, first: recordings.Stored | None
-) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    if first is None or first.kind != recordings.SPIKES or not index.is_whole(first):
-        return None
-    try:
-        arrays = [stored.arrays() for stored in index.call(first)]
-    except (ValueError, OSError):
-        return None
-    times, ranks = ([its[name] for its in arrays] for name in ("times", "ranks"))
-    return np.concatenate(times), np.concatenate(ranks)
+    found = originals.read(blocks, tag, recordings.SPIKES, index)
+    if found.missing:
+        warn(f"the spikes of {found.missing} rasters of {tag!r} are missing or damaged")
+    spikes = [(its["times"], its["ranks"]) for its in found.arrays]
+    return Rasters(found.steps, spikes, found.times, found.wall_times)

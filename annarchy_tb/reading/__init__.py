@@ -4,6 +4,7 @@ from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
 from annarchy_tb.kinds.html import Fragments
 from annarchy_tb.kinds.image import Images
+from annarchy_tb.kinds.matrix import Matrices
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
@@ -24,6 +25,7 @@ __all__ = [
     "Histograms",
     "Images",
     "Last",
+    "Matrices",
     "News",
     "OnDemand",
     "Phase",

@@ -13,11 +13,12 @@ from annarchy_tb.inputs.messages import naming, warn
 from annarchy_tb.inputs.numbers import as_text
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.inputs.tags import is_own
-from annarchy_tb.kinds import parameters, raster, recorded, scalar
+from annarchy_tb.kinds import matrix, parameters, raster, recorded, scalar
 from annarchy_tb.kinds.audio import Sounds
 from annarchy_tb.kinds.histogram import Histograms
 from annarchy_tb.kinds.html import Fragments
 from annarchy_tb.kinds.image import Images
+from annarchy_tb.kinds.matrix import Matrices
 from annarchy_tb.kinds.raster import Rasters
 from annarchy_tb.kinds.scalar import Scalars
 from annarchy_tb.kinds.text import Texts
@@ -316,6 +317,22 @@ class Run:
             raise KeyError(f"no spikes under the tag {tag!r} in {self.path}")
         return found
 
+    def matrices(self, tag: str) -> Matrices:
+        """Return the values that `Logger.add_matrix` drew.
+
+        A matrix that is not larger than its picture comes back as it was given.
+
+        Raises
+        ------
+        KeyError
+            If the run has no matrix with this tag.
+        """
+        index = self._index(self.path)
+        found = matrix.read(self._blocks(self.path), tag, index)
+        if not len(found.steps):
+            raise KeyError(f"no matrices under the tag {tag!r} in {self.path}")
+        return found
+
     def histograms(self, tag: str) -> Histograms:
         """Return a tag's histograms, read one by one; KeyError if there are none."""
         found: Histograms = self._read(HISTOGRAM, tag)
@@ -408,8 +425,8 @@ class Run:
         -----
         The points of a series come with its recording, which may be before or after
         single points of the same tag that were logged around it. The spikes of
-        `Logger.add_raster` are not included. The iterator ends at the end of the files:
-        call this again for what follows.
+        `Logger.add_raster` and the values of `Logger.add_matrix` are not included. The
+        iterator ends at the end of the files: call this again for what follows.
         """
         yield from news.news(self.path, since)
 

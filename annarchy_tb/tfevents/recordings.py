@@ -41,7 +41,7 @@ DTYPES = frozenset(
 )
 
 START = 8  # bytes before the head
-SERIES, SPIKES = "series", "spikes"  # kinds of blocks
+SERIES, SPIKES, MATRIX = "series", "spikes", "matrix"  # kinds of blocks
 
 Column = range | NDArray[Any]  # whole numbers of a regular series, or any numbers
 Parts = list[Any]  # of a record: bytes and arrays
@@ -257,7 +257,7 @@ def blocks(
     Where it is damaged, or incomplete, is added to `damage`.
     """
     for stored in _records(path, damage, limit):
-        if stored.kind in (SERIES, SPIKES):
+        if stored.kind in (SERIES, SPIKES, MATRIX):
             yield stored
 
 

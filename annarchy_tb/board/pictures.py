@@ -1,0 +1,280 @@
+"""Rasters and matrices as JSON: not their pictures, but what these were drawn from."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annarchy_tb.board.packed import typed
+from annarchy_tb.inputs.arrays import is_whole
+from annarchy_tb.inputs.clock import FEMTOSECONDS, in_unit
+from annarchy_tb.inputs.groups import Groups
+from annarchy_tb.kinds import matrix_plot, originals
+from annarchy_tb.kinds.originals import Original
+from annarchy_tb.reading.cache import cache
+from annarchy_tb.reading.run import Run
+from annarchy_tb.tfevents import recordings
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.scan import Block, Scan
+
+MOST_SPIKES = 20_000  # that are drawn one by one
+COLUMNS, ROWS = 240, 100  # of the cells in which more spikes are counted
+BARS = 60  # values of the rate over time
+STOPS = 33  # colours that a scale is given by
+
+
+class Limits(NamedTuple):
+    """A part of a raster: times from `start` to `end`, and `neurons` from `first` on.
+
+    If times are `whole` numbers, they are steps.
+    """
+
+    start: float
+    end: float
+    first: int
+    neurons: int
+    whole: bool
+
+
+def kept(run: Run, tag: str, number: int) -> tuple[str, list[Original]] | None:
+    """Return what all pictures of a tag were drawn from, and the kind of its card.
+
+    None if there are other pictures among the `number` of this tag, or some of it is
+    missing: then there are only the pictures.
+    """
+    index = cache.index(run.path)
+    for kind in CARDS:
+        found = originals.find(_blocks(run), tag, kind, index)
+        if len(found) == number and all(its.blocks for its in found):
+            return kind, found
+    return None
+
+
+def _blocks(run: Run) -> Iterable[Block]:
+    contents = cache.contents(run.path)
+    if contents is None:
+        return Scan().files(event_files(run.path))
+    return (its.block for its in contents.blocks)
+
+
+def tags(run: Run) -> list[str]:
+    """Return the tags of rasters and matrices."""
+    blocks = cache.index(run.path).all()
+    found = {tag: None for its in blocks if its.kind in CARDS for tag in its.tags}
+    return list(found)
+
+
+# -- rasters ---------------------------------------------------------------------------
+
+
+def raster(its: Original) -> dict[str, Any]:
+    """Return a raster as it is drawn.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it can't be read.
+    """
+    arrays, head = its.arrays(), its.head
+    times = np.asarray(arrays["times"], np.float64)
+    ranks = np.asarray(arrays["ranks"], np.int64)
+    limits, groups = _limits(head, times, ranks), _groups(head)
+    unit, scale = str(head.get("unit", "")), float(head.get("scale", 1.0))
+    return {
+        "unit": unit,
+        "scale": scale,
+        "limits": limits[:4],
+        "groups": list(groups.names) if groups else [],
+        **raster_part(times, ranks, limits, COLUMNS, ROWS, groups),
+        "rates": rates(times, ranks, limits, scale, unit, groups),
+    }
+
+
+def _limits(
+    head: Mapping[str, Any], times: NDArray[np.float64], ranks: NDArray[np.int64]
+) -> Limits:
+    """Return the axes of a raster; those of its spikes, if its head has none."""
+    whole = is_whole(times)
+    if "duration" in head:
+        start, duration = float(head["start"]), float(head["duration"])
+        neurons = max(1, int(head["neurons"]))
+        return Limits(start, start + duration, int(head["first"]), neurons, whole)
+    if not len(times):
+        return Limits(0.0, 1.0, 0, 1, False)
+    low, high, first = float(times.min()), float(times.max()), int(ranks.min())
+    high = high if low < high else low + 1.0
+    return Limits(low, high, first, int(ranks.max()) - first + 1, whole)
+
+
+def _groups(head: Mapping[str, Any]) -> Groups | None:
+    said = head.get("groups")
+    if not said:
+        return None
+    number, starts, ends = np.array(said["intervals"], np.int64).reshape(-1, 3).T
+    return Groups(tuple(said["names"]), tuple(said["sizes"]), starts, ends, number)
+
+
+def raster_part(
+    times: NDArray[np.float64],
+    ranks: NDArray[np.int64],
+    limits: Limits,
+    columns: int,
+    rows: int,
+    groups: Groups | None = None,
+) -> dict[str, Any]:
+    """Return the spikes of a part of a raster.
+
+    Parameters
+    ----------
+    times, ranks
+        The spikes, shape ``(K,)``.
+    limits
+        The part.
+    columns, rows
+        The most cells in which many spikes are counted.
+    groups
+        Groups of neurons, which have colours of their own.
+
+    Returns
+    -------
+    dict
+        With the ``number`` of spikes in the part, how many are ``outside``, and the
+        spikes themselves as ``points``, up to 20,000; of more, their numbers in
+        ``cells``. With groups, both say ``of`` which group a spike, or most of a cell,
+        is.
+    """
+    inside = (times >= limits.start) & (times <= limits.end)
+    inside &= (ranks >= limits.first) & (ranks < limits.first + limits.neurons)
+    times, ranks = times[inside], ranks[inside]
+    number = len(times)
+    said: dict[str, Any] = {"number": number, "outside": len(inside) - number}
+    if number <= MOST_SPIKES:
+        points = {"x": typed(times, "f8"), "y": typed(ranks, _whole(ranks))}
+        if groups is not None:
+            points["of"] = typed(groups.of(ranks), "i4")
+        return {**said, "points": points}
+    width = _width(limits, columns)
+    share = math.ceil(limits.neurons / rows)
+    tall = math.ceil(limits.neurons / share)
+    wide = _number(limits, width)
+    place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
+    place += (ranks - limits.first) // share * wide
+    kinds = 1 if groups is None else len(groups.names) + 1
+    if groups is not None:
+        place += groups.of(ranks) * (tall * wide)
+    counts = np.bincount(place, minlength=kinds * tall * wide).reshape(kinds, -1)
+    cells = {
+        "x": [limits.start, width, limits.start + wide * width],
+        "y": [limits.first, share, limits.first + limits.neurons],
+        "shape": [tall, wide],
+        "z": typed(counts.sum(axis=0), "i4"),
+    }
+    if groups is not None:
+        cells["of"] = typed(counts.argmax(axis=0), "i1")
+    return {**said, "cells": cells}
+
+
+def _width(limits: Limits, columns: int) -> float:
+    """Return the width of so many columns; each has the same number of steps."""
+    width = (limits.end - limits.start) / columns
+    return float(math.ceil(width)) if limits.whole else max(width, sys.float_info.min)
+
+
+def _number(limits: Limits, width: float) -> int:
+    """Return how many columns of a width there are."""
+    return max(1, math.ceil(round((limits.end - limits.start) / width, 6)))
+
+
+def _whole(ranks: NDArray[np.int64]) -> str:
+    return "i4" if ranks.max(initial=0) < 2**31 else "f8"
+
+
+def rates(
+    times: NDArray[np.float64],
+    ranks: NDArray[np.int64],
+    limits: Limits,
+    scale: float,
+    unit: str,
+    groups: Groups | None = None,
+) -> dict[str, Any]:
+    """Return the number of spikes of a neuron over time: in Hz, if the unit is known.
+
+    There is a curve for each group, or one of all neurons. A unit of times is `scale`
+    of the `unit`.
+    """
+    inside = (times >= limits.start) & (times <= limits.end)
+    times, ranks = times[inside], ranks[inside]
+    width = _width(limits, BARS)
+    wide = _number(limits, width)
+    place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
+    sizes = (limits.neurons,) if groups is None else groups.sizes
+    if groups is not None:
+        place += groups.of(ranks) * wide
+    counts = np.bincount(place, minlength=(len(sizes) + 1) * wide).reshape(-1, wide)
+    starts = limits.start + np.arange(wide) * width
+    lengths = np.minimum(starts + width, limits.end) - starts
+    known = scale * in_unit(unit, "s") if unit in FEMTOSECONDS else 0.0
+    lengths = np.maximum(lengths * (known or 1.0), sys.float_info.min)
+    return {
+        "unit": "Hz" if known else f"/{unit.removesuffix('s')}" if unit else "",
+        "x": [limits.start, width],
+        "y": [typed(counts[k] / size / lengths, "f4") for k, size in enumerate(sizes)],
+    }
+
+
+# -- matrices --------------------------------------------------------------------------
+
+
+def matrix(its: Original) -> dict[str, Any]:
+    """Return a matrix as it is drawn: its cells, and what colours mean.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it can't be read.
+    """
+    head, cells = its.head, its.arrays()["cells"]
+    height, width = (int(size) for size in head["shape"])
+    low, high = float(head["low"]), float(head["high"])
+    try:
+        scale = matrix_plot.scale_for(np.array([]), low, high, head.get("cmap"))
+    except (ImportError, ValueError, TypeError):  # no such map here
+        scale = matrix_plot.scale_for(np.array([]), low, high, None)
+    places = np.linspace(0, len(scale.table) - 1, STOPS).round().astype(int)
+    single = cells.dtype.itemsize <= 2 or cells.dtype == np.float32
+    return {
+        "cells": {
+            "x": [0, math.ceil(width / cells.shape[1]), width],
+            "y": [0, math.ceil(height / cells.shape[0]), height],
+            "shape": list(cells.shape),
+            "z": typed(cells, "f4" if single else "f8"),
+        },
+        "low": low,
+        "high": high,
+        "split": scale.split,
+        "colours": [_hex(colour) for colour in scale.table[places].tolist()],
+        "nothing": _hex(scale.nothing),
+    }
+
+
+def _hex(colour: tuple[int, ...]) -> str:
+    return "#" + "".join(f"{level:02x}" for level in colour)
+
+
+class Card(NamedTuple):
+    """The kind of a card, and what makes one of its frames."""
+
+    name: str
+    frame: Callable[[Original], dict[str, Any]]
+
+
+# By the kinds of blocks.
+CARDS = {
+    recordings.SPIKES: Card("raster", raster),
+    recordings.MATRIX: Card("matrix", matrix),
+}
