@@ -39,6 +39,7 @@ from annarchy_tb.reading.find import Runs, directories, find_runs, found_with_re
 from annarchy_tb.reading.phases import Phase
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run import sessions
+from annarchy_tb.run.clearing import has_values
 from annarchy_tb.run.info import FAILED, FINISHED, KILLED, STATUSES, RunInfo, as_json
 from annarchy_tb.run.names import CHECKPOINTS, RUN_JSON, SOURCE
 from annarchy_tb.run.paths import absolute
@@ -506,7 +507,7 @@ def _is_empty(run: Run) -> bool:
         or is_recording(path.name)
         for path in run.path.iterdir()
     )
-    said = own and (run.params or run.metrics or run.tags() or run.damage())
+    said = own and (run.params or run.metrics or has_values(run.path) or run.damage())
     return own and not said
 
 

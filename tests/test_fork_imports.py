@@ -236,6 +236,7 @@ found = Run(logger.run_dir)
 for tag, kind in found.tags().items():
     found.data(tag)
 list(found.points()), list(found.news()), found.damage(), found.spikes("raster")
+found.matrices("matrix")
 assert not late, late
 """,
         str(tmp_path),

@@ -117,6 +117,7 @@ def test_a_reader_of_the_page_alone_reads_what_run_reads(logdir: Path) -> None:
         table = rng.normal(size=(5000, 2)).astype(np.float32)
         logger.add_series(["v", "w"], table, steps, times=np.arange(5000) * 0.1)
         logger.add_raster("r", {0: [1, 2]})
+        logger.add_matrix("m", [[1.0, 2.0]])
     for tag in ("v", "w"):
         wanted = Run(logger.run_dir).scalars(tag)
         pairs = list(zip(wanted.steps.tolist(), wanted.values.tolist(), strict=True))

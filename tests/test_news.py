@@ -68,6 +68,7 @@ def one_of_each(logger: Logger, step: int) -> None:
     logger.add_text("text", str(step))
     logger.add_image("image", [[1.0]])
     logger.add_raster("raster", {0: [1, 2]})
+    logger.add_matrix("matrix", [[1.0]])
 
 
 def test_news_in_pieces_are_all_that_the_run_has(logdir: Path) -> None:
@@ -85,7 +86,7 @@ def test_news_in_pieces_are_all_that_the_run_has(logdir: Path) -> None:
     counts = dict.fromkeys(("text", "image"), 0)
     for kind, *_ in follower.values:
         counts[kind] += 1
-    assert counts == {"text": 5, "image": 10}
+    assert counts == {"text": 5, "image": 15}
     late = Follower(logger.run_dir)
     late.follow()
     late.check()

@@ -21,8 +21,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from annarchy_tb import Logger, Run, find_runs
-from annarchy_tb.kinds import inline
-from annarchy_tb.reading import Images, Rasters, notebook
+from annarchy_tb.kinds import colours, inline
+from annarchy_tb.reading import Images, Matrices, Rasters, notebook
 
 HOSTILE = "<script>alert(1)</script>\"'\n\x1b[31m&\u202e"
 
@@ -215,6 +215,23 @@ def test_spikes_are_shown(logger: Logger) -> None:
     assert page.texts[-1] == "3 spikes, times 0.5 to 10.5, ranks 3 to 5"
 
 
+def test_matrices_are_shown(logger: Logger) -> None:
+    """The first and the last, in the colours of their pictures, with their range."""
+    for step in range(3):
+        logger.add_matrix("w", [[-1.0, np.nan, 2.5 * step]], step)
+    logger.add_matrix("large", np.zeros((1000, 30)))
+    logger.add_matrix("nothing", [[np.nan]])
+    run = Run(logger.run_dir)
+    page = shown(run.matrices("w"))
+    first, last = pictures(page)
+    assert first.shape == last.shape == (1, 3, 3)
+    assert last[0, 1].tolist() == list(colours.NOTHING)
+    assert last[0, 2].tolist() == colours.diverging()[-1].tolist()
+    assert page.texts[-1] == "1 x 3, -1 to 5"
+    assert shown(run.matrices("large")).texts[-1] == "1000 x 30, 0 to 0"
+    assert shown(run.matrices("nothing")).texts[-1] == "1 x 1"
+
+
 @pytest.mark.parametrize("neurons", [1, 160, 161, 100_000])
 def test_all_neurons_are_within_the_picture(logger: Logger, neurons: int) -> None:
     """However many there are."""
@@ -230,6 +247,8 @@ def test_none_are_shown_as_none(logger: Logger) -> None:
     nothing: Any = np.zeros(0, np.int64)
     assert shown(Images(nothing, [], nothing, nothing)).texts == ["there are none"]  # type: ignore[arg-type]
     assert shown(Rasters(nothing, [], nothing, nothing)).texts == ["there are none"]
+    none = Matrices(nothing, [], nothing, nothing, nothing)
+    assert shown(none).texts == ["there are none"]
     logger.add_raster("s", {0: []})
     assert "no spikes" in shown(Run(logger.run_dir).spikes("s")).texts
 

@@ -191,7 +191,8 @@ def test_every_kind_follows(logdir: Path) -> None:
     for tag in ("image", "figure", "matrix", "histogram", "text", "raster", "sound"):
         assert run.data(tag).steps.tolist() == [0, 1, 2, 3, 4, 5], tag
         assert run.data(tag).times.tolist() == [0, 1, 2, 3, 4, 5], tag
-    assert run.spikes("raster").times.tolist() == [0, 1, 2, 3, 4, 5]
+    for kept in (run.spikes("raster"), run.matrices("matrix")):
+        assert kept.steps.tolist() == kept.times.tolist() == [0, 1, 2, 3, 4, 5]
     for curve in run.curves("plot").values():
         assert curve.steps.tolist() == [0, 1, 2, 3, 4, 5]
         assert curve.phase("b").steps.tolist() == [0, 1, 2]

@@ -616,7 +616,7 @@ def test_a_full_disk_drops_blocks_and_keeps_the_points_drawn(disk: Path) -> None
         for number in range(4):
             logger.add_series("v", np.full(20_000, number), shown=10)
         logger.add_series("small", np.arange(100))
-    assert any("only the points that are drawn" in str(w.message) for w in given)
+    assert any("only what is drawn is kept" in str(w.message) for w in given)
     filler.unlink()
     logger.add_scalar("last", 1.0)
     logger.close()
@@ -747,6 +747,206 @@ def test_the_records_of_points_are_those_made_one_by_one(data: Any) -> None:
     assert made == b"".join(wanted)
 
 
+# -- matrices --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", KEPT)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_matrices_come_back_as_they_were_given(
+    dtype: str, order: str, logdir: Path
+) -> None:
+    """To the last bit, in any type and layout, with the step and the time."""
+    rng = np.random.default_rng(0)
+    plain = rng.integers(0, 2, (30, 40)).astype(dtype)
+    if dtype != "bool":
+        bits = np.frombuffer(rng.bytes(plain.nbytes), dtype).reshape(plain.shape)
+        finite = np.isfinite(bits) if dtype.startswith("float") else True
+        plain = np.where(finite, bits, 1).astype(dtype)
+    given = plain.astype(plain.dtype.newbyteorder(order))
+    with Logger(logdir, "run") as logger:
+        logger.add_matrix("w", given, 4, time=2.5)
+        logger.add_matrix("w", np.asfortranarray(given), 5)
+        logger.add_matrix("w", given[::2, ::-3], 6)
+    found = Run(logger.run_dir).matrices("w")
+    assert found.steps.tolist() == [4, 5, 6]
+    assert found.times[0] == 2.5
+    assert abs(found.wall_times[1] - time.time()) < 60
+    assert found.shapes.tolist() == [[30, 40], [30, 40], [15, 14]]
+    for its, wanted in zip(
+        found.matrices, (plain, plain, plain[::2, ::-3]), strict=True
+    ):
+        assert its.dtype == np.dtype(dtype)
+        assert its.shape == wanted.shape
+        assert its.tobytes() == np.ascontiguousarray(wanted).tobytes()
+
+
+def test_every_form_of_a_matrix_is_kept(logdir: Path) -> None:
+    """Sparse ones have NaN where there is no synapse; so do masked ones."""
+    nan = np.nan
+    wanted = np.array([[0.5, nan, 1.5], [nan, 1.0, nan]])
+    masked = np.ma.masked_invalid(wanted)
+    odd = np.array([[np.inf, -0.0], [nan, -np.inf]])
+    with Logger(logdir, "run") as logger:
+        logger.add_matrix("lists", ([[0.5, 1.5], [1.0]], [[0, 2], [1]]))
+        logger.add_matrix("triple", ([0, 2, 1], [0, 0, 1], [0.5, 1.5, 1.0]))
+        logger.add_matrix("whole", ([0, 2, 1], [0, 0, 1], [5, 1, 2]))
+        logger.add_matrix("masked", masked)
+        logger.add_matrix("objects", wanted.astype(object), vmin=0, cmap="viridis")
+        with pytest.warns(UserWarning, match="infinite"):
+            logger.add_matrix("odd", odd, vmin=-1, vmax=1)
+    run = Run(logger.run_dir)
+    for tag in ("lists", "triple", "masked", "objects"):
+        [its] = run.matrices(tag).matrices
+        np.testing.assert_array_equal(its, wanted)
+        assert its.dtype == np.float64
+    [its] = run.matrices("whole").matrices
+    np.testing.assert_array_equal(its, [[5, nan, 1], [nan, 2, nan]])
+    assert run.matrices("odd").matrices[0].tobytes() == odd.tobytes()
+    assert run.tags()["odd"] == "image"
+    with pytest.raises(KeyError, match="no matrices under the tag 'other'"):
+        run.matrices("other")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(1000, 1200), (20, 3001), (1051, 7)])
+def test_of_a_large_matrix_the_cells_are_kept(
+    shape: tuple[int, int], dtype: str, logger: Logger
+) -> None:
+    """The value farthest from 0 in each, in its type; sparse and dense alike."""
+    rng = np.random.default_rng(0)
+    matrix = (rng.normal(size=shape) * 100).astype(dtype)
+    rows, columns = np.indices(shape).reshape(2, -1)
+    logger.add_matrix("w", matrix)
+    logger.add_matrix("w", (columns, rows, matrix.ravel()))
+    found = Run(logger.run_dir).matrices("w")
+    assert found.shapes.tolist() == [list(shape)] * 2
+    dense, sparse = found.matrices
+    assert dense.dtype == dtype
+    assert dense.nbytes <= 8 * 182 * 250
+    np.testing.assert_array_equal(dense.astype(float), sparse)
+    tall, wide = (-(-n // m) for n, m in zip(shape, dense.shape, strict=True))
+    for row, column in np.ndindex(dense.shape):
+        part = matrix[row * tall :, column * wide :][:tall, :wide].astype(float)
+        assert abs(part).max() == abs(float(dense[row, column]))
+        assert (part == dense[row, column]).any()
+
+
+def test_a_refused_matrix_keeps_nothing(logger: Logger) -> None:
+    """Neither its values nor an image."""
+    for matrix, options in (
+        ("w", {}),
+        (np.eye(2), {"vmin": 1, "vmax": 0}),
+        (np.eye(2), {"cmap": "no such map"}),
+        (np.eye(2), {"step": 0.5}),
+    ):
+        with pytest.raises((TypeError, ValueError), match="add_matrix"):
+            logger.add_matrix("a", matrix, **options)  # type: ignore[arg-type]
+    assert not files(logger.run_dir)
+    assert not load(logger.run_dir)
+
+
+def test_matrices_without_their_blocks_are_told(logdir: Path) -> None:
+    """The others are read; a raster of the same tag is none of them."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_matrix("w", np.eye(3) * step, step)
+        logger.add_raster("w", {0: [1]}, 3)
+        logger.add_image("w", np.eye(3), 4)
+    run = Run(logger.run_dir)
+    assert run.matrices("w").steps.tolist() == [0, 1, 2]
+    assert run.spikes("w").steps.tolist() == [3]
+    [path] = files(run.path)
+    cut_out(path, list(recordings.blocks(path, []))[1])
+    with pytest.warns(UserWarning, match="the values of 1 matrices of 'w'"):
+        assert run.matrices("w").steps.tolist() == [0, 2]
+    path.unlink()
+    with (
+        pytest.warns(UserWarning, match="the values of 4 matrices"),
+        pytest.raises(KeyError),
+    ):
+        run.matrices("w")
+    assert len(run.images("w").images) == 5
+
+
+def test_matrices_of_all_processes_are_there(logdir: Path) -> None:
+    """Of a fork, a pickled copy, an append, and what a resume goes back to."""
+
+    def of(number: float) -> np.ndarray:
+        return np.full((2, 3), number)
+
+    logger = Logger(logdir, "run")
+    logger.add_matrix("w", of(0), 0)
+    assert in_child(lambda: logger.add_matrix("child", of(1), 0)) == 0
+    copy = pickle.loads(pickle.dumps(logger))
+    copy.add_matrix("copy", of(2), 0)
+    copy.close()
+    logger.save_checkpoint({}, 1)
+    logger.add_matrix("w", of(3), 1)
+    logger.close()
+    with Logger(logdir, "run", resume=True) as logger:
+        logger.load_checkpoint()
+        logger.add_matrix("w", of(4))
+    with Logger(logdir, "run", mode="a") as logger:
+        logger.add_matrix("w", of(5))
+    run = Run(logger.run_dir)
+    assert [its[0, 0] for its in run.matrices("w").matrices] == [0, 4, 5]
+    assert run.matrices("w").steps.tolist() == [0, 1, 2]
+    assert run.matrices("child").matrices[0].tolist() == of(1).tolist()
+    assert run.matrices("copy").matrices[0].tolist() == of(2).tolist()
+    assert not run.damage()
+
+
+@pytest.mark.filterwarnings("ignore:.*the file ends within a record")
+def test_a_full_disk_drops_matrices_and_keeps_their_pictures(disk: Path) -> None:
+    """What was lost is said when it is read; what waited is there."""
+    logger = Logger(disk, "run")
+    logger._run.directory.backlog._limit = 100_000
+    logger.add_matrix("w", np.full((3, 3), 0.0))
+    filler = fill(disk)
+    with pytest.warns(UserWarning, match="refuses writes") as given:
+        logger.add_matrix("w", np.full((3, 3), 1.0))
+        for number in range(3):
+            logger.add_matrix("w", np.full((170, 230), 2.0 + number))
+        logger.add_matrix("w", np.full((3, 3), 9.0))
+    assert any("only what is drawn is kept" in str(w.message) for w in given)
+    filler.unlink()
+    logger.close()
+    run = Run(logger.run_dir)
+    assert run.info["lost_blocks"] == 3
+    assert len(run.images("w").images) == 6
+    with pytest.warns(UserWarning, match="the values of 3 matrices"):
+        found = run.matrices("w")
+    assert [its[0, 0] for its in found.matrices] == [0, 1, 9]
+    assert found.steps.tolist() == [0, 1, 5]
+
+
+def test_a_run_with_matrices_is_kept_by_prune(logdir: Path) -> None:
+    """Recordings alone are data; a disabled Logger has none."""
+    from click.testing import CliRunner
+
+    from annarchy_tb.cli import main
+
+    with Logger(logdir, "run") as logger:
+        logger.add_matrix("w", np.eye(2))
+    for path in event_files(logger.run_dir):
+        path.unlink()
+    said = CliRunner().invoke(main, ["prune", str(logdir), "--yes"]).output
+    assert "nothing to remove" in said
+    assert files(logger.run_dir)
+    with Logger(logdir, "other", enabled=False) as disabled:
+        disabled.add_matrix("w", np.eye(2))
+    assert not (logdir / "other").exists()
+
+
+def test_the_result_of_matrices_can_be_pickled(logger: Logger) -> None:
+    """As for a pool of processes."""
+    logger.add_matrix("w", np.arange(6, dtype=np.int16).reshape(2, 3))
+    found = Run(logger.run_dir).matrices("w")
+    copy = pickle.loads(pickle.dumps(found))
+    assert np.array_equal(copy.matrices[0], found.matrices[0])
+    assert copy.shapes.tolist() == [[2, 3]]
+
+
 # -- what once went wrong --------------------------------------------------------------
 
 
@@ -761,6 +961,7 @@ def test_a_run_is_read_while_series_are_written(logdir: Path) -> None:
     with Logger(logdir, "run") as logger:
         logger.add_series("v", np.arange(10))
         logger.add_raster("r", {0: [1]})
+        logger.add_matrix("m", np.eye(3))
         stop = threading.Event()
 
         def read() -> int:
@@ -769,6 +970,7 @@ def test_a_run_is_read_while_series_are_written(logdir: Path) -> None:
                 values = Run(logger.run_dir).scalars("v").values
                 assert values.dtype == np.int64
                 assert Run(logger.run_dir).spikes("r").spikes
+                assert Run(logger.run_dir).matrices("m").matrices
                 number += 1
             return number
 
@@ -778,6 +980,7 @@ def test_a_run_is_read_while_series_are_written(logdir: Path) -> None:
             for _ in range(60):
                 logger.add_series("v", np.arange(3000), shown=2)
                 logger.add_raster("r", {0: [1, 2]})
+                logger.add_matrix("m", np.eye(3))
             stop.set()
             assert future.result() > 0
 
@@ -848,6 +1051,7 @@ def test_no_flipped_bit_stops_a_reader(logdir: Path) -> None:
         logger.add_series("v", np.arange(4.0), np.arange(4) ** 2)
         logger.add_series(["w", "x"], np.ones((3, 2)))
         logger.add_raster("r", {0: [1]})
+        logger.add_matrix("m", np.eye(2, dtype=np.int8))
         logger.add_scalar("v", 1.0)
     [path] = files(logger.run_dir)
     whole = path.read_bytes()
@@ -859,8 +1063,9 @@ def test_no_flipped_bit_stops_a_reader(logdir: Path) -> None:
         assert run.damage(), at
         assert set(run.all_scalars()) <= {"v", "w", "x"}
         run.tags()
-        with contextlib.suppress(KeyError):
-            run.spikes("r")
+        for read, tag in ((run.spikes, "r"), (run.matrices, "m")):
+            with contextlib.suppress(KeyError):
+                read(tag)
         list(run.news())
         if at % 60 == 0:
             copy = logdir / f"copy{at}"
@@ -895,6 +1100,7 @@ def test_a_table_of_bools_and_floats_is_one_of_numbers(logdir: Path) -> None:
     [
         lambda logger: logger.add_series("v", [1.0, 2.0]),
         lambda logger: logger.add_raster("v", {0: [1]}),
+        lambda logger: logger.add_matrix("v", [[1]]),
     ],
 )
 def test_a_recording_that_fails_uses_up_no_steps(

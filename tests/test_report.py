@@ -16,15 +16,20 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from annarchy_tb import Logger, Run, find_runs
+from annarchy_tb.board import pictures
 from annarchy_tb.board import report as report_page
 from annarchy_tb.board import run as run_page
 from annarchy_tb.board.packed import MOST_POINTS, curve, spread
 from annarchy_tb.board.run import run_data
 from annarchy_tb.board.runs import runs_data
 from annarchy_tb.cli import main
+from annarchy_tb.kinds import raster
+from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
 
 HOSTILE = "</script><script>alert(1)</script>\"'\n\x1b[31m"
@@ -134,6 +139,219 @@ def test_images_are_those_in_the_files(
     assert its["frames"][-1]["step"] == 99
     monkeypatch.setattr(run_page, "IMAGE_BYTES", 10)
     assert cards(logdir / "run")["i"]["frames"] == []
+
+
+def numbers(said: list[str]) -> np.ndarray:
+    """Return numbers that a page gets with their type."""
+    dtype, text = said
+    return np.frombuffer(base64.b64decode(text), f"<{dtype}")
+
+
+def test_the_spikes_of_rasters_are_on_the_page(logdir: Path) -> None:
+    """With their axes, groups and rates; in the unit of the run."""
+    with Logger(logdir, "run", dt=0.5) as logger:
+        logger.add_raster("r", {0: [1]}, 0)
+        spikes = {4: [3, 9], 0: [1], 9: [2], 3: [0]}
+        groups = {"E": 4, "I": 8}
+        with pytest.warns(UserWarning, match="1 of 5 spikes are outside"):
+            logger.add_raster("r", spikes, 1, start=1, duration=10, groups=groups)
+    card = cards(logdir / "run")["r"]
+    assert (card["kind"], card["number"]) == ("raster", 2)
+    _, frame = card["frames"]
+    assert frame["step"] == 1
+    assert (frame["unit"], frame["scale"]) == ("ms", 0.5)
+    assert frame["limits"] == [1.0, 11.0, 0, 12]
+    assert frame["groups"] == ["E", "I"]
+    assert (frame["number"], frame["outside"]) == (4, 1)
+    found = [numbers(frame["points"][name]).tolist() for name in ("x", "y", "of")]
+    assert [*zip(*found, strict=True)] == [(3, 4, 1), (9, 4, 1), (1, 0, 0), (2, 9, 1)]
+    assert frame["rates"]["unit"] == "Hz"
+    e, i = (numbers(its) for its in frame["rates"]["y"])
+    assert e.tolist() == [500, *[0] * 9]  # a spike of 4 neurons in 0.5 ms
+    assert i.tolist() == [0, 250, 250, *[0] * 5, 250, 0]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("groups", [None, {"E": slice(0, 3000), "I": [3001, 4999]}])
+def test_many_spikes_are_counted_in_cells(
+    groups: Any, whole: bool, logdir: Path
+) -> None:
+    """None is lost, and each is in its place; columns have equally many steps."""
+    rng = np.random.default_rng(6)
+    times = rng.integers(0, 1001, 30_000) if whole else rng.random(30_000) * 1001
+    ranks = rng.integers(0, 4999, 30_000)
+    times[0], ranks[0] = 1000, 4999
+    with Logger(logdir, "run") as logger:
+        logger.add_raster("r", (times, ranks), groups=groups, start=0)
+    [frame] = cards(logdir / "run")["r"]["frames"]
+    cells = frame["cells"]
+    counts = numbers(cells["z"]).reshape(cells["shape"])
+    assert counts.sum() == frame["number"] == 30_000
+    (start, wide, _), (first, tall, last) = cells["x"], cells["y"]
+    assert (start, first, last) == (0, 0, 5000)
+    assert (wide % 1 == 0) is whole
+    wanted = np.zeros_like(counts)
+    column = np.minimum(times / wide, counts.shape[1] - 1).astype(int)
+    np.add.at(wanted, (ranks // tall, column), 1)
+    np.testing.assert_array_equal(counts, wanted)
+    assert counts[-1, -1] >= 1
+    if groups is not None:
+        of = numbers(cells["of"]).reshape(cells["shape"])
+        assert (of[: 3000 // tall][counts[: 3000 // tall] > 0] == 0).all()
+        assert of[-1, -1] in (1, 2)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-10, 1010), st.integers(0, 99)), max_size=50),
+    st.floats(0, 900),
+    st.floats(0.01, 100),
+    st.integers(0, 90),
+    st.integers(1, 10),
+)
+def test_any_part_of_a_raster_can_be_asked_for(
+    spikes: list[tuple[float, int]], start: float, span: float, first: int, size: int
+) -> None:
+    """Its cells hold the spikes inside, wherever its limits are."""
+    times, ranks = np.array(spikes, float).reshape(-1, 2).T
+    limits = pictures.Limits(start, start + span, first, size, False)
+    with pytest.MonkeyPatch.context() as patch:
+        for most in (50, -1):
+            patch.setattr(pictures, "MOST_SPIKES", most)
+            part = pictures.raster_part(times, ranks.astype(int), limits, 7, 3)
+            inside = (times >= start) & (times <= start + span)
+            inside &= (ranks >= first) & (ranks < first + size)
+            assert part["number"] == inside.sum()
+            assert part["outside"] == (~inside).sum()
+    assert numbers(part["cells"]["z"]).sum() == inside.sum()
+    rows, columns = part["cells"]["shape"]
+    assert (rows <= 3, columns <= 7) == (True, True)
+
+
+def test_the_values_of_matrices_are_on_the_page(logdir: Path) -> None:
+    """With the scale of their picture; of a large one, with what cells cover."""
+    signed = np.array([[-4.0, 0.0], [np.nan, 2.0]])
+    large = np.zeros((1000, 30), np.float32)
+    large[999, 0] = 3
+    with Logger(logdir, "run") as logger:
+        logger.add_matrix("signed", signed, time=5)
+        logger.add_matrix("large", large)
+        logger.add_matrix("map", [[1, 2]], vmin=0, vmax=9, cmap="viridis")
+        logger.add_matrix("nothing", [[np.nan]])
+    found = cards(logdir / "run")
+    assert {card["kind"] for card in found.values()} == {"matrix"}
+    [frame] = found["signed"]["frames"]
+    assert frame["time"] == 5
+    np.testing.assert_array_equal(numbers(frame["cells"]["z"]), signed.ravel())
+    assert (frame["low"], frame["high"], frame["split"]) == (-4, 2, True)
+    assert frame["colours"][16] == "#ffffff"
+    [frame] = found["large"]["frames"]
+    cells = frame["cells"]
+    assert (cells["shape"], cells["x"], cells["y"]) == (
+        *([167, 30], [0, 1, 30], [0, 6, 1000]),
+    )
+    assert np.argwhere(numbers(cells["z"]).reshape(167, 30)).tolist() == [[166, 0]]
+    [frame] = found["map"]["frames"]
+    assert (frame["low"], frame["high"], frame["split"]) == (0, 9, False)
+    assert frame["colours"][0] == "#440154"
+
+
+def test_frames_are_bounded(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in bytes, with the last one."""
+    with Logger(logdir, "run") as logger:
+        for step in range(100):
+            logger.add_matrix("w", np.eye(100) * step, step)
+            logger.add_raster("r", (np.arange(5000.0), np.arange(5000)), step)
+    for card in cards(logdir / "run").values():
+        assert len(card["frames"]) == run_page.MOST_IMAGES
+        assert card["frames"][-1]["step"] == 99
+    monkeypatch.setattr(run_page, "IMAGE_BYTES", 500_000)
+    for card in cards(logdir / "run").values():
+        assert len(json.dumps(card["frames"])) < 250_000
+        assert 1 <= len(card["frames"]) < 10
+        assert card["frames"][-1]["step"] == 99
+
+
+def test_where_nothing_was_kept_the_picture_stays(logdir: Path) -> None:
+    """Also if it is missing for one of the steps, or two kinds share a tag."""
+    with Logger(logdir, "run") as logger:
+        for step in range(3):
+            logger.add_matrix("w", np.eye(3), step)
+            logger.add_raster("r", {0: [step]}, step)
+        logger.add_matrix("both", np.eye(3))
+        logger.add_raster("both", {0: [1]})
+        logger.add_matrix("and image", np.eye(3))
+        logger.add_image("and image", np.eye(3))
+    found = cards(logdir / "run")
+    assert [card["kind"] for card in found.values()] == [
+        *("matrix", "raster", "image", "image")
+    ]
+    [path] = logger.run_dir.glob("recordings.*")
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 1  # the last one, of "and image", is a picture anyway
+    first = next(b for b in recordings.blocks(path, []) if "w" in b.tags)
+    data[first.start] ^= 1
+    path.write_bytes(data)
+    found = cards(logdir / "run")
+    assert [card["kind"] for card in found.values()] == [
+        *("image", "raster", "image", "image")
+    ]
+    path.unlink()
+    for tag, number in (("w", 3), ("r", 3), ("both", 2)):
+        card = cards(logdir / "run")[tag]
+        assert card["kind"] == "image"
+        assert all(frame["address"] for frame in card["frames"])
+        assert len(card["frames"]) == number
+
+
+def test_rasters_of_other_versions_are_drawn(logdir: Path) -> None:
+    """Without the axes in their heads, these are those of the spikes."""
+    with Logger(logdir, "run") as logger, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raster.Raster, "said", lambda _: {})
+        logger.add_raster("r", {2: [5, 7], 4: [6]}, 0)
+        logger.add_raster("r", {2: [5]}, 1)
+        logger.add_raster("r", {}, 2)
+    frames = cards(logdir / "run")["r"]["frames"]
+    assert [frame["limits"] for frame in frames] == [
+        *([5.0, 7.0, 2, 3], [5.0, 6.0, 2, 1], [0.0, 1.0, 0, 1])
+    ]
+    assert [frame["number"] for frame in frames] == [3, 1, 0]
+    assert {frame["unit"] for frame in frames} == {""}
+
+
+def test_the_last_pictures_of_runs_are_side_by_side(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the newest runs, in so many bytes; the rest is counted."""
+    for number in range(4):
+        with Logger(logdir, f"run {number}") as logger:
+            logger.add_image("i", np.eye(3))
+            for step in range(3):
+                logger.add_matrix("w", np.full((3, 3), number * 10 + step), step)
+            if number:
+                logger.add_raster("r", {0: [1]}, 7)
+    data = runs_data(find_runs(logdir))
+    names = [run["name"] for run in data["runs"]]
+    found = {its["tag"]: its for its in data["pictures"]}
+    assert set(found) == {"w", "r"}
+    for tag, number, step in (("w", 4, 2), ("r", 3, 7)):
+        frames = found[tag]["frames"]
+        assert [names[frame["run"]] for frame in frames] == names[:number]
+        assert {frame["step"] for frame in frames} == {step}
+        assert found[tag]["left"] == 0
+        for frame in frames:
+            files = Run(logdir / names[frame["run"]]).images(tag).images
+            head, its = frame["address"].split(",")
+            assert head == "data:image/png;base64"
+            with Image.open(io.BytesIO(base64.b64decode(its))) as image:
+                np.testing.assert_array_equal(np.asarray(image), files[-1])
+    size = len(found["w"]["frames"][0]["address"])
+    monkeypatch.setattr("annarchy_tb.board.runs.PICTURE_BYTES", 3 * size)
+    found = {its["tag"]: its for its in runs_data(find_runs(logdir))["pictures"]}
+    taken = [len(f["address"]) for its in found.values() for f in its["frames"]]
+    assert sum(taken) <= 3 * size
+    for tag, number in (("w", 4), ("r", 3)):
+        assert len(found[tag]["frames"]) + found[tag]["left"] == number
+        assert found[tag]["left"] > 0
 
 
 def test_sounds_are_those_in_the_files(logdir: Path) -> None:

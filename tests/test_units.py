@@ -143,6 +143,15 @@ def test_spikes_have_times_with_units(q: Make, logger: Logger) -> None:
         logger.add_raster("both", {0: q([5], "s"), 1: [10]})
 
 
+def test_matrices_are_kept_in_the_unit_of_their_tag(q: Make, logger: Logger) -> None:
+    """That of the first one, to which others are converted."""
+    logger.add_matrix("w", q([[1.0, 2.0]], "mV"))
+    logger.add_matrix("w", q([[1.0, 2.0]], "V"))
+    first, last = Run(logger.run_dir).matrices("w").matrices
+    assert first.tolist() == [[1, 2]]
+    np.testing.assert_allclose(last, [[1000, 2000]])
+
+
 # -- values ----------------------------------------------------------------------------
 
 

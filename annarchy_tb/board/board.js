@@ -344,7 +344,7 @@ function rasterCard(its, context) {
   const note = (frame) => [
     `${grouped(frame.number)} spike${frame.number === 1 ? "" : "s"}`,
     frame.outside ? `${grouped(frame.outside)} more outside of the axes` : "",
-    frame.cells ? "counted in cells: more are darker" : "",
+    frame.cells ? "counted in cells: the stronger the colour, the more" : "",
   ].filter(Boolean).join(" · ");
   return chartOfFrames(its, context, "rasters", drawRaster, note);
 }

@@ -213,7 +213,7 @@ class Backlog:
                 self.remark(
                     f"the disk refuses writes to {rest.file.path} "
                     f"({self.why.strerror}), and there is no room in memory: of "
-                    f"recordings, only the points that are drawn are kept"
+                    f"recordings, only what is drawn is kept"
                 )
             self._drop(rest)
             if rest.done:

@@ -68,7 +68,12 @@ def of_spikes(times: NDArray[Any], ranks: NDArray[Any]) -> NDArray[np.int64]:
     return digest(times.astype("i8").tobytes(), ranks.astype("i8").tobytes())
 
 
-RASTER = digest("the image of a raster")
+def of_matrix(cells: NDArray[Any]) -> NDArray[np.int64]:
+    """Tell a matrix apart."""
+    return digest(cells.dtype.str, cells.shape, cells.tobytes())
+
+
+PICTURE = digest("the image of a raster or a matrix")
 
 
 def number(rng: random.Random) -> float:
@@ -147,9 +152,26 @@ def _raster(tag: str, step: int | None, rng: random.Random, _: Op) -> Call:
     steps = None if step is None else np.array([step])
     rows = {
         ("", tag, "spikes"): Rows(steps, of_spikes(times, ranks)),
-        ("", tag, "image"): Rows(steps, RASTER),
+        ("", tag, "image"): Rows(steps, PICTURE),
     }
     return Call("add_raster", (tag, (times, ranks), step), rows)
+
+
+def _matrix(tag: str, step: int | None, rng: random.Random, _: Op) -> Call:
+    shape = rng.choice([(1, 1), (3, 40), (10, 10), (150, 200)])
+    matrix = default_rng(rng.getrandbits(32)).normal(size=shape)
+    matrix = matrix.astype(rng.choice(["f8", "f4", "i2"]))
+    steps = None if step is None else np.array([step])
+    rows = {
+        ("", tag, "matrix"): Rows(steps, of_matrix(matrix)),
+        ("", tag, "image"): Rows(steps, PICTURE),
+    }
+    return Call("add_matrix", (tag, matrix, step), rows)
+
+
+def _html(tag: str, step: int | None, rng: random.Random, op: Op) -> Call:
+    fragment = f"<p>{rng.random()} <b>bold</b> <script>x</script>" + "y" * op["size"]
+    return _one("add_html", "html", tag, step, fragment, digest(fragment))
 
 
 def _metrics(tag: str, _: int | None, rng: random.Random, __: Op) -> Call:
@@ -168,6 +190,8 @@ KINDS: dict[str, Callable[[str, int | None, random.Random, Op], Call]] = {
     "histogram": _histogram,
     "image": _image,
     "raster": _raster,
+    "matrix": _matrix,
+    "html": _html,
     "metrics": _metrics,
 }
 

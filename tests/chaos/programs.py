@@ -205,7 +205,7 @@ class _Generator:
     def logs(self) -> Program:
         rng = self.rng
         kinds = ["scalar"] * 4 + ["log"] * 3 + ["scalars", "series", "series", "text"]
-        kind = rng.choice([*kinds, "histogram", "image", "raster"])
+        kind = rng.choice([*kinds, "histogram", "image", "raster", "matrix", "html"])
         more: dict[str, Any] = {"tag": rng.randrange(2), "auto": rng.random() < 0.3}
         most = 100 if kind in ("scalar", "log", "scalars") else 6
         more["times"] = rng.choice([1, 1, rng.randrange(1, most)])
@@ -216,7 +216,7 @@ class _Generator:
             more["columns"] = rng.choice([1, 1, 2])
             more["dtype"] = rng.choice(["f8", "f8", "f4"])
             more["times"] = min(more["times"], 3)
-        if kind == "text":
+        if kind in ("text", "html"):
             more["size"] = rng.choice([0, 10, 5000, 20_000])
         return self.op(kind, **more)
 

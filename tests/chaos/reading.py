@@ -73,15 +73,21 @@ def read(path: Path) -> Found:
 
 def _others(run: Run, tag: str, kind: str) -> dict[Key, Rows]:
     found = run.data(tag)
-    if "/raster" in tag:
-        images = Rows(found.steps, calls.RASTER.repeat(len(found.steps)))
+    if "/raster" in tag or "/matrix" in tag:
+        images = Rows(found.steps, calls.PICTURE.repeat(len(found.steps)))
         rows = {("", tag, "image"): images}
         with contextlib.suppress(KeyError):  # there are none
-            found = run.spikes(tag)
-            data = [calls.of_spikes(*pair) for pair in found.spikes]
-            rows["", tag, "spikes"] = Rows(found.steps, calls.joined(data))
+            if "/raster" in tag:
+                found, its = run.spikes(tag), "spikes"
+                data = [calls.of_spikes(*pair) for pair in found.spikes]
+            else:
+                found, its = run.matrices(tag), "matrix"
+                data = [calls.of_matrix(cells) for cells in found.matrices]
+            rows["", tag, its] = Rows(found.steps, calls.joined(data))
         return rows
-    if kind == "image":
+    if kind == "html":
+        data = [calls.digest(fragment) for fragment in found.fragments]
+    elif kind == "image":
         data = [calls.of_image(pixels) for pixels in found.images]
     elif kind == "histogram":
         data = [calls.of_histogram(buckets) for buckets in found.histograms]
@@ -118,7 +124,7 @@ def differs(path: Path, found: Found) -> str | None:
     """
     theirs = tensorboard(path)
     for (curve, tag, kind), rows in found.rows.items():
-        if "/series" in tag or kind == "spikes":
+        if "/series" in tag or kind in ("spikes", "matrix"):
             continue
         its = theirs.get((curve, tag), [])
         if [step for step, _ in its] != rows.steps.tolist():  # type: ignore[union-attr]

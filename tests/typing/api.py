@@ -44,6 +44,7 @@ from annarchy_tb.reading import (
     Histograms,
     Images,
     Last,
+    Matrices,
     News,
     OnDemand,
     Rasters,
@@ -472,6 +473,8 @@ def data_of_a_run(run: Run) -> None:
     assert_type(run.audio("a").rates, list[int])
     assert_type(run.spikes("a"), Rasters)
     assert_type(run.spikes("a").spikes, list[tuple[NDArray[Any], NDArray[Any]]])
+    assert_type(run.matrices("a"), Matrices)
+    assert_type(run.matrices("a").matrices, list[NDArray[Any]])
     assert_type(run.position, dict[str, Any])
     assert_type(run.sessions, list[dict[str, Any]])
     for news in run.news(run.position):
