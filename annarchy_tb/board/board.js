@@ -35,14 +35,14 @@ function plain(text) {
 
 /* -- numbers and dates -------------------------------------------------------------- */
 
-export function unpacked(text, Numbers = Float64Array) {
-  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-  return new Numbers(bytes.buffer);
-}
-
 const TYPES = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i1: Int8Array };
 
-const typed = ([type, text]) => unpacked(text, TYPES[type]);
+function typed([type, text]) {
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  return new TYPES[type](bytes.buffer);
+}
+
+export const unpacked = (text) => typed(["f8", text]);
 
 function said(value) {
   if (value === null || value === undefined) return "";
@@ -314,7 +314,7 @@ function chartOfFrames(its, { charts, unit }, what, draw, note) {
   if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
   let frame = its.frames[its.frames.length - 1];
   const said = make("span", {});
-  const box = charts.add(() => draw(frame), `${what} of ${its.tag}`);
+  const box = charts.add(() => draw(frame, box), `${what} of ${its.tag}`);
   const steps = stepper(its, unit, (now) => {
     said.textContent = [note(now), leftOut(its, what)].filter(Boolean).join(" · ");
     if (now === frame) return;
@@ -328,7 +328,7 @@ function chartOfFrames(its, { charts, unit }, what, draw, note) {
 // From the first number of a cell to its last one.
 function span(first, size, end) {
   const last = Math.min(first + size, end) - 1;
-  return last > first ? `s ${grouped(first)}–${grouped(last)}` : ` ${grouped(first)}`;
+  return last > first ? `s ${grouped(first)} to ${grouped(last)}` : ` ${grouped(first)}`;
 }
 
 // Cells: their edges and values, row by row, and a text for each.
@@ -355,7 +355,7 @@ function drawRaster(frame) {
   const colour = (k) => (groups.length ? GROUPS[k % GROUPS.length] : COLOURS[0]);
   const named = (k) => plain(groups[k] ?? (groups.length ? "others" : "spikes"));
   const kinds = groups.length ? groups.length + 1 : 1, traces = [];
-  const inUnit = (text) => (unit ? `${text} ${unit}` : text);
+  const inUnit = (text) => (unit === "steps" ? `step ${text}` : unit ? `${text} ${unit}` : text);
   if (frame.points) {
     const x = Array.from(typed(frame.points.x), (one) => one * scale), y = Array.from(typed(frame.points.y));
     const of = frame.points.of ? typed(frame.points.of) : null;
@@ -363,9 +363,9 @@ function drawRaster(frame) {
     for (let k = 0; k < kinds; k += 1) {
       const mine = (_, i) => !of || of[i] === k;
       const its = x.filter(mine);
-      if (!its.length && groups[k] === undefined) continue;
+      if (!its.length) continue;
       traces.push({
-        type: "scatter", mode: "markers", name: named(k), x: its, y: y.filter(mine),
+        type: "scatter", mode: "markers", name: named(k), showlegend: false, x: its, y: y.filter(mine),
         marker: size > 5 ? { symbol: "line-ns-open", size, color: colour(k), line: { width: 1.5 } } : { size, color: colour(k) },
         hovertemplate: `${inUnit("%{x:.9~g}")}, neuron %{y}${groups.length ? `, ${named(k)}` : ""}<extra></extra>`,
       });
@@ -374,7 +374,7 @@ function drawRaster(frame) {
     const its = frame.cells, of = its.of ? typed(its.of) : null, columns = its.shape[1];
     const cells = cellsOf(its, (row, column, number) => {
       const from = its.x[0] + column * its.x[1], to = Math.min(from + its.x[1], end);
-      return `${grouped(number)} spike${number === 1 ? "" : "s"}, ${inUnit(`${said(from * scale)}–${said(to * scale)}`)}, neuron${span(its.y[0] + row * its.y[1], its.y[1], its.y[2])}`;
+      return `${grouped(number)} spike${number === 1 ? "" : "s"}, ${inUnit(`${said(from * scale)} to ${said(to * scale)}`)}, neuron${span(its.y[0] + row * its.y[1], its.y[1], its.y[2])}`;
     });
     const most = typed(its.z).reduce((a, b) => Math.max(a, b), 1);
     const ink = (number) => 1 - (1 - FAINTEST) * Math.min(Math.log(most / number) / Math.log(RANGE), 1);
@@ -394,7 +394,7 @@ function drawRaster(frame) {
   rates.y.forEach((one, k) => {
     const y = Array.from(typed(one));
     traces.push({
-      type: "scatter", mode: "lines", yaxis: "y2", showlegend: Boolean(frame.cells), name: named(k),
+      type: "scatter", mode: "lines", yaxis: "y2", name: named(k),
       x: y.map((_, i) => Math.min(from + (i + 0.5) * width, end) * scale), y,
       line: { color: groups.length ? colour(k) : "#8a8f98", width: 1.2, shape: "hvh" }, fill: groups.length ? "none" : "tozeroy",
       hovertemplate: `%{y:.4~g} ${plain(rates.unit)} at ${inUnit("%{x:.6~g}")}${groups.length ? `, ${named(k)}` : ""}<extra></extra>`,
@@ -402,7 +402,7 @@ function drawRaster(frame) {
   });
   return [traces, {
     x: unit === "steps" ? "step" : `time${unit ? ` (${unit})` : ""}`, y: "neuron", showlegend: groups.length > 0,
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemsizing: "constant", itemclick: false, itemdoubleclick: false },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
     xaxis: { range: [start * scale, end * scale], zeroline: false, anchor: "y2" },
     yaxis: { range: [first - 0.5, first + neurons - 0.5], domain: [0.27, 1], zeroline: false, tickformat: ",d" },
     yaxis2: { name: plain(rates.unit), domain: [0, 0.22], rangemode: "tozero", nticks: 3, fixedrange: true, zeroline: false },
@@ -415,10 +415,10 @@ function matrixCard(its, context) {
     return x[1] * y[1] > 1 ? `${size}, each cell is the value farthest from 0 of ${y[1]} × ${x[1]}` : size;
   };
   const value = its.unit ? ` ${plain(its.unit)}` : "";
-  return chartOfFrames(its, context, "matrices", (frame) => drawMatrix(frame, value), note);
+  return chartOfFrames(its, context, "matrices", (frame, box) => drawMatrix(frame, box, value), note);
 }
 
-function drawMatrix(frame, unit) {
+function drawMatrix(frame, box, unit) {
   const { low, high, split, cells: its } = frame;
   const level = (one) => {
     if (Number.isNaN(one)) return null;
@@ -429,17 +429,22 @@ function drawMatrix(frame, unit) {
     `${Number.isNaN(one) ? "nothing" : said(one) + unit} at row${span(row * its.y[1], its.y[1], its.y[2])}, column${span(column * its.x[1], its.x[1], its.x[2])}`);
   const last = frame.colours.length - 1, [rows, columns] = its.shape;
   const ticks = low === high ? [[0], [low]] : split ? [[0, 0.5, 1], [low, 0, high]] : [[0, 1], [low, high]];
+  const texts = ticks[1].map((one) => String(Number(one.toPrecision(4))));
   const map = {
     type: "heatmap", x: cells.x.map((one) => one - 0.5), y: cells.y.map((one) => one - 0.5),
     z: cells.grid((row, column) => level(cells.at(row, column))), zmin: 0, zmax: 1, zsmooth: false,
     colorscale: frame.colours.map((one, k) => [k / last, one]),
-    colorbar: { thickness: 10, outlinewidth: 0, tickvals: ticks[0], ticktext: ticks[1].map((one) => String(Number(one.toPrecision(4)))), title: { text: unit, font: { size: 11 } } },
+    colorbar: { thickness: 10, outlinewidth: 0, tickvals: ticks[0], ticktext: texts, title: { text: unit, font: { size: 11 } } },
     text: cells.text, hoverongaps: true, hovertemplate: "%{text}<extra></extra>",
   };
+  // Squares, if they are not too long for it, with their bar beside them.
   const alike = rows / columns > 0.4 && rows / columns < 2.5;
+  const room = box.clientWidth - 90 - 7 * Math.max(...texts.map((one) => one.length)), wide = alike ? ((box.clientHeight - 50) * columns) / rows : room;
+  const free = Math.max(0, (1 - wide / room) / 2);
+  map.colorbar.x = 1 - free;
   return [[map], {
     x: "column", y: "row", plot_bgcolor: frame.nothing,
-    xaxis: { range: [-0.5, its.x[2] - 0.5], constrain: "domain", constraintoward: "right", showgrid: false, zeroline: false, tickformat: ",d" },
+    xaxis: { range: [-0.5, its.x[2] - 0.5], domain: [free, 1 - free], constrain: "domain", showgrid: false, zeroline: false, tickformat: ",d" },
     yaxis: {
       range: [its.y[2] - 0.5, -0.5], constrain: "domain", showgrid: false, zeroline: false, tickformat: ",d",
       ...(alike ? { scaleanchor: "x", scaleratio: its.x[1] / its.y[1] } : {}),
@@ -798,7 +803,7 @@ function showRuns(root, data, charts) {
   // The last picture of each chosen run, side by side.
   const lasts = data.pictures.map((its) => {
     const box = make("div", { className: "lasts" }), note = make("p", { className: "note" });
-    const images = new Map(its.frames.map((one) => [one.run, make("img", { src: one.address, alt: `${visible(its.tag)} of ${visible(runs[one.run].name)}`, loading: "lazy" })]));
+    const images = new Map(its.frames.map((one) => [one.run, make("img", { src: one.address, alt: `${visible(its.tag)} of ${visible(runs[one.run].name)}` })]));
     const show = (colours) => {
       const there = its.frames.filter((one) => colours.has(runs[one.run]));
       box.replaceChildren(...there.map((one) => {

@@ -18,11 +18,24 @@ from viewer import chromium, until
 
 from annarchy_tb import Logger
 from annarchy_tb.cli import main
+from annarchy_tb.kinds import colours
 from annarchy_tb.tfevents.event_file import event_files
 
 pytestmark = pytest.mark.timeout(900)
 
 HOSTILE = "</script><script>alert(1)</script><img src=http://x.invalid/>\"'\n\x1b[31m"
+
+
+WEIGHTS = np.arange(-40.0, 60.0).reshape(10, 10)
+WEIGHTS[2, 3] = np.nan
+SYNAPSES = np.zeros((1000, 1200))
+SYNAPSES[617, 23] = -0.25  # one of a million
+FEW = ([1.0, 5.0, 9.0, 6.0], [3, 3, 3, 9])
+SPIKE = 502, 1990  # in the cell of the last one
+MANY = (
+    np.append(np.random.default_rng(7).uniform(0, 1000, 30_000), 500.5),
+    np.append(np.random.default_rng(8).integers(0, 1000, 30_000), 1999),
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +114,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             logger.add_histogram("drive", rng.normal(step, 1, 100), step)
             logger.add_image("field", np.full((6, 9), step / 20), step)
         logger.add_raster("spikes", rng.random((100, 20)) > 0.9)
-        logger.add_matrix("weights", rng.normal(size=(10, 10)))
+        for step in range(3):
+            logger.add_matrix("weights", WEIGHTS * (step + 1), step)
+        logger.add_matrix("synapses", SYNAPSES)
+        logger.add_raster("few", FEW, 0, groups={"E": 8, "I": 4}, time=5)
+        logger.add_raster("many", MANY, start=0, duration=1000)
         logger.add_audio("sound", np.zeros(100))
         logger.writer.add_pr_curve("pr", np.array([0, 1]), np.array([0.2, 0.7]))
         logger.add_text("words", "not *bold*\n<b>not bold</b>")
         logger.add_html("fragment", FRAGMENT)
         values = rng.normal(size=1_000_000)
-        values[int(rng.integers(1_000_000))] = 500.0
+        values[int(rng.integers(700_000))] = 500.0  # not below the buttons
         logger.add_series("trace", values)
         with pytest.warns(UserWarning, match="the value is nan"):
             logger.add_scalar("rate/mean", np.nan, time=100.0)
@@ -154,9 +171,8 @@ def test_all_data_of_a_run_is_drawn(page: Page) -> None:
     assert [one["name"] for one in both] == ["E", "I"]
     assert chart(page, "rate/groups").locator(".xtitle").inner_html() == "step"
     assert chart(page, "drive").locator(".hm image").count() == 1
-    for tag in ("field", "spikes", "weights"):
-        picture = page.get_by_role("img", name=tag, exact=True)
-        assert picture.evaluate("e => e.decode().then(() => e.naturalWidth)") > 0
+    picture = page.get_by_role("img", name="field", exact=True)
+    assert picture.evaluate("e => e.decode().then(() => e.naturalWidth)") > 0
     assert "<b>not bold</b>" in page.locator(".text pre").inner_text()
 
 
@@ -192,6 +208,87 @@ def test_a_spike_among_a_million_points_is_seen(page: Page) -> None:
     assert "500 at " in label.text_content()  # type: ignore[operator]
     note = page.locator(".card").filter(has=page.get_by_text("trace", exact=True))
     assert "of 1,000,000 points, with all extremes" in note.inner_text()
+
+
+def pointed(found: Locator, x: float, y: float, trace: int = 0) -> str:
+    """Return what is said of a place on a chart, in the units of its axes."""
+    place = found.evaluate(
+        """(box, [x, y]) => {
+          const {xaxis, yaxis} = box._fullLayout;
+          return {x: xaxis._offset + xaxis.d2p(x), y: yaxis._offset + yaxis.d2p(y)};
+        }""",
+        [x, y],
+    )
+    found.page.mouse.move(0, 0)
+    found.locator(".hovertext").wait_for(state="detached")
+    found.hover(position=place)
+    label = found.locator(".hovertext")
+    label.wait_for()
+    return str(label.text_content())
+
+
+def colours_at(found: Locator, places: list[tuple[float, float]]) -> list[list[int]]:
+    """Return the colours of places on a heatmap, as it is drawn."""
+    its: list[list[int]] = found.evaluate(
+        """async (box, places) => {
+          const image = new Image(), {xaxis, yaxis} = box._fullLayout;
+          const drawn = [...box.querySelectorAll(".hm image")].at(0);
+          image.src = drawn.getAttribute("href");
+          await image.decode();
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [image.width, image.height];
+          const context = canvas.getContext("2d", {willReadFrequently: true});
+          context.drawImage(image, 0, 0);
+          const [left, top, width, height] =
+            ["x", "y", "width", "height"].map(name => Number(drawn.getAttribute(name)));
+          return places.map(([x, y]) => [...context.getImageData(
+            Math.floor((xaxis.d2p(x) - left) / width * image.width),
+            Math.floor((yaxis.d2p(y) - top) / height * image.height), 1, 1).data]);
+        }""",
+        places,
+    )
+    return its
+
+
+def test_a_matrix_says_its_values(page: Page) -> None:
+    """Row and column, from row 0 at the top; in the colours of the picture."""
+    found = chart(page, "weights")
+    assert pointed(found, 3, 0) == "-111 at row 0, column 3"  # of the last step
+    assert pointed(found, 9, 9) == "177 at row 9, column 9"
+    assert pointed(found, 3, 2) == "nothing at row 2, column 3"
+    top, bottom = (found.evaluate(f"b => b._fullLayout.yaxis.d2p({y})") for y in (0, 9))
+    assert top < bottom
+    low, high = colours.diverging()[[0, -1]].tolist()
+    drawn = colours_at(found, [(0, 0), (9, 9), (0, 4)])
+    assert drawn == [[*low, 255], [*high, 255], [255, 255, 255, 255]]
+    slider = page.get_by_role("slider", name="step of weights")
+    slider.press("Home")
+    assert slider.locator("xpath=../output").inner_text() == "step 0"
+    assert pointed(found, 3, 0) == "-37 at row 0, column 3"
+    found = chart(page, "synapses")  # one of a million
+    rows, columns = "rows 612 to 617", "columns 18 to 23"
+    assert pointed(found, 22, 615) == f"-0.25 at {rows}, {columns}"
+    assert pointed(found, 22, 650).startswith("0 at rows 6")
+    [here, beside] = colours_at(found, [(22, 614.5), (52, 614.5)])
+    assert here != beside
+
+
+def test_spikes_say_their_times_and_neurons(page: Page) -> None:
+    """In the run's unit and each group's colour; of many, a cell says their number."""
+    found = chart(page, "few")
+    assert pointed(found, 5, 3) == "5 ms, neuron 3, E"
+    assert pointed(found, 6, 9) == "6 ms, neuron 9, I"
+    assert found.locator(".xtitle").inner_html() == "time (ms)"
+    assert found.locator(".legendtext").all_text_contents() == ["E", "I"]
+    where = page.locator(".card").filter(has=page.get_by_text("few", exact=True))
+    assert "step 0, 5 ms" in where.inner_text()
+    assert "4 spikes" in where.inner_text()
+    found = chart(page, "many")
+    said = pointed(found, 500.5, 1990)
+    assert said == "1 spike, 500 to 504.167 ms, neurons 1,980 to 1,999"
+    [here, beside] = colours_at(found, [SPIKE, (520, 1990)])
+    assert here[3] > 100
+    assert beside[3] == 0
 
 
 def test_the_slider_goes_through_the_images(page: Page) -> None:
@@ -240,6 +337,8 @@ def test_paper_has_all_charts(page: Page) -> None:
         ]
         assert widths[0] == pytest.approx(widths[1], abs=1)
         assert widths[0] < 340
+    [spike] = colours_at(page.locator(".chart[aria-label='rasters of many']"), [SPIKE])
+    assert spike[3] > 100
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator(".chart").first.bounding_box()["width"] > 400  # type: ignore[index]
 
@@ -351,6 +450,28 @@ def test_means_are_those_of_numpy(table: Page) -> None:
     assert said[46][0] == ""  # of one run
 
 
+def test_the_last_pictures_of_chosen_runs_are_seen(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Side by side, with the names of their runs; also of runs without a curve."""
+    for number in range(3):
+        with Logger(tmp_path / "runs", f"run {number}") as logger:
+            for step in range(number + 1):
+                logger.add_matrix("weights", np.eye(3) * step, step)
+    with reported(browser, tmp_path / "runs", tmp_path / "r.html") as page:
+        captions = page.locator(".lasts figcaption")
+        assert captions.all_inner_texts() == [
+            *("run 2 step 2", "run 1 step 1", "run 0 step 0")
+        ]
+        page.get_by_role("checkbox", name="choose run 1").uncheck()
+        assert captions.all_inner_texts() == ["run 2 step 2", "run 0 step 0"]
+        for picture in page.locator(".lasts img").all():
+            width = "e => e.decode().then(() => e.naturalWidth)"
+            assert picture.evaluate(width) == 320
+        page.get_by_role("searchbox").fill("no such run")
+        assert "None of the chosen runs" in page.locator(".card.wide").inner_text()
+
+
 def test_averages_are_not_those_of_extremes(browser: Browser, tmp_path: Path) -> None:
     """Of long curves, the means of parts are averaged: spikes hardly change them."""
     rng = np.random.default_rng(2)
@@ -367,7 +488,7 @@ def test_averages_are_not_those_of_extremes(browser: Browser, tmp_path: Path) ->
         assert max(mean["y"]) < 1.5
 
 
-@pytest.mark.filterwarnings("ignore:add_image.*the tag has a quote")
+@pytest.mark.filterwarnings("ignore:add_.*the tag has a quote")
 def test_names_are_texts(browser: Browser, tmp_path: Path) -> None:
     """Of tags, curves, parameters, errors and runs: nothing of them is acted on."""
     logdir = tmp_path / "runs"
@@ -380,12 +501,22 @@ def test_names_are_texts(browser: Browser, tmp_path: Path) -> None:
             logger.add_scalars("plot", {"a": 1.0, "b": 2.0})
             logger.add_histogram(f"h{HOSTILE}", [1.0, 2.0])
             logger.add_image(f"i{HOSTILE}", np.eye(3))
+            logger.add_matrix(f"m{HOSTILE}", np.eye(3))
+            logger.add_raster(f"s{HOSTILE}", {0: [1]}, groups={HOSTILE: 2, "<i>": 2})
             logger.add_text(f"t{HOSTILE}", HOSTILE)
             raise ValueError(HOSTILE)
         (logdir / "x" / "a").rename(logdir / "x" / "<i>%{y}<b>")
         (logdir / "x").rename(logdir / name.replace("/", "|"))
     shown = HOSTILE.replace("\n", "\\n").replace("\x1b", "\\x1b")
     with reported(browser, logdir, tmp_path / "r.html") as page:
+        assert (
+            page.locator(".lasts figcaption").all_inner_texts()
+            == [
+                "two\\nlines \\x1b[31m\\u202e step 0",
+                "<b>a<|b>\"' step 0",
+            ]
+            * 2
+        )
         page.get_by_label("Colour by").select_option("p")
         page.get_by_label("mean ± standard deviation").check()
         names = column(page, "run")
@@ -394,10 +525,12 @@ def test_names_are_texts(browser: Browser, tmp_path: Path) -> None:
         assert page.get_by_role("heading", name=shown, exact=True).count() == 1
     [run] = logdir.glob("<b>*")
     with reported(browser, run, tmp_path / "r2.html") as page:
-        for tag in (f"h{shown}", f"i{shown}", f"t{shown}", shown):
+        for tag in (*(f"{name}{shown}" for name in "himst"), shown):
             assert page.get_by_role("heading", name=tag, exact=True).count() == 1
         legend = chart(page, "plot").locator(".legendtext").all_text_contents()
         assert legend == ["<i>%{y}<b>", "b"]
+        legend = chart(page, f"s{shown}").locator(".legendtext").all_text_contents()
+        assert legend == [shown, "<i>"]
         assert page.locator("img[src^=http]").count() == 0
         assert HOSTILE.partition("\n")[0] in page.locator("header").inner_text()
 
