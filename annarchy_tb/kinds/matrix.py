@@ -51,7 +51,7 @@ def add_matrix(
     among those it covers, so that single synapses are visible.
 
     The values that are drawn are kept, too, and `Run.matrices` reads them back: all
-    values of a matrix with up to about 180 rows and 240 columns, in their type.
+    values of a matrix with at most 181 rows and about 200 columns, in their type.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Matrices(NamedTuple):
     steps : array, shape ``(N,)``, int64
     matrices : list of N arrays, shape ``(H, W)``
         The values that are drawn, each in one colour. A matrix with no more rows and
-        columns than there is room for, about 180 and 240, comes back as it was given,
+        columns than there is room for, 181 and about 200, comes back as it was given,
         in its type; a sparse one as float64, with NaN where there is no synapse. In a
         larger one, each is the value farthest from 0 of several rows and columns: in
         all places ``ceil(shape[0] / H)`` rows and ``ceil(shape[1] / W)`` columns,

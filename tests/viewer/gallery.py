@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Locator
 from test_recordings import trace
 from viewer import Viewer, chromium, serving, write_examples
 
-from annarchy_tb import Logger
+from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.cli import main as cli
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -191,11 +191,67 @@ def take_reports(browser: Browser, logdir: Path) -> None:
         page.wait_for_timeout(2500)
         page.screenshot(path=IMAGES / f"{name}.png")
         print(f"docs/images/{name}.png")
-        if name == "report_run":
-            page.locator(".group").last.scroll_into_view_if_needed()
-            page.wait_for_timeout(1000)
-            save(page.locator(".group").last, "report_pictures")
+        part = "report_pictures" if name == "report_run" else "report_last"
+        page.locator(".group").last.scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
+        save(page.locator(".group").last, part)
         context.close()
+
+
+def log_fragment(logdir: Path) -> None:
+    """Log a table in colours, as HTML."""
+    rng = np.random.default_rng(0)
+    signals = rng.normal(size=(5, 60))
+    signals[:3] += np.sin(np.arange(60) / 8)
+    names = ["E1", "E2", "E3", "I1", "I2"]
+    rows = "".join(
+        f"<tr><th>{name}</th>"
+        + "".join(
+            f'<td style="background-color: rgba(200, 60, 50, {abs(value):.2f}); '
+            f'padding: 4px 10px">{value:.2f}</td>'
+            for value in row
+        )
+        + "</tr>"
+        for name, row in zip(names, np.corrcoef(signals), strict=True)
+    )
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    with Logger(logdir, "correlations") as logger:
+        logger.add_html(
+            "Correlations", f"<table><tr><th></th>{heads}</tr>{rows}</table>", 0
+        )
+
+
+def take_fragment(browser: Browser, run: Path) -> None:
+    """Take the card of a fragment in a report."""
+    file = Path("fragment.html").absolute()
+    CliRunner().invoke(cli, ["report", str(run), "-o", str(file)])
+    page = browser.new_page(viewport={"width": 900, "height": 800})
+    page.goto(file.as_uri())
+    page.frame_locator("iframe").locator("td").first.wait_for()
+    save(page.locator(".card.wide"), "report_fragment")
+    page.close()
+
+
+def take_notebook(browser: Browser, logdir: Path) -> None:
+    """Take what notebooks show of runs and their data, on a page of its own."""
+    run = Run(logdir / RUN)
+    shown = {
+        f'find_runs("{logdir.name}")': find_runs(logdir),
+        f'run = Run("{logdir.name}/{RUN}"); run': run,
+        'run.spikes("Sheet/spikes")': run.spikes("Sheet/spikes"),
+        'run.matrices("Sheet/weights")': run.matrices("Sheet/weights"),
+    }
+    cells = [
+        f'<pre style="background: #f3f4f6; padding: 6px 10px">{code}</pre>'
+        + its._repr_html_().replace(str(logdir.absolute()), logdir.name)
+        for code, its in shown.items()
+    ]
+    page = browser.new_page(viewport={"width": 1000, "height": 700})
+    style = "font: 13px sans-serif; margin: 12px"
+    page.set_content(f'<!DOCTYPE html><body style="{style}">{"".join(cells)}')
+    page.screenshot(path=IMAGES / "notebook.png", full_page=True)
+    print("docs/images/notebook.png")
+    page.close()
 
 
 def main() -> None:
@@ -207,7 +263,10 @@ def main() -> None:
         write_examples(logdir)
         log_fields(logdir / "fields")
         log_trace(logdir / "trace")
+        log_fragment(logdir / "fragment")
         take_reports(browser, logdir / "tour")
+        take_fragment(browser, logdir / "fragment" / "correlations")
+        take_notebook(browser, logdir / "tour")
         with serving(logdir / "trace") as server:
             viewer = Viewer(browser, server.url, width=1440, height=940)
             take_traces(viewer, server)
