@@ -309,6 +309,15 @@ const GROUPS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 const FAINTEST = 0.5, RANGE = 8; // of ink, as in the pictures
 const DOTS = 12; // pixels: the largest mark of a spike
 
+// An axis of whole numbers.
+const counted = (number) => ({ zeroline: false, tickformat: ",d", ...(number < 8 ? { tick0: 0, dtick: 1 } : {}) });
+
+// A number beside a colour bar.
+function short(number) {
+  const text = number.toPrecision(4);
+  return Math.abs(number) < 1e6 ? String(Number(text)) : text;
+}
+
 // A chart of frames, with a slider. `draw` returns the traces and the layout of one.
 function chartOfFrames(its, { charts, unit }, what, draw, note) {
   if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
@@ -357,6 +366,7 @@ function drawRaster(frame) {
   const kinds = groups.length ? groups.length + 1 : 1, traces = [];
   const inUnit = (text) => (unit === "steps" ? `step ${text}` : unit ? `${text} ${unit}` : text);
   if (frame.points) {
+    if (!frame.number) traces.push({ type: "scatter", showlegend: false, x: [null], y: [null] }); // for the axes
     const x = Array.from(typed(frame.points.x), (one) => one * scale), y = Array.from(typed(frame.points.y));
     const of = frame.points.of ? typed(frame.points.of) : null;
     const size = Math.max(3, Math.min(DOTS, 150 / neurons));
@@ -404,7 +414,7 @@ function drawRaster(frame) {
     x: unit === "steps" ? "step" : `time${unit ? ` (${unit})` : ""}`, y: "neuron", showlegend: groups.length > 0,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
     xaxis: { range: [start * scale, end * scale], zeroline: false, anchor: "y2" },
-    yaxis: { range: [first - 0.5, first + neurons - 0.5], domain: [0.27, 1], zeroline: false, tickformat: ",d" },
+    yaxis: { range: [first - 0.5, first + neurons - 0.5], domain: [0.27, 1], ...counted(neurons) },
     yaxis2: { name: plain(rates.unit), domain: [0, 0.22], rangemode: "tozero", nticks: 3, fixedrange: true, zeroline: false },
   }];
 }
@@ -429,7 +439,7 @@ function drawMatrix(frame, box, unit) {
     `${Number.isNaN(one) ? "nothing" : said(one) + unit} at row${span(row * its.y[1], its.y[1], its.y[2])}, column${span(column * its.x[1], its.x[1], its.x[2])}`);
   const last = frame.colours.length - 1, [rows, columns] = its.shape;
   const ticks = low === high ? [[0], [low]] : split ? [[0, 0.5, 1], [low, 0, high]] : [[0, 1], [low, high]];
-  const texts = ticks[1].map((one) => String(Number(one.toPrecision(4))));
+  const texts = ticks[1].map(short);
   const map = {
     type: "heatmap", x: cells.x.map((one) => one - 0.5), y: cells.y.map((one) => one - 0.5),
     z: cells.grid((row, column) => level(cells.at(row, column))), zmin: 0, zmax: 1, zsmooth: false,
@@ -444,9 +454,9 @@ function drawMatrix(frame, box, unit) {
   map.colorbar.x = 1 - free;
   return [[map], {
     x: "column", y: "row", plot_bgcolor: frame.nothing,
-    xaxis: { range: [-0.5, its.x[2] - 0.5], domain: [free, 1 - free], constrain: "domain", showgrid: false, zeroline: false, tickformat: ",d" },
+    xaxis: { range: [-0.5, its.x[2] - 0.5], domain: [free, 1 - free], constrain: "domain", showgrid: false, ...counted(its.x[2]) },
     yaxis: {
-      range: [its.y[2] - 0.5, -0.5], constrain: "domain", showgrid: false, zeroline: false, tickformat: ",d",
+      range: [its.y[2] - 0.5, -0.5], constrain: "domain", showgrid: false, ...counted(its.y[2]),
       ...(alike ? { scaleanchor: "x", scaleratio: its.x[1] / its.y[1] } : {}),
     },
   }];
