@@ -255,6 +255,14 @@ def test_the_values_of_matrices_are_on_the_page(logdir: Path) -> None:
     assert frame["colours"][0] == "#440154"
 
 
+def test_the_values_of_a_matrix_have_a_unit(logdir: Path) -> None:
+    """That of the first one of the tag, as those of curves."""
+    pint = pytest.importorskip("pint", reason="needs pint")
+    with Logger(logdir, "run") as logger:
+        logger.add_matrix("w", pint.UnitRegistry().Quantity([[1.0, 2.0]], "nS"))
+    assert cards(logdir / "run")["w"]["unit"] == "nS"
+
+
 def test_frames_are_bounded(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in bytes, with the last one."""
     with Logger(logdir, "run") as logger:

@@ -343,7 +343,7 @@ function span(first, size, end) {
 // Cells: their edges and values, row by row, and a text for each.
 function cellsOf({ x, y, shape: [rows, columns], z }, text) {
   const values = typed(z);
-  const grid = (make_) => Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => make_(row, column)));
+  const grid = (cell) => Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => cell(row, column)));
   const edges = ([start, size, end], number) => Array.from({ length: number + 1 }, (_, k) => Math.min(start + k * size, end));
   const at = (row, column) => Number(values[row * columns + column]);
   return { x: edges(x, columns), y: edges(y, rows), at, grid, text: grid((row, column) => text(row, column, at(row, column))) };
@@ -359,7 +359,7 @@ function rasterCard(its, context) {
 }
 
 function drawRaster(frame) {
-  const { scale, groups } = frame, unit = plain(frame.unit);
+  const { scale, groups } = frame, unit = plain(frame.unit).replace(/%/g, ""); // in templates
   const [start, end, first, neurons] = frame.limits;
   const colour = (k) => (groups.length ? GROUPS[k % GROUPS.length] : COLOURS[0]);
   const named = (k) => plain(groups[k] ?? (groups.length ? "others" : "spikes"));
@@ -377,7 +377,7 @@ function drawRaster(frame) {
       traces.push({
         type: "scatter", mode: "markers", name: named(k), showlegend: false, x: its, y: y.filter(mine),
         marker: size > 5 ? { symbol: "line-ns-open", size, color: colour(k), line: { width: 1.5 } } : { size, color: colour(k) },
-        hovertemplate: `${inUnit("%{x:.9~g}")}, neuron %{y}${groups.length ? `, ${named(k)}` : ""}<extra></extra>`,
+        hovertemplate: `${inUnit("%{x:.9~g}")}, neuron %{y}${groups.length ? ", %{fullData.name}" : ""}<extra></extra>`,
       });
     }
   } else {
@@ -407,7 +407,7 @@ function drawRaster(frame) {
       type: "scatter", mode: "lines", yaxis: "y2", name: named(k),
       x: y.map((_, i) => Math.min(from + (i + 0.5) * width, end) * scale), y,
       line: { color: groups.length ? colour(k) : "#8a8f98", width: 1.2, shape: "hvh" }, fill: groups.length ? "none" : "tozeroy",
-      hovertemplate: `%{y:.4~g} ${plain(rates.unit)} at ${inUnit("%{x:.6~g}")}${groups.length ? `, ${named(k)}` : ""}<extra></extra>`,
+      hovertemplate: `%{y:.4~g} ${plain(rates.unit)} at ${inUnit("%{x:.6~g}")}${groups.length ? ", %{fullData.name}" : ""}<extra></extra>`,
     });
   });
   return [traces, {

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -89,7 +89,7 @@ def run_data(run: Run) -> dict[str, Any]:
     with remarks() as said:
         info = RunInfo.read(run.path)
         about = head(run, info, run.path.name)
-        cards = [*_plots(run, info), *_others(run)]
+        cards = [*_plots(run, info), *_others(run, info.tag_units())]
         phases = [
             {
                 "number": phase.number,
@@ -183,7 +183,7 @@ def scalar_card(
 # -- other kinds -----------------------------------------------------------------------
 
 
-def _others(run: Run) -> Iterator[dict[str, Any]]:
+def _others(run: Run, units: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     tags = run.tags()
     count = list(tags.values()).count
     for tag, kind in tags.items():
@@ -192,6 +192,7 @@ def _others(run: Run) -> Iterator[dict[str, Any]]:
             continue
         if kind == IMAGE.name:
             said |= _pictures(run, tag, IMAGE_BYTES // count(kind))
+            said["unit"] = units.get(tag)
         elif kind == AUDIO.name:
             sounds = run.audio(tag)
             files = sounds.sounds.read_by(audio.files)

@@ -117,7 +117,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for step in range(3):
             logger.add_matrix("weights", WEIGHTS * (step + 1), step)
         logger.add_matrix("synapses", SYNAPSES)
-        logger.add_raster("few", FEW, 0, groups={"E": 8, "I": 4}, time=5)
+        logger.add_raster("few", FEW, 0, groups={"E": 8, "%{y}<b>": 4}, time=5)
         logger.add_raster("many", MANY, start=0, duration=1000)
         logger.add_audio("sound", np.zeros(100))
         logger.writer.add_pr_curve("pr", np.array([0, 1]), np.array([0.2, 0.7]))
@@ -277,9 +277,9 @@ def test_spikes_say_their_times_and_neurons(page: Page) -> None:
     """In the run's unit and each group's colour; of many, a cell says their number."""
     found = chart(page, "few")
     assert pointed(found, 5, 3) == "5 ms, neuron 3, E"
-    assert pointed(found, 6, 9) == "6 ms, neuron 9, I"
+    assert pointed(found, 6, 9) == "6 ms, neuron 9, %{y}<b>"
     assert found.locator(".xtitle").inner_html() == "time (ms)"
-    assert found.locator(".legendtext").all_text_contents() == ["E", "I"]
+    assert found.locator(".legendtext").all_text_contents() == ["E", "%{y}<b>"]
     where = page.locator(".card").filter(has=page.get_by_text("few", exact=True))
     assert "step 0, 5 ms" in where.inner_text()
     assert "4 spikes" in where.inner_text()
