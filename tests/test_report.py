@@ -280,35 +280,35 @@ def test_frames_are_bounded(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_where_nothing_was_kept_the_picture_stays(logdir: Path) -> None:
-    """Also if it is missing for one of the steps, or two kinds share a tag."""
+    """At steps at which it is missing, and at those of another kind than the last."""
+
+    def shown(tag: str) -> tuple[str, list[bool]]:
+        card = cards(logdir / "run")[tag]
+        return card["kind"], ["address" in frame for frame in card["frames"]]
+
     with Logger(logdir, "run") as logger:
         for step in range(3):
-            logger.add_matrix("w", np.eye(3), step)
+            logger.add_matrix("w", np.eye(3) * step, step)
             logger.add_raster("r", {0: [step]}, step)
         logger.add_matrix("both", np.eye(3))
         logger.add_raster("both", {0: [1]})
-        logger.add_matrix("and image", np.eye(3))
-        logger.add_image("and image", np.eye(3))
-    found = cards(logdir / "run")
-    assert [card["kind"] for card in found.values()] == [
-        *("matrix", "raster", "image", "image")
-    ]
+        logger.add_image("both", np.eye(3))
+        logger.add_image("i", np.eye(3))
+    assert shown("w") == ("matrix", [False] * 3)
+    assert shown("r") == ("raster", [False] * 3)
+    assert shown("both") == ("raster", [True, False, True])
+    assert shown("i") == ("image", [True])
     [path] = logger.run_dir.glob("recordings.*")
     data = bytearray(path.read_bytes())
-    data[-30] ^= 1  # the last one, of "and image", is a picture anyway
-    first = next(b for b in recordings.blocks(path, []) if "w" in b.tags)
+    first, *_, last = (b for b in recordings.blocks(path, []) if "w" in b.tags)
     data[first.start] ^= 1
-    path.write_bytes(data)
-    found = cards(logdir / "run")
-    assert [card["kind"] for card in found.values()] == [
-        *("image", "raster", "image", "image")
-    ]
+    path.write_bytes(data[: last.offset] + data[last.end :])
+    assert shown("w") == ("matrix", [True, False, True])
+    [_, frame, _] = cards(logdir / "run")["w"]["frames"]
+    assert numbers(frame["cells"]["z"]).tolist() == np.eye(3).ravel().tolist()
     path.unlink()
-    for tag, number in (("w", 3), ("r", 3), ("both", 2)):
-        card = cards(logdir / "run")[tag]
-        assert card["kind"] == "image"
-        assert all(frame["address"] for frame in card["frames"])
-        assert len(card["frames"]) == number
+    for tag, number in (("w", 3), ("r", 3), ("both", 3)):
+        assert shown(tag) == ("image", [True] * number)
 
 
 def test_rasters_of_other_versions_are_drawn(logdir: Path) -> None:

@@ -157,6 +157,7 @@ export class Charts {
     for (const one of this.root.querySelectorAll("details.facts")) one.open = printing;
     for (const [box, its] of this.builds) {
       its.stale = true;
+      if (box.hidden) continue;
       this.draw(box);
       if (!printing) this.plotly.Plots.resize(box);
     }
@@ -321,17 +322,22 @@ function short(number) {
 // A chart of frames, with a slider. `draw` returns the traces and the layout of one.
 function chartOfFrames(its, { charts, unit }, what, draw, note) {
   if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
-  let frame = its.frames[its.frames.length - 1];
-  const said = make("span", {});
-  const box = charts.add(() => draw(frame, box), `${what} of ${its.tag}`);
-  const steps = stepper(its, unit, (now) => {
-    said.textContent = [note(now), leftOut(its, what)].filter(Boolean).join(" · ");
-    if (now === frame) return;
-    frame = now;
-    charts.redraw(box);
-  });
+  let frame = null, begun = false;
+  const said = make("span", {}), picture = make("img", { alt: visible(its.tag) });
+  const instead = make("div", { className: "picture" }, picture);
+  const box = charts.add(() => (frame ? draw(frame, box) : [[], {}]), `${what} of ${its.tag}`);
   box.classList.add("tall");
-  return card(its, said, box, steps);
+  const steps = stepper(its, unit, (now) => {
+    const old = frame, only = now.address !== undefined; // there is only a picture
+    said.textContent = [only ? "" : note(now), leftOut(its, what)].filter(Boolean).join(" · ");
+    box.hidden = only;
+    instead.hidden = !only;
+    if (only) picture.src = now.address;
+    else frame = now;
+    if (begun && frame !== old) charts.redraw(box);
+  });
+  begun = true;
+  return card(its, said, box, instead, steps);
 }
 
 // From the first number of a cell to its last one.
@@ -450,7 +456,7 @@ function drawMatrix(frame, box, unit) {
   // Squares, if they are not too long for it, with their bar beside them.
   const alike = rows / columns > 0.4 && rows / columns < 2.5;
   const room = box.clientWidth - 90 - 7 * Math.max(...texts.map((one) => one.length)), wide = alike ? ((box.clientHeight - 50) * columns) / rows : room;
-  const free = Math.max(0, (1 - wide / room) / 2);
+  const free = Math.max(0, Math.min(0.4, (1 - wide / room) / 2));
   map.colorbar.x = 1 - free;
   return [[map], {
     x: "column", y: "row", plot_bgcolor: frame.nothing,

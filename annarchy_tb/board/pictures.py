@@ -41,18 +41,34 @@ class Limits(NamedTuple):
     whole: bool
 
 
-def kept(run: Run, tag: str, number: int) -> tuple[str, list[Original]] | None:
-    """Return what all pictures of a tag were drawn from, and the kind of its card.
+class Card(NamedTuple):
+    """The kind of a card, and what makes one of its frames."""
 
-    None if there are other pictures among the `number` of this tag, or some of it is
-    missing: then there are only the pictures.
+    name: str
+    frame: Callable[[Original], dict[str, Any]]
+
+
+class Kept(NamedTuple):
+    """What the pictures of a tag were drawn from, and the card that shows it.
+
+    There is one for each picture; None where nothing was kept, or something else.
     """
-    index = cache.index(run.path)
-    for kind in CARDS:
-        found = originals.find(_blocks(run), tag, kind, index)
-        if len(found) == number and all(its.blocks for its in found):
-            return kind, found
-    return None
+
+    card: Card
+    found: list[Original | None]
+
+
+def kept(run: Run, tag: str, number: int) -> Kept | None:
+    """Return what the pictures of a tag were drawn from; None if nothing was kept.
+
+    There are `number` pictures that can be read.
+    """
+    found = originals.find(_blocks(run), tag, cache.index(run.path))
+    kinds = [its.kind for its in found if its.blocks and its.kind in CARDS]
+    if not kinds or len(found) != number:
+        return None
+    those = [its if its.blocks and its.kind == kinds[-1] else None for its in found]
+    return Kept(CARDS[kinds[-1]], those)
 
 
 def _blocks(run: Run) -> Iterable[Block]:
@@ -264,13 +280,6 @@ def matrix(its: Original) -> dict[str, Any]:
 
 def _hex(colour: tuple[int, ...]) -> str:
     return "#" + "".join(f"{level:02x}" for level in colour)
-
-
-class Card(NamedTuple):
-    """The kind of a card, and what makes one of its frames."""
-
-    name: str
-    frame: Callable[[Original], dict[str, Any]]
 
 
 # By the kinds of blocks.

@@ -212,19 +212,19 @@ def _pictures(run: Run, tag: str, room: int) -> dict[str, Any]:
     """Return the pictures of a tag, or what they were drawn from, in so many bytes."""
     images = run.images(tag)
     total = len(images.steps)
+    picture = _files(images, images.images.read_by(image.files))
     kept = pictures.kept(run, tag, total)
-    if kept is not None:
-        kind, found = kept
-        card = pictures.CARDS[kind]
+    if kept is None:
+        return _frames(total, MOST_IMAGES, room, picture)
 
-        def frame(at: int) -> dict[str, Any]:
-            its = found[at]
-            return {"step": its.step, "time": its.time, **card.frame(its)}
+    def frame(at: int) -> dict[str, Any]:
+        its = kept.found[at]
+        if its is not None:
+            with contextlib.suppress(ValueError, OSError, KeyError, TypeError):
+                return {**_place(images, at), **kept.card.frame(its)}
+        return picture(at)  # nothing was kept, or it is damaged
 
-        with contextlib.suppress(ValueError, OSError, KeyError, TypeError):  # damaged
-            return {"kind": card.name, **_frames(total, MOST_IMAGES, room, frame)}
-    files = images.images.read_by(image.files)
-    return _frames(total, MOST_IMAGES, room, _files(images, files))
+    return {"kind": kept.card.name, **_frames(total, MOST_IMAGES, room, frame)}
 
 
 def _files(found: Any, files: OnDemand[bytes]) -> Callable[[int], dict[str, Any]]:

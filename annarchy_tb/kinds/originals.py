@@ -69,14 +69,20 @@ class Original(NamedTuple):
     ----------
     step, time, wall_time
         As in `Scalars`.
+    kind : str
+        The kind of its blocks; ``""`` if the first one is missing.
     blocks : list of Stored
         All blocks of its call, in order; none if one of them is missing.
+    kept : bool
+        Whether there were blocks.
     """
 
     step: int
     time: float
     wall_time: float
+    kind: str
     blocks: list[recordings.Stored]
+    kept: bool
 
     @property
     def head(self) -> dict[str, Any]:
@@ -99,27 +105,21 @@ class Original(NamedTuple):
         return {name: np.concatenate([its[name] for its in parts]) for name in parts[0]}
 
 
-def find(
-    blocks: Iterable[Block], tag: str, kind: str, index: recordings.Index
-) -> list[Original]:
-    """Return what was kept of the pictures of a tag, in the order of writing.
-
-    Pictures that were drawn from nothing, or from something else, are left out.
-    """
+def find(blocks: Iterable[Block], tag: str, index: recordings.Index) -> list[Original]:
+    """Return what the pictures of a tag were drawn from, in the order of writing."""
     found = []
     for block in blocks:
         for place, event in block.others:
-            if event.block == NO_BLOCK or not any(
-                value.tag == tag and value.kind == IMAGE.name for value in event.values
-            ):
-                continue
-            first = index.find(block.path, event.block, tag)
-            if first is not None and first.kind != kind:
-                continue
-            whole = first is not None and index.is_whole(first)
-            its = index.call(first) if whole and first is not None else []
-            time = event.time + block.phases.time(place)
-            found.append(Original(event.step, time, event.wall_time, its))
+            its = (v for v in event.values if v.tag == tag and v.kind == IMAGE.name)
+            for _ in its:
+                time = event.time + block.phases.time(place)
+                kept, kind, there = event.block != NO_BLOCK, "", []
+                first = index.find(block.path, event.block, tag) if kept else None
+                if first is not None:
+                    kind = first.kind
+                    there = index.call(first) if index.is_whole(first) else []
+                one = Original(event.step, time, event.wall_time, kind, there, kept)
+                found.append(one)
     return found
 
 
@@ -149,11 +149,13 @@ class Found(NamedTuple):
 def read(
     blocks: Iterable[Block], tag: str, kind: str, index: recordings.Index
 ) -> Found:
-    """Read all that was kept of the pictures of a tag."""
+    """Read all of a kind that was kept of the pictures of a tag."""
     there: list[Original] = []
     arrays: list[Arrays] = []
     missing = 0
-    for its in find(blocks, tag, kind, index):
+    for its in find(blocks, tag, index):
+        if not its.kept or its.kind not in (kind, ""):
+            continue
         try:
             arrays.append(its.arrays())
             there.append(its)

@@ -19,6 +19,7 @@ from viewer import chromium, until
 from annarchy_tb import Logger
 from annarchy_tb.cli import main
 from annarchy_tb.kinds import colours
+from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
 
 pytestmark = pytest.mark.timeout(900)
@@ -289,6 +290,32 @@ def test_spikes_say_their_times_and_neurons(page: Page) -> None:
     [here, beside] = colours_at(found, [SPIKE, (520, 1990)])
     assert here[3] > 100
     assert beside[3] == 0
+
+
+def test_a_picture_takes_the_place_of_what_was_not_kept(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """At its step, on the screen and on paper; at the others, there is the chart."""
+    with Logger(tmp_path, "run") as logger:
+        for step in range(3):
+            logger.add_matrix("w", WEIGHTS + step, step)
+    [path] = recordings.files(tmp_path / "run")
+    [*_, last] = recordings.blocks(path, [])
+    path.write_bytes(path.read_bytes()[: last.offset])
+    with reported(browser, tmp_path / "run", tmp_path / "r.html") as page:
+        picture = page.get_by_role("img", name="w", exact=True)
+        box, slider = page.locator(".chart"), page.get_by_role("slider")
+        for _ in range(2):
+            assert picture.evaluate("e => e.naturalWidth") == 320
+            assert not box.is_visible()
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            slider.press("ArrowLeft")
+            assert pointed(chart(page, "w"), 3, 0) == "-36 at row 0, column 3"
+            assert not picture.is_visible()
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            slider.press("ArrowRight")
 
 
 def test_the_slider_goes_through_the_images(page: Page) -> None:
