@@ -418,6 +418,30 @@ def test_a_flipped_bit_is_told_with_its_place(logdir: Path) -> None:
         assert inside.sum() == block.points
 
 
+def test_a_call_that_is_interrupted_leaves_its_points_in_their_place(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its block was written, but nothing drawn from it, and others follow."""
+    write = os.writev
+
+    def interrupted(fd: int, parts: list[Any]) -> int:
+        write(fd, parts)
+        raise KeyboardInterrupt
+
+    with Logger(logdir, "run") as logger:
+        logger.add_series("v", [0.0], [0])
+        logger.add_series(["u", "v"], np.array([[1.0, 1.0]]), [1])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "writev", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                logger.add_series(["u", "v"], np.array([[2.0, 2.0]]), [2])
+        logger.add_series("v", [3.0], [3])
+        logger.add_series("u", [4.0], [4])
+    run = Run(logger.run_dir)
+    assert run.scalars("v").values.tolist() == [0, 1, 2, 3]
+    assert run.scalars("u").values.tolist() == [1, 2, 4]
+
+
 def test_every_prefix_of_a_file_gives_all_whole_blocks(
     logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ there is.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ from annarchy_tb.kinds.scalar import (
     joined,
     together,
 )
+from annarchy_tb.tfevents.names import recording
 from annarchy_tb.tfevents.parsing import NO_BLOCK
 from annarchy_tb.tfevents.phases import Segment
 from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
@@ -148,14 +150,14 @@ class _Collected:
     _index: Index
     _path: Path | None  # the event file being read
     _seen: dict[str, dict[tuple[Path, int], Recorded]]  # by tag
-    _reached: dict[tuple[str, Path, int], int]  # blocks of a call that were added
+    _left: dict[Path, deque[Stored]]  # blocks of recordings that were not added
 
     def __init__(self, wanted: tuple[str, ...], index: Index) -> None:
         self.parts, self.missing = {}, False
         self._wanted = wanted
         self._index = index
         self._path = None
-        self._seen, self._reached = {}, {}
+        self._seen, self._left = {}, {}
 
     def add(self, block: Block, its: ByTag) -> None:
         """Add some records of an event file."""
@@ -195,15 +197,17 @@ class _Collected:
             stored = self._index.find(path, number, tag)
             if stored is not None:
                 self.missing |= not self._index.is_whole(stored)
-                # Blocks of the call from which no point was drawn come before.
-                call, key = self._index.call(stored), (tag, stored.path, stored.call)
-                at = self._reached.get(key, 0)
-                while at < len(call) and call[at].part < stored.part:
-                    self._add_stored(tag, call[at])
-                    at += 1
-                self._reached[key] = at
+                self._add_before(stored)
             seen[path, number] = self._add_stored(tag, stored)
         seen[path, number].drawn.append(drawn)
+
+    def _add_before(self, stored: Stored) -> None:
+        """Add the blocks before one in its file; of some of them no event was drawn."""
+        if stored.path not in self._left:
+            self._left[stored.path] = deque(self._index.file(stored.path.name))
+        left = self._left[stored.path]
+        while left and left[0].offset < stored.offset:
+            self._add_rest([left.popleft()])
 
     def _add_stored(self, tag: str, stored: Stored | None) -> Recorded:
         seen, parts = self._seen.setdefault(tag, {}), self.parts.setdefault(tag, [])
@@ -219,7 +223,7 @@ class _Collected:
     def _finish_file(self) -> None:
         """Add the blocks beside a file from which no event was drawn."""
         if self._path is not None:
-            self._add_rest(self._index.beside(self._path))
+            self._add_rest(self._index.file(recording(self._path.name)))
 
     def _add_rest(self, blocks: Iterable[Stored]) -> None:
         for stored in blocks:

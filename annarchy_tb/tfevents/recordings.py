@@ -428,9 +428,9 @@ class Index:
             self._prefixes[key] = parts == list(range(len(parts)))
         return self._prefixes[key]
 
-    def beside(self, events: Path) -> list[Stored]:
-        """Return the blocks beside an event file."""
-        return list(self._files.get(names.recording(events.name), {}).values())
+    def file(self, name: str) -> list[Stored]:
+        """Return the blocks of a file in their order; none if there is no such file."""
+        return list(self._files.get(name, {}).values())
 
     def all(self) -> list[Stored]:
         """Return all blocks."""
