@@ -180,6 +180,7 @@ class Model:
         its = self.waiting.setdefault(name if name in self.forks else "", [])
         if letter == "B":
             actor.before = len(its)
+            actor.pieces = []  # Ctrl-C may have come while an error was reported
             if do in BEGIN or do == "parameters":
                 self._begins()
             if do in calls.KINDS:
