@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
 .PHONY: demo view test chaos test-wheel test-viewer lint types docs gallery
-.PHONY: bench bench-scale annarchy examples frameworks hooks mpi clean
+.PHONY: bench bench-scale annarchy examples followers frameworks hooks mpi clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -82,6 +82,11 @@ hooks: .venv/test .venv/hooks .venv/annarchy .venv-brian2/hooks
 frameworks: .venv-torch/frameworks
 	.venv-torch/bin/python -m pytest tests/test_frameworks.py tests/test_arrays.py
 
+# Followers with MLflow, Weights & Biases and object stores, in an environment of their
+# own, for these are large and have many dependencies.
+followers: .venv-followers/followers
+	.venv-followers/bin/python -m pytest tests/follow
+
 # One Logger on each rank of MPI, whose library comes from PyPI: two processes.
 mpi: .venv-mpi/mpi
 	.venv-mpi/bin/python -m pytest tests/test_mpi.py
@@ -114,6 +119,12 @@ mpi: .venv-mpi/mpi
 		pytest-timeout
 	@touch $@
 
+.venv-followers/followers: setup.cfg
+	$(PYTHON) -m venv .venv-followers
+	.venv-followers/bin/pip install --quiet --editable '.[followers]' hypothesis \
+		pytest pytest-timeout
+	@touch $@
+
 .venv-mpi/mpi: setup.cfg
 	$(PYTHON) -m venv .venv-mpi
 	.venv-mpi/bin/pip install --quiet --editable '.[mpi]' hypothesis pytest \
@@ -121,4 +132,4 @@ mpi: .venv-mpi/mpi
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-brian2 .venv-mpi .venv-torch annarchy docs/_build runs
+	rm -rf .venv .venv-brian2 .venv-followers .venv-mpi .venv-torch annarchy docs/_build runs

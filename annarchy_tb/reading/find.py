@@ -439,6 +439,8 @@ def directories(
         if own or (events and (not inside or is_another_run(inside_names, True))):
             yield Path(path)
         for entry in there:
+            if entry.name == names.OWN:
+                continue
             if not ((own or inside) and entry.name == names.CHECKPOINTS):
                 if entry.is_symlink():
                     links.append((entry.path, False))

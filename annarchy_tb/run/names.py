@@ -11,7 +11,8 @@ from annarchy_tb.tfevents.names import harmless, host, is_recording
 
 RUN_JSON, CHECKPOINTS, SOURCE = "run.json", "checkpoints", "source"
 PARENT, PARENT_STEPS = "parent.zip", "parent.json"  # among the checkpoints
-RESERVED = frozenset({RUN_JSON, CHECKPOINTS, SOURCE})
+OWN = ".annarchy_tb"  # beside runs: what is known of them that is not theirs
+RESERVED = frozenset({RUN_JSON, CHECKPOINTS, SOURCE, OWN})
 LONGEST = 100  # bytes of a curve's directory name, far below the usual 255
 
 

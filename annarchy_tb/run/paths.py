@@ -199,7 +199,8 @@ def _walk(run: Path, ours: bool | None) -> Iterator[tuple[str, list[os.DirEntry[
         waiting += (
             entry.path
             for entry in there
-            if entry.name != names.CHECKPOINTS and entry.is_dir(follow_symlinks=False)
+            if entry.name not in (names.CHECKPOINTS, names.OWN)
+            and entry.is_dir(follow_symlinks=False)
         )
 
 
