@@ -24,6 +24,7 @@ import annarchy_tb
 from annarchy_tb.commands import table as tables
 from annarchy_tb.commands import view as viewing
 from annarchy_tb.commands.arguments import (
+    Duration,
     RunDirectory,
     default_logdir,
     logdir_argument,
@@ -478,6 +479,111 @@ def prune(logdir: str, where: str | None, yes: bool, with_checkpoints: bool) -> 
             shutil.rmtree(run.path)
             removed += 1
     click.echo(f"{removed} removed.")
+
+
+class FollowCommand(Command):
+    """A command whose arguments may end with another one, after ``--``."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            context.meta["command"] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(context, args)
+
+    def collect_usage_pieces(self, context: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(context), "[-- COMMAND...]"]
+
+
+@main.command(cls=FollowCommand)
+@click.argument("runs", metavar="[LOGDIR|RUN]...", nargs=-1, type=click.Path())
+@click.option(
+    "--to",
+    metavar="TARGET",
+    multiple=True,
+    help="Where to: jsonl:DIR, csv:DIR, or your own; may be given several times.",
+)
+@click.option("--once", is_flag=True, help="Only what is there now.")
+@click.option(
+    "--rate",
+    metavar="N",
+    type=click.FloatRange(0, min_open=True),
+    help="The most points a second of a run; of more, the extremes are pushed.",
+)
+@click.option(
+    "--idle",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    help="How long a run whose process can't be seen may not be written to, until it "
+    "has ended.",
+)
+@click.option(
+    "--give-up",
+    type=Duration(),
+    default="10m",
+    show_default=True,
+    help="How long to try after the end.",
+)
+@click.option(
+    "--status", is_flag=True, help="Show what is followed, and how far it is."
+)
+@click.pass_context
+def follow(
+    context: click.Context,
+    runs: Sequence[str],
+    to: Sequence[str],
+    once: bool,
+    rate: float | None,
+    idle: float,
+    give_up: float,
+    status: bool,
+) -> None:
+    """Push what the runs below LOGDIR log to other places, until they end.
+
+    The default is $ANNARCHY_TB_LOGDIR, else runs.
+
+    New runs are followed as well. Stopped at any time and started again, it goes on.
+
+    With a COMMAND, such as python sim.py, it runs the command, follows only the runs
+    that this begins, and ends with its exit status when all is pushed.
+    """
+    with importing:
+        from annarchy_tb.commands import following
+
+    command = context.meta.get("command")
+    roots = [_root(its) for its in runs] or [default_logdir()]
+    if status:
+        for root in roots:
+            table = following.status_table(root)
+            if table is None:
+                click.echo(f"Nothing below {escaped(root)} has been followed.")
+            else:
+                _console().print(table)
+        return
+    if not to:
+        raise click.UsageError("where to? Pass --to, as in --to jsonl:out")
+    for root in roots:
+        if once and not root.is_dir():
+            raise FileNotFoundError(f"there is no directory {root}")
+    options: dict[str, Any] = {"once": once, "rate": rate, "idle": idle}
+    try:
+        if command is None:
+            code = following.follow(roots, to, give_up, **options)
+        elif command and not once:
+            code = following.follow_command(command, roots, to, give_up, **options)
+        else:
+            raise click.UsageError("write a command after --, and no --once before it")
+    except ValueError as error:
+        raise click.BadParameter(escaped(error), param_hint="--to") from None
+    sys.exit(code)
+
+
+def _root(text: str) -> Path:
+    """Return a run, also by its name below the default directory, or a directory."""
+    with contextlib.suppress(click.BadParameter):
+        return absolute(RunDirectory().convert(text, None, None))
+    return absolute(text)  # it may be made later
 
 
 def _useless(run: Run, found: Runs, with_checkpoints: bool) -> str:

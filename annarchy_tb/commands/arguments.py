@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from annarchy_tb.reading.where import SECONDS
 from annarchy_tb.run.names import RUN_JSON
 from annarchy_tb.run.paths import directory_of_runs
 from annarchy_tb.terminal import escaped
+
+UNITS = {**SECONDS, "": 1, "m": 60}
 
 
 class Directory(click.Path):
@@ -51,6 +55,20 @@ def _is_run(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return any(name == RUN_JSON or "tfevents" in name for name in inside)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time such as ``90``, ``30s``, ``10m``, ``1h`` or ``2d``, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if isinstance(value, (int, float)):
+            return float(value)
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([a-z]*)", value.strip())
+        if found is None or found[2] not in UNITS:
+            self.fail(f"write it as in 90s, 10m or 1h, got {escaped(value)!r}")
+        return float(found[1]) * UNITS[found[2]]
 
 
 def default_logdir() -> Path:

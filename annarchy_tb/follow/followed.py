@@ -12,7 +12,7 @@ from annarchy_tb.reading.run import Run
 from annarchy_tb.run import sessions
 from annarchy_tb.run.info import RUNNING, UNKNOWN, RunInfo
 
-LEAST, MOST = 0.05, 1.0  # seconds between two looks at a run
+LEAST, MOST = 0.2, 1.0  # seconds between two looks at a run
 ALIVE = (0.5, 10.0)  # seconds between two looks whether its process is alive
 
 SILENT = "killed?"  # a status: it has not been written to for long
@@ -108,6 +108,10 @@ class Followed:
             if link.is_due() and (self.status or not link.is_caught_up):
                 found |= link.turn(self.status, self.like())
         return found
+
+    def hurry(self) -> None:
+        """Look at the run at the next turn, and whether its process is alive."""
+        self._due = self._alive_due = 0.0
 
     def like(self) -> list[object]:
         """Return what the run is like, to see later whether it has continued."""

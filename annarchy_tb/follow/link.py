@@ -72,6 +72,10 @@ class Outlet:
         """Return how many seconds are left until the next attempt."""
         return max(0.0, self._until - monotonic())
 
+    def retry(self) -> None:
+        """Make another attempt now."""
+        self._until = 0.0
+
     def failed(self, error: Exception) -> None:
         """Pause after an error, each time for longer."""
         if self.error is None:
@@ -191,8 +195,6 @@ class Link:
         if self._lock is None and not self._open(status, like):
             return False
         target = self._begun()
-        if self._rate is not None:
-            self._earliest = monotonic() + SPACING
         found = target.take(self.run, self.state)
         self.outlet.worked()
         if not self.state.begun:
@@ -200,8 +202,13 @@ class Link:
             self.close_target()
             return True
         self.is_caught_up = not found
+        if self.is_caught_up and self._rate is not None:
+            self._earliest = monotonic() + SPACING
         if found or status is None:
             return found
+        for path, place, why in target.torn:
+            self.say(f"{path.name}, byte {place}: {why}")
+            self.state.damaged += 1
         target.end(self.run, status)
         self.state.ended, self.state.error, self.state.seen = status, None, like
         target.save(self.state)

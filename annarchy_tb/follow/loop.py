@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic, process_time, sleep
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from annarchy_tb.follow.followed import MOST, Followed
+from annarchy_tb.follow.followed import LEAST, MOST, Followed
 from annarchy_tb.follow.link import Link, Outlet, Say, reason
 from annarchy_tb.follow.places import place
 from annarchy_tb.follow.target import Options, Target
@@ -22,7 +22,7 @@ from annarchy_tb.run.info import RunInfo
 from annarchy_tb.run.paths import absolute, directory_of_runs
 
 IDLE, GIVE_UP = 3600.0, 600.0  # seconds
-SHARE = 200  # at most one part in so many of the time is spent on looking for changes
+SHARE = 300  # at most one part in so many of the time is spent on looking for changes
 
 To = str | tuple[type[Target], str]
 
@@ -149,7 +149,7 @@ class Loop:
         """Return whether there is nothing left to do."""
         if self._once:
             return all(its.is_caught_up for its in self._followed.values())
-        return bool(self._past) and not self._followed
+        return not self._followed and (bool(self._past) or self._job is not None)
 
     def has_ended(self) -> bool:
         """Return whether all runs have ended, pushed or not."""
@@ -170,9 +170,11 @@ class Loop:
         for link in list(self.links):
             link.finish()
 
-    def scan(self) -> None:
-        """Look for new runs at the next round."""
+    def hurry(self) -> None:
+        """Look at everything at the next round."""
         self._next_scan = 0.0
+        for its in self._followed.values():
+            its.hurry()
 
     def _scan(self) -> None:
         start = process_time()
@@ -202,6 +204,15 @@ class Loop:
         self._followed[path] = Followed(run, name, self.outlets, self._rate, self._idle)
 
 
+def _places(to: Any) -> list[To]:
+    """Return one place, or several, as a list."""
+    if isinstance(to, str):
+        return [to]
+    if isinstance(to, tuple) and len(to) == 2 and isinstance(to[0], type):
+        return [to]
+    return list(to)
+
+
 def _record(path: Path) -> object:
     """Return what changes whenever a Logger opens a run or closes it."""
     info = RunInfo.read(path)
@@ -223,25 +234,41 @@ def _results(followed: Followed) -> list[Result]:
     return found
 
 
-def run_until_done(
-    loop: Loop, give_up: float, pause: Callable[[float], None] = sleep
-) -> None:
-    """Go round until all is done, or a place has taken nothing for too long."""
+def rounds(
+    loop: Loop, give_up: float, goes_on: Callable[[], bool] = lambda: False
+) -> Iterator[float]:
+    """Go round until all is done, or a place has taken nothing for too long.
+
+    Parameters
+    ----------
+    loop
+        The loop.
+    give_up
+        For how many seconds a place may take nothing after all runs have ended.
+    goes_on
+        Whether runs may still begin.
+
+    Yields
+    ------
+    float
+        How many seconds to wait before the next round.
+    """
     waiting, last = 0.0, monotonic()
     while True:
         start = process_time()
+        more = goes_on()  # what was written before is found in this round
         if loop.round():
             waiting, last = 0.0, monotonic()
+            yield 0.0
             continue
-        if loop.is_done():
+        if not more and loop.is_done():
             return
-        if not loop.has_ended():
+        if more or not loop.has_ended():
             last = monotonic()
         elif monotonic() > last + give_up:
             return
-        spent = process_time() - start
-        waiting = min(max(0.02, 2 * waiting), MOST)
-        pause(loop.wait(max(waiting, SHARE * spent)))
+        waiting = min(max(LEAST, 2 * waiting), MOST)
+        yield loop.wait(max(waiting, SHARE * (process_time() - start)))
 
 
 def follow(
@@ -294,7 +321,7 @@ def follow(
     """
     paths = [runs] if runs is None or isinstance(runs, (str, os.PathLike)) else runs
     roots = [directory_of_runs(None) if its is None else absolute(its) for its in paths]
-    places = [to] if isinstance(to, (str, tuple)) else list(to)
+    places = _places(to)
     if not places:
         raise ValueError(f"follow: to must name a target, got {describe(to)}")
     for root in roots:
@@ -303,7 +330,8 @@ def follow(
     say = logging.getLogger("annarchy_tb").info
     loop = Loop(roots, places, once=once, rate=rate, idle=idle, say=say)
     try:
-        run_until_done(loop, give_up)
+        for pause in rounds(loop, give_up):
+            sleep(pause)
         return loop.results()
     finally:
         loop.close()

@@ -58,6 +58,8 @@ class State:
     pushed, thinned, refused : int
         How many points were pushed, left out for being too many, and left out because
         the place does not take them.
+    damaged : int
+        In how many places the files of the run can't be read.
     error : str or None
         The last error, until something is pushed again.
     ended : str or None
@@ -76,6 +78,7 @@ class State:
     pushed: int = 0
     thinned: int = 0
     refused: int = 0
+    damaged: int = 0
     error: str | None = None
     ended: str | None = None
     seen: list[Any] | None = None
@@ -93,14 +96,18 @@ class State:
             said = json.loads((folder / FILE).read_bytes())
         except FileNotFoundError:
             return cls(folder)
-        state = cls(folder)
-        for name in _SAVED:
-            if isinstance(said, dict) and name in said:
-                setattr(state, name, said[name])
-        if not isinstance(state.kept, dict) or not isinstance(
-            state.position or {}, dict
+        except ValueError:
+            said = None
+        if (
+            not isinstance(said, dict)
+            or not isinstance(said.get("kept"), dict)
+            or not isinstance(said.get("position") or {}, dict)
         ):
             raise ValueError(f"{folder / FILE} is damaged")
+        state = cls(folder)
+        for name in _SAVED:
+            if name in said:
+                setattr(state, name, said[name])
         return state
 
     def save(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
 from annarchy_tb.follow.state import State
 from annarchy_tb.follow.thinning import Thinning
 from annarchy_tb.reading.news import News, Position, Restart
+from annarchy_tb.reading.news import news as news_of
 from annarchy_tb.reading.run import Run
+from annarchy_tb.tfevents.scan import TORN, Damage
 
 SLICE = 1.0  # seconds that one run takes before the others have their turn
 
@@ -68,6 +70,8 @@ class Target:
     refused : int
         How many points and values this object has left out because the place does not
         take them. It is moved to the state whenever that is saved.
+    torn : sequence of Damage
+        Where files ended within a record when they were read last.
 
     Raises
     ------
@@ -80,7 +84,9 @@ class Target:
     place: str
     options: Options
     refused: int = 0
+    torn: Sequence[Damage] = ()
     _thinning: Thinning | None = None
+    _told: frozenset[Damage] = frozenset()
 
     def __init__(self, place: str, options: Options) -> None:
         self.place = place
@@ -149,7 +155,8 @@ class Target:
         start, found = monotonic(), False
         if self._thinning is None and self.options.rate is not None:
             self._thinning = Thinning(self.options.rate)
-        for news in _news(run, state.position):
+        damage: list[Damage] = []
+        for news in _news(run, state.position, damage):
             if isinstance(news, Restart):
                 state.start_over(news.position)
                 return True
@@ -164,7 +171,17 @@ class Target:
             found = True
             if monotonic() - start > SLICE:
                 break
+        self._tell(damage, state)
         return found
+
+    def _tell(self, damage: list[Damage], state: State) -> None:
+        """Tell of places in the files of the run that can't be read."""
+        self.torn = [its for its in damage if its.reason.startswith(TORN)]
+        new = set(damage) - self._told - set(self.torn)
+        for path, place, why in sorted(new):
+            self.options.say(f"{path.name}, byte {place}: {why}")
+        state.damaged += len(new)
+        self._told |= new
 
     def save(self, state: State) -> None:
         """Save a state, with what was refused meanwhile."""
@@ -173,9 +190,11 @@ class Target:
         state.save()
 
 
-def _news(run: Run, position: Position | None) -> Iterator[News | Restart]:
+def _news(
+    run: Run, position: Position | None, damage: list[Damage]
+) -> Iterator[News | Restart]:
     """Yield the news of a run; raise UnreadableError if its files can't be read."""
-    news = run.news(position)
+    news = news_of(run.path, position, damage)
     while True:
         try:
             one = next(news, None)

@@ -60,7 +60,7 @@ class Thinning:
         walls = [its.wall_times for its in news.points.values()]
         first = min(float(its.min()) for its in walls)
         last = max(float(its.max()) for its in walls)
-        since = 0.0 if self._last is None else max(0.0, last - self._last)
+        since = max(0.0, last - (first if self._last is None else self._last))
         span = last - first
         if not math.isfinite(span + since):
             span = since = 0.0

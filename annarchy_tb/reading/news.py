@@ -19,7 +19,7 @@ from annarchy_tb.tfevents.event_file import event_files
 from annarchy_tb.tfevents.names import is_ours
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Event
 from annarchy_tb.tfevents.recordings import Index
-from annarchy_tb.tfevents.scan import Block, Scan, whole_records
+from annarchy_tb.tfevents.scan import Block, Damage, Scan, whole_records
 from annarchy_tb.tfevents.schema import BY_NAME, SCALAR
 
 BATCH = 1 << 20  # bytes that are read at a time
@@ -101,8 +101,14 @@ def position(run: Path) -> Position:
     return at | {"phases": phases} if phases else at
 
 
-def news(run: Path, since: Mapping[str, Any] | None) -> Iterator[News | Restart]:
-    """Yield what was written since a position, see `annarchy_tb.Run.news`."""
+def news(
+    run: Path, since: Mapping[str, Any] | None, damage: list[Damage] | None = None
+) -> Iterator[News | Restart]:
+    """Yield what was written since a position, see `annarchy_tb.Run.news`.
+
+    Places that are damaged, or incomplete, are added to `damage`.
+    """
+    damage = [] if damage is None else damage
     started = RunInfo.read(run).started
     before = dict(since or {"started": started, "files": {}})
     if _is_gone(run, before, started):
@@ -112,9 +118,9 @@ def news(run: Path, since: Mapping[str, Any] | None) -> Iterator[News | Restart]
     for directory in directories(run):
         inside = "" if directory == run else _name(run, directory)
         for path in event_files(directory):
-            yield from _events(run, path, inside, at)
+            yield from _events(run, path, inside, at, damage)
         for path in recordings.files(directory):
-            yield from _blocks(run, path, inside, at)
+            yield from _blocks(run, path, inside, at, damage)
 
 
 def _name(run: Path, path: Path) -> str:
@@ -134,7 +140,9 @@ def _is_gone(run: Path, before: Mapping[str, Any], started: str | None) -> bool:
     return False
 
 
-def _events(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
+def _events(
+    run: Path, path: Path, curve: str, at: Position, damage: list[Damage]
+) -> Iterator[News]:
     """Yield what is new in an event file."""
     name, scan = _name(run, path), Scan(at.get("kinds", {}).get(curve), BATCH)
     # A block of a recording is written before the events that are drawn from it.
@@ -156,6 +164,7 @@ def _events(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
         ]
         if points or values:
             yield News(_copy(at), curve, points, values)
+    damage += scan.damage
 
 
 def _points(block: Block, path: Path, index: Callable[[], Index]) -> dict[str, Scalars]:
@@ -188,12 +197,12 @@ def _values(event: Event, later: float) -> Iterator[Value]:
             yield Value(value.tag, kind.name, event.step, content, *when)
 
 
-def _blocks(run: Path, path: Path, curve: str, at: Position) -> Iterator[News]:
+def _blocks(
+    run: Path, path: Path, curve: str, at: Position, damage: list[Damage]
+) -> Iterator[News]:
     """Yield what is new in recordings."""
     name = _name(run, path)
-    for stored in recordings.blocks(path, []):
-        if stored.offset < at["files"].get(name, 0):
-            continue
+    for stored in recordings.blocks(path, damage, start=at["files"].get(name, 0)):
         at["files"][name] = stored.end
         if stored.kind == recordings.SERIES:
             try:

@@ -53,6 +53,7 @@ class RunInfo:
     source: dict[str, Any] | None = None
     slurm: dict[str, Any] | None = None
     environment: dict[str, Any] | None = None
+    job: str | None = None
     time_unit: str | None = None
     dt: float | None = None
     origin: str | None = None
@@ -143,6 +144,7 @@ def _python_type(annotation: str) -> type | tuple[type, ...]:
 
 
 _RARE = (
+    "job",
     "phases",
     "source",
     "lost_records",

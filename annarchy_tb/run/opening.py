@@ -288,6 +288,7 @@ class Opening:
             source=None,
             **self._origin,
         )
+        info.job = info.job or before.job
         if self.kind == "resume":
             info.restarts = (before.restarts or 0) + 1
             info.checkpoint = info.params = None

@@ -44,6 +44,8 @@ ENVIRONMENT = (
     *("OPENMM_CPU_THREADS", "OPENMM_DEFAULT_PLATFORM"),
     *("PYTHONHASHSEED", "PYTHONOPTIMIZE"),
 )
+# The variable with the id of what began this process in order to follow its runs.
+JOB = "ANNARCHY_TB_JOB"
 SLURM = {
     "job_id": "SLURM_JOB_ID",
     "array_job_id": "SLURM_ARRAY_JOB_ID",
@@ -71,6 +73,7 @@ def origin() -> dict[str, Any]:
         "git": _found(git),
         "slurm": _found(slurm),
         "environment": environment(),
+        "job": os.environ.get(JOB) or None,
     }
 
 

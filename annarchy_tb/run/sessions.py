@@ -26,6 +26,8 @@ def begin(
         "commit": (origin.get("git") or {}).get("commit"),
         "session": identity,
     }
+    if origin.get("job") is not None:
+        session["job"] = origin["job"]
     earlier = found(info)
     for one in earlier:
         one["status"] = status(one)

@@ -250,18 +250,21 @@ def files(directory: Path) -> list[Path]:
 
 
 def blocks(
-    path: Path, damage: list[Damage], limit: int | None = None
+    path: Path, damage: list[Damage], limit: int | None = None, start: int = 0
 ) -> Iterator[Stored]:
     """Yield the blocks of a file, without reading their arrays.
 
-    Where it is damaged, or incomplete, is added to `damage`.
+    Where it is damaged, or incomplete, is added to `damage`. It is read from `start`
+    on, where a record begins.
     """
-    for stored in _records(path, damage, limit):
+    for stored in _records(path, damage, limit, start):
         if stored.kind in (SERIES, SPIKES, MATRIX):
             yield stored
 
 
-def _records(path: Path, damage: list[Damage], limit: int | None) -> Iterator[Stored]:
+def _records(
+    path: Path, damage: list[Damage], limit: int | None, start: int = 0
+) -> Iterator[Stored]:
     """Yield all records of a file, also its version."""
     try:
         stream = path.open("rb")
@@ -270,7 +273,7 @@ def _records(path: Path, damage: list[Damage], limit: int | None) -> Iterator[St
     with stream:
         end = os.fstat(stream.fileno()).st_size
         end = end if limit is None else min(end, limit)
-        at = 0
+        at = start
         last: Stored | None = None  # it is whole if a record follows it
         while at < end:
             stream.seek(at)

@@ -60,6 +60,7 @@ class Lines(Target):
             self._write(self.head)
             kept.update(file=str(self.path), size=len(self.head))
         if os.fstat(self._fd).st_size < kept["size"]:
+            os.ftruncate(self._fd, 0)
             raise LostError(f"{self.path} is gone, or shorter than it was")
         os.ftruncate(self._fd, kept["size"])
 
