@@ -85,6 +85,7 @@ class Beside:
             self._process = subprocess.Popen(self._command, env=environment)
             for number in self._early:
                 self._process.send_signal(number)
+            self._look()  # it may have ended before it was known
             with contextlib.suppress(OSError):
                 os.nice(LOWEST)
             yield
@@ -106,15 +107,14 @@ class Beside:
 
     def wait(self, seconds: float) -> None:
         """Wait until this time is over, or a signal comes."""
+        self._look()
         if select.select([self._reader], [], [], seconds)[0]:
             os.read(self._reader, 1 << 10)
 
     def wait_for_end(self) -> None:
         """Wait until the command has ended."""
-        self._look()
         while not self.has_ended:
             self.wait(1.0)
-            self._look()
 
     def _look(self, *_: object) -> None:
         """See whether the command has ended."""
@@ -127,6 +127,7 @@ class Beside:
         raise GivenUp
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
+        self._look()
         if self.has_ended:
             raise GivenUp
         if number in FROM_KEYS and _in_foreground():

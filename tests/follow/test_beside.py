@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import call
 from pushed import (
     Post,
     Server,
@@ -203,13 +202,13 @@ def test_a_killed_follower_leaves_the_simulation_alone(
 
 def test_a_command_that_can_not_be_run_is_told(work: Path) -> None:
     """With the status of a shell; and one without runs is told, too."""
-    (work / "runs").mkdir()
-    follow = ("follow", work / "runs", "--to", f"jsonl:{work}/out", "--")
-    said = call(*follow, "no-such-command")
-    assert (said.exit_code, said.stderr.count("\n")) == (127, 1)
-    assert "no-such-command: No such file" in said.stderr
-    said = call(*follow, work / "sim.py")
-    assert said.exit_code == 126
-    said = call(*follow, "false")
-    assert said.exit_code == 1
-    assert "the command began no run below" in said.stderr
+    for command, code, wanted in (
+        ("no-such-command", 127, "no-such-command: No such file"),
+        ("./sim.py", 126, "./sim.py: Permission denied"),
+        ("false", 1, "the command began no run below"),
+    ):
+        job = start("runs", "--to", "jsonl:out", "--", command, cwd=work)
+        _, said = job.communicate(timeout=60)
+        assert job.returncode == code
+        assert wanted in said
+        assert said.count("\n") == 1
