@@ -137,6 +137,7 @@ class Link:
     _rate: float | None
     _target: Target | None
     _lock: contextlib.ExitStack | None
+    _has_begun: bool  # the target at the place
     _earliest: float
 
     def __init__(self, run: Run, name: str, outlet: Outlet, rate: float | None) -> None:
@@ -146,6 +147,7 @@ class Link:
         self.failure = None
         self._rate = rate
         self._target = self._lock = None
+        self._has_begun = False
         self._earliest = 0.0
 
     def say(self, message: str) -> None:
@@ -250,8 +252,10 @@ class Link:
         if self._target is None:
             place = self.outlet.place
             options = Options(self.name, self._rate, self.say)
+            self._has_begun = False
             self._target = place.target(place.place, options)
             self._target.begin(self.run, self.state.kept, self.state.previous)
+            self._has_begun = True
             self.state.begun, self.state.ended, self.state.error = True, None, None
             self._target.save(self.state)
         return self._target
@@ -275,7 +279,8 @@ class Link:
             try:
                 target.close()
             except Exception as error:
-                self.outlet.say_once("close", f"{self.name}: {reason(error)}")
+                if self._has_begun:
+                    self.outlet.say_once("close", f"{self.name}: {reason(error)}")
 
     def finish(self) -> None:
         """Let go of the target and of the lock."""

@@ -113,7 +113,7 @@ class Loop:
         errors: list[Exception] = []
         for outlet in self.outlets:
             try:
-                outlet.place.target(outlet.place.place, Options()).close()
+                outlet.place.target(outlet.place.place, Options())
             except OSError:
                 pass  # temporary
             except Exception as error:

@@ -106,7 +106,7 @@ class Target:
     ) -> None:
         """Begin a run at the place, or continue it.
 
-        This may be called again with the same `kept` if the follower was killed before
+        This may be called again with the same *kept* if the follower was killed before
         it was stored: then it must find what it made the first time.
 
         Parameters
