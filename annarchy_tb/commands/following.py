@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from annarchy_tb.follow.beside import Beside, GivenUp
 from annarchy_tb.follow.loop import Loop, Result, rounds
 from annarchy_tb.follow.status import statuses
+from annarchy_tb.inputs.importing import importing
 from annarchy_tb.reading import wording
 from annarchy_tb.terminal import escaped, shown
 
@@ -66,6 +68,7 @@ def follow(
     roots: Sequence[Path], to: Sequence[str], give_up: float, **options: Any
 ) -> int:
     """Follow runs until they end; return the exit status."""
+    _allow_many_files()
     show = Shown(bar=True)
     loop = Loop(roots, to, say=show.say, **options)
     before = signal.signal(signal.SIGTERM, _end)
@@ -131,6 +134,16 @@ def follow_command(
         said = ", ".join(map(str, roots))
         show.say(f"the command began no run below {said}")
     return beside.status
+
+
+def _allow_many_files() -> None:
+    """Allow as many open files as the system does: there may be some for each run."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        with importing:
+            import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _tell(results: Sequence[Result], show: Shown) -> bool:

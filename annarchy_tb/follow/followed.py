@@ -81,6 +81,11 @@ class Followed:
         """Whether all places have all that the run had at the last look."""
         return all(link.is_done or link.is_caught_up for link in self.links)
 
+    @property
+    def record(self) -> Seen | None:
+        """What ``run.json`` was like at the last look; None if there is none."""
+        return self._record
+
     def turn(self) -> bool:
         """Push what is new to all places; return whether there was anything."""
         when = monotonic()

@@ -169,8 +169,8 @@ class Link:
         like
             What the run is like: if it was like this when it ended, nothing is new.
         """
-        if self.outlet.broken:
-            self._give_up(f"there is no {self.outlet.place.kind}")
+        if self.outlet.broken:  # which was told
+            self.failure, self.is_done = "its targets can't be made", True
             return False
         try:
             return self._turn(status, like)

@@ -13,6 +13,7 @@ from annarchy_tb.follow.followed import LEAST, MOST, Followed
 from annarchy_tb.follow.link import Link, Outlet, Say, reason
 from annarchy_tb.follow.places import place
 from annarchy_tb.follow.target import Options, Target
+from annarchy_tb.follow.watch import Seen, record
 from annarchy_tb.inputs.messages import describe
 from annarchy_tb.reading import wording
 from annarchy_tb.reading.find import directories
@@ -86,8 +87,8 @@ class Loop:
     _job: str | None
     _say: Say
     _followed: dict[Path, Followed]
-    _past: dict[Path, tuple[list[Result], object]]  # runs that are done
-    _others: dict[Path, object]  # runs of other jobs
+    _past: dict[Path, tuple[list[Result], Seen | None]]  # runs that are done
+    _others: dict[Path, Seen | None]  # runs of other jobs
     _next_scan: float
 
     def __init__(
@@ -101,7 +102,8 @@ class Loop:
         job: str | None = None,
         say: Say,
     ) -> None:
-        self.outlets = [Outlet(place(one), say) for one in to]
+        places = {its.shown: its for its in map(place, to)}
+        self.outlets = [Outlet(its, say) for its in places.values()]
         self._roots, self._once, self._rate = list(roots), once, rate
         self._idle, self._job, self._say = idle, job, say
         self._followed, self._past, self._others = {}, {}, {}
@@ -141,7 +143,7 @@ class Loop:
         for path, its in list(self._followed.items()):
             pushed |= its.turn()
             if its.is_done:
-                self._past[path] = (_results(its), _record(path))
+                self._past[path] = (_results(its), its.record)
                 del self._followed[path]
         return pushed
 
@@ -186,14 +188,14 @@ class Loop:
         self._next_scan = monotonic() + max(MOST, SHARE * spent)
 
     def _take_up(self, root: Path, path: Path) -> None:
-        record = _record(path)
-        if path in self._past and self._past[path][1] == record:
+        seen = record(path)  # changes whenever a Logger opens the run
+        if path in self._past and self._past[path][1] == seen:
             return
         if self._job is not None:
-            if self._others.get(path) == (record,):
+            if path in self._others and self._others[path] == seen:
                 return
             if not _is_of(self._job, RunInfo.read(path)):
-                self._others[path] = (record,)
+                self._others[path] = seen
                 return
         try:
             run = Run(path)
@@ -211,12 +213,6 @@ def _places(to: Any) -> list[To]:
     if isinstance(to, tuple) and len(to) == 2 and isinstance(to[0], type):
         return [to]
     return list(to)
-
-
-def _record(path: Path) -> object:
-    """Return what changes whenever a Logger opens a run or closes it."""
-    info = RunInfo.read(path)
-    return (info.session, info.session_count, info.ended)
 
 
 def _is_of(job: str, info: RunInfo) -> bool:

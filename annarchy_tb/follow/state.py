@@ -27,7 +27,9 @@ def folder(run: Path, place: str) -> Path:
 
 
 def folders(logdir: Path) -> Iterator[Path]:
-    """Yield the directories of all states of runs below a directory."""
+    """Yield the directories of all states of runs below a directory, or of a run."""
+    beside = (logdir.parent / OWN / "follow").glob(f"*/{curve(logdir.name)}/{FILE}")
+    yield from sorted(file.parent for file in beside)
     for path, inside, _ in os.walk(logdir):
         if OWN in inside:
             inside.remove(OWN)

@@ -53,9 +53,10 @@ def statuses(logdir: Path) -> Iterator[Status]:
             followed = not alone
         try:
             behind = _behind(state)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             gone = not Path(state.run).is_dir()
-            said = "the run is gone" if gone else state.error or reason(error)
+            why = None if type(error) is LookupError else reason(error)
+            said = "the run is gone" if gone else state.error or why
             yield Status(state, followed, None, None, None, said)
             continue
         yield Status(state, followed, *behind, state.error)
@@ -64,6 +65,8 @@ def statuses(logdir: Path) -> Iterator[Status]:
 def _behind(state: State) -> tuple[int, int, float | None]:
     """Return how many points and bytes were not pushed, and the age of the first."""
     run = Path(state.run)
+    if "files" not in (state.position or {"files": {}}):
+        raise LookupError  # it is one of the target's own
     if not run.is_dir():
         raise FileNotFoundError(state.run)
     points, first = 0, None

@@ -56,6 +56,9 @@ class Target:
     temporary: this object is closed, and after a pause another one tries again. All
     other exceptions end the following of this run at this place.
 
+    All runs and places are served in turn, so no method may wait without end: give the
+    client of the place a timeout, of a minute for example.
+
     Parameters
     ----------
     place : str

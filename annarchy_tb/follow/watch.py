@@ -54,7 +54,7 @@ class Watch:
             If the run is gone.
         """
         before = (self.record, self.files)
-        self.record = _seen(os.path.join(self._run, RUN_JSON))
+        self.record = record(self._run)
         if not self._directories or monotonic() > self._looked + SURE or self._moved():
             self._look()
         else:
@@ -93,6 +93,11 @@ class Watch:
     def last_change(self) -> float | None:
         """When a file last changed, in seconds since 1970; None without files."""
         return max((when for _, when in self.files.values()), default=0) / 1e9 or None
+
+
+def record(run: Path) -> Seen | None:
+    """Return the size of ``run.json``, and when it changed; None if there is none."""
+    return _seen(os.path.join(run, RUN_JSON))
 
 
 def _seen(path: str) -> Seen | None:
