@@ -15,7 +15,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from annarchy_tb.follow.beside import Beside, GivenUp
-from annarchy_tb.follow.loop import Loop, Result, rounds
+from annarchy_tb.follow.loop import Loop, Pushed, rounds
 from annarchy_tb.follow.status import statuses
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.reading import wording
@@ -146,7 +146,7 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _tell(results: Sequence[Result], show: Shown) -> bool:
+def _tell(results: Sequence[Pushed], show: Shown) -> bool:
     """Tell what was pushed; return whether it was all."""
     for target in dict.fromkeys(its.target for its in results):
         its = [result for result in results if result.target == target]

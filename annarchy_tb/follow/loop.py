@@ -28,7 +28,7 @@ SHARE = 300  # at most one part in so many of the time is spent on looking for c
 To = str | tuple[type[Target], str]
 
 
-class Result(NamedTuple):
+class Pushed(NamedTuple):
     """How far a run was followed to a place.
 
     Attributes
@@ -87,7 +87,7 @@ class Loop:
     _job: str | None
     _say: Say
     _followed: dict[Path, Followed]
-    _past: dict[Path, tuple[list[Result], Seen | None]]  # runs that are done
+    _past: dict[Path, tuple[list[Pushed], Seen | None]]  # runs that are done
     _others: dict[Path, Seen | None]  # runs of other jobs
     _next_scan: float
 
@@ -162,7 +162,7 @@ class Loop:
         waits = [its.wait() for its in self.outlets if its.error is not None]
         return min([pause, *waits])
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[Pushed]:
         """Return how far all runs are."""
         past = [one for results, _ in self._past.values() for one in results]
         return past + [one for its in self._followed.values() for one in _results(its)]
@@ -219,14 +219,14 @@ def _is_of(job: str, info: RunInfo) -> bool:
     return any(its.get("job") == job for its in sessions.found(info))
 
 
-def _results(followed: Followed) -> list[Result]:
+def _results(followed: Followed) -> list[Pushed]:
     found = []
     for link in followed.links:
         state, shown = link.state, link.outlet.place.shown
         error = link.failure or link.state.error or link.outlet.error
         status = None if link.failure else state.ended
         numbers = (state.pushed, state.thinned, state.refused)
-        found.append(Result(link.run.path, shown, status, *numbers, error))
+        found.append(Pushed(link.run.path, shown, status, *numbers, error))
     return found
 
 
@@ -275,7 +275,7 @@ def follow(
     rate: float | None = None,
     idle: float = IDLE,
     give_up: float = GIVE_UP,
-) -> list[Result]:
+) -> list[Pushed]:
     """Push what runs log to other places until the runs end.
 
     It reads the files of the runs, so nothing of it happens in their processes. How far
@@ -303,7 +303,7 @@ def follow(
 
     Returns
     -------
-    list of Result
+    list of Pushed
         How far each run was pushed to each place.
 
     Raises

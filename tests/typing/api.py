@@ -24,6 +24,7 @@ from typing_extensions import assert_type
 
 import annarchy_tb
 from annarchy_tb import Logger, Run, SummaryWriter, figure_style, find_runs, measures
+from annarchy_tb.follow import Options, Pushed, Target, follow
 from annarchy_tb.hooks import (
     annarchy,
     ase,
@@ -645,3 +646,31 @@ def hooks(logger: Logger, simulator: Any, sources: dict[str, Any]) -> None:
         nengo.log_probes,
     ]
     print(returned)
+
+
+class Place(Target):
+    """A target of a lab's own."""
+
+    def begin(
+        self, run: Run, kept: dict[str, Any], previous: dict[str, Any] | None
+    ) -> None:
+        assert_type(self.options, Options)
+        self.options.say(f"{self.options.name} at {self.place}")
+
+    def push(self, news: News) -> None:
+        self.refused += len(news.values)
+
+    def end(self, run: Run, status: str) -> None:
+        print(run.metrics, status)
+
+
+def followers() -> None:
+    """Places are texts, or classes with a text."""
+    found = follow("runs", "jsonl:text")
+    assert_type(found, list[Pushed])
+    assert_type(found[0].run, Path)
+    assert_type(found[0].status, str | None)
+    follow([Path("a"), "b"], ["csv:text", (Place, "x")], once=True, rate=10)
+    follow(to=(Place, "x"), idle=60, give_up=60)
+    follow("runs", 3)  # type: ignore[arg-type]
+    follow("runs", Place)  # type: ignore[arg-type]
