@@ -29,7 +29,7 @@ from annarchy_tb import Logger
 start = time.perf_counter()
 with Logger("runs") as logger:
     total = 0.0
-    for step in range(3000):
+    for step in range(15000):
         for number in range(4000):  # the simulation
             total += number * 0.5
         logger.log({"rate": total, "loss": step / 3, "weight": step * 0.5}, step)
@@ -92,7 +92,7 @@ def hanging() -> socket.socket:
     return server
 
 
-def beside(work: Path, rounds: int = 7) -> None:
+def beside(work: Path, rounds: int = 5) -> None:
     """Print how long a simulation takes with a follower, as a ratio to that alone."""
     (work / "sim.py").write_text(SIMULATION)
     server = hanging()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -140,6 +142,27 @@ def test_signals_reach_the_command(
     status = "killed" if number == signal.SIGKILL else "failed"
     assert server.ended == {"run": status}
     assert set(server.points.values()) == {1}
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command_once(work: Path) -> None:
+    """The terminal sends it to both, so the follower does not pass it on."""
+    code = "from annarchy_tb.cli import main; main()"
+    arguments = ["follow", "runs", "--to", "jsonl:out", "--", sys.executable, "sim.py"]
+    follower, terminal = pty.fork()
+    if not follower:
+        os.chdir(work)
+        command = [sys.executable, "-c", code, *arguments, "run", "10", "wait"]
+        os.execv(sys.executable, command)
+    shown = b""
+    while b"waits" not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    with contextlib.suppress(OSError):  # its other end is closed
+        while more := os.read(terminal, 1000):
+            shown += more
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(follower, 0)[1]) == 7
+    assert shown.count(b"got SIGINT") == 1
 
 
 def test_a_killed_simulation_is_pushed_to_its_last_point(work: Path) -> None:

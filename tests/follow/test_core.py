@@ -119,7 +119,7 @@ def test_a_follower_leaves_nothing_that_is_taken_for_a_run(
     assert not [name for name in names if "tfevents" in name]
 
 
-def test_a_killed_simulation_ends(logdir: Path, server: Server) -> None:
+def test_a_killed_simulation_ends(logdir: Path, out: Path) -> None:
     """All that it logged before SIGKILL is pushed, and its status is told."""
 
     def work() -> None:
@@ -128,10 +128,11 @@ def test_a_killed_simulation_ends(logdir: Path, server: Server) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert died(work)
-    [result] = follow(logdir, (Post, str(server.port)))
+    [result] = follow(logdir, f"jsonl:{out}")
     assert result.status == "killed"
-    assert server.ended == {"run": "killed"}
-    assert of_run(server.points, "run") == points_of(logdir / "run")
+    found = lines(out / "run.jsonl")
+    assert found[-1]["status"] == "killed"
+    assert points_in(found) == points_of(logdir / "run")
 
 
 def test_a_run_of_another_host_ends_when_it_is_idle(
@@ -448,14 +449,12 @@ def test_a_damaged_state_is_told(logdir: Path, out: Path) -> None:
     assert "damaged" in call("follow", "--status", logdir).stdout
 
 
-def test_a_directory_that_can_not_be_written_is_told(
-    logdir: Path, server: Server
-) -> None:
+def test_a_directory_that_can_not_be_written_is_told(logdir: Path, out: Path) -> None:
     """It has no room for the state."""
     of_every_kind(logdir)
     logdir.chmod(0o555)
-    place = (Post, str(server.port))
-    said = without_rights(logdir, lambda: follow(logdir, place)[0].error)
+    to = f"jsonl:{out}"
+    said = without_rights(logdir, lambda: follow(logdir, to)[0].error)
     assert "the state can't be kept in" in said
     assert "Permission denied" in said
 
