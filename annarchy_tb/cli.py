@@ -501,7 +501,7 @@ class FollowCommand(Command):
     "--to",
     metavar="TARGET",
     multiple=True,
-    help="Where to: jsonl:DIR, csv:DIR, or your own; may be given several times.",
+    help="Where to, such as jsonl:DIR; may be given several times.",
 )
 @click.option("--once", is_flag=True, help="Only what is there now.")
 @click.option(
@@ -575,7 +575,8 @@ def follow(
         else:
             raise click.UsageError("write a command after --, and no --once before it")
     except ValueError as error:
-        raise click.BadParameter(escaped(error), param_hint="--to") from None
+        said = escaped(following.masked(str(error)))
+        raise click.BadParameter(said, param_hint="--to") from None
     sys.exit(code)
 
 

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Callable
 from time import monotonic
 
-from annarchy_tb.follow.places import Place
+from annarchy_tb.follow.places import Place, masked
 from annarchy_tb.follow.state import State, folder
 from annarchy_tb.follow.target import LostError, Options, Target, UnreadableError
 from annarchy_tb.reading.run import Run
@@ -56,7 +56,7 @@ class Outlet:
 
     def say(self, message: str) -> None:
         """Tell the user something about the place."""
-        self._say(f"{self.place.shown}: {message}")
+        self._say(masked(f"{self.place.shown}: {message}"))
 
     def say_once(self, what: str, message: str) -> None:
         """Tell the user something, but of each kind only the first."""
@@ -94,13 +94,10 @@ class Outlet:
 
 
 def reason(error: Exception) -> str:
-    """Return an error in a line."""
-    said = " ".join(str(error).split())
-    return (
-        said
-        if isinstance(error, (OSError, UnreadableError)) and said
-        else (f"{type(error).__name__}: {said}")
-    )
+    """Return an error in a line, without the passwords of addresses in it."""
+    said = masked(" ".join(str(error).split()))
+    plain = isinstance(error, (OSError, UnreadableError)) and said
+    return said if plain else f"{type(error).__name__}: {said}"
 
 
 class Link:

@@ -473,6 +473,27 @@ def test_passwords_are_never_shown() -> None:
     assert "secret" not in its.shown
 
 
+class Leaky(Target):
+    """A target whose errors name its address."""
+
+    def begin(self, run: Run, kept: dict[str, Any], previous: Any) -> None:
+        self.options.say(f"trying {self.place}")
+        raise ConnectionError(f"{self.place} refused")
+
+
+def test_a_password_in_an_error_is_not_shown(logdir: Path) -> None:
+    """Neither in what is told, nor in the state."""
+    of_every_kind(logdir)
+    to = f"{__name__}.Leaky:http://me:secret@host"
+    said = call("follow", logdir, "--to", to, "--give-up", "0")
+    assert said.exit_code == 1
+    assert "http://me:***@host refused" in said.stderr
+    [folder] = folders(logdir)
+    every = [path.read_text() for path in folder.iterdir()]
+    assert "secret" not in "".join([said.output, str(folder), *every])
+    assert "http://me:***@host refused" in call("follow", "--status", logdir).stdout
+
+
 # -- thinning --------------------------------------------------------------------------
 
 
