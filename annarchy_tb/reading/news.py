@@ -207,7 +207,8 @@ def _blocks(
         if stored.kind == recordings.SERIES:
             try:
                 points = recorded.block_points(stored)
-            except (ValueError, OSError):  # damaged; `Run` warns of it
+            except (ValueError, OSError) as error:
+                damage.append(Damage(path, stored.offset, str(error)))
                 continue
             yield News(_copy(at), curve, points, [])
 
