@@ -160,7 +160,7 @@ def _events(
         values = [
             value
             for place, event in block.others
-            for value in _values(event, block.phases.time(place))
+            for value in _values(event, path, place, block.phases.time(place), damage)
         ]
         if points or values:
             yield News(_copy(at), curve, points, values)
@@ -181,7 +181,9 @@ def _points(block: Block, path: Path, index: Callable[[], Index]) -> dict[str, S
     return found
 
 
-def _values(event: Event, later: float) -> Iterator[Value]:
+def _values(
+    event: Event, path: Path, place: int, later: float, damage: list[Damage]
+) -> Iterator[Value]:
     for value in event.values:
         kind = BY_NAME.get(value.kind)
         if kind is None or kind == SCALAR or is_own(value.tag):
@@ -190,7 +192,8 @@ def _values(event: Event, later: float) -> Iterator[Value]:
             module = import_module(f"annarchy_tb.kinds.{kind.name}")
         try:
             contents = list(module.decode(value))
-        except Exception:  # whatever its library raises; `Run` warns of it
+        except Exception as error:  # whatever its library raises
+            damage.append(Damage(path, place, f"{value.tag!r} can't be read: {error}"))
             continue
         when = (event.time + later, event.wall_time)
         for content in contents:

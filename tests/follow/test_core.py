@@ -435,6 +435,37 @@ def test_a_torn_file_is_told_and_counted(logdir: Path, server: Server) -> None:
     loop.close()
 
 
+def test_a_damaged_recording_and_a_damaged_image_are_told(
+    logdir: Path, server: Server
+) -> None:
+    """The data around them is pushed."""
+    with Logger(logdir, "run") as logger:
+        logger.add_series("s", np.arange(1000.0), shown=2)
+        logger.add_series("t", np.arange(1000.0), shown=2)
+        logger.add_scalar("x", 1.0)
+    [path] = logger.run_dir.glob("recordings.*")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4] ^= 1
+    path.write_bytes(data)
+    with tensorboardX.SummaryWriter(str(logdir / "other")) as writer:
+        event = tensorboardX.proto.event_pb2.Event()
+        value = event.summary.value.add()
+        value.tag, value.image.encoded_image_string = "image", b"\x89PNG and no more"
+        writer.file_writer.add_event(event, 1)
+        writer.add_scalar("x", 2.0, 1)
+    said: list[str] = []
+    loop = looping(logdir, (Post, str(server.port)), said=said, idle=0.0)
+    until(lambda: catch_up(loop) or loop.is_done())
+    assert [line for line in said if "recordings." in line and "wrong" in line]
+    assert [line for line in said if "'image' can't be read" in line]
+    tags = {tag for _, tag, *_ in of_run(server.points, "run")}
+    assert tags == {"t", "x"}
+    assert of_run(server.points, "other") == [("", "x", 1, 2.0)]
+    states = [State.read(its) for its in folders(logdir)]
+    assert [its.damaged for its in states] == [1, 1]
+    loop.close()
+
+
 def test_a_damaged_state_is_told(logdir: Path, out: Path) -> None:
     """The run is left alone: nobody knows how far it was."""
     of_every_kind(logdir)
