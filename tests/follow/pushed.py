@@ -21,6 +21,7 @@ import numpy as np
 from annarchy_tb import Logger, Run
 from annarchy_tb.follow import Target
 from annarchy_tb.follow.loop import Loop
+from annarchy_tb.follow.state import State, folders
 from annarchy_tb.reading import News
 
 TIMEOUT = 60.0  # seconds for what takes one
@@ -105,6 +106,11 @@ def catch_up(loop: Loop) -> None:
     loop.hurry()
     while loop.round():
         pass
+
+
+def noted(logdir: Path) -> list[int]:
+    """Return how many points of each run were pushed, as the states have it."""
+    return [State.read(folder).pushed for folder in folders(logdir)]
 
 
 # -- a server --------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pushed import (
     Post,
     Server,
     lines,
+    noted,
     of_run,
     points_in,
     points_of,
@@ -127,7 +128,7 @@ def test_signals_reach_the_command(
     job = beside(work, f"pushed.Post:{server.port}", "run", 10, "wait")
     assert job.stdout is not None
     assert job.stdout.readline() == "waits\n"
-    until(lambda: len(server.points) == 10)
+    until(lambda: noted(work / "runs") == [10])
     if number == signal.SIGKILL:
         os.kill(Run(work / "runs" / "run").info["pid"], number)
     else:
@@ -211,7 +212,7 @@ def test_a_killed_follower_leaves_the_simulation_alone(
     job = beside(work, f"pushed.Post:{server.port}", "run", 10, "wait")
     assert job.stdout is not None
     assert job.stdout.readline() == "waits\n"
-    until(lambda: len(server.points) == 10)
+    until(lambda: noted(work / "runs") == [10])
     child = Run(work / "runs" / "run").info["pid"]
     job.kill()
     job.wait(60)

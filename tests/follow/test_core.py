@@ -28,6 +28,7 @@ from pushed import (
     kill,
     lines,
     looping,
+    noted,
     of_every_kind,
     of_run,
     points_in,
@@ -56,11 +57,6 @@ def server() -> Iterator[Server]:
 def out(tmp_path: Path) -> Path:
     """Return a directory for text files."""
     return tmp_path / "out"
-
-
-def pushed(logdir: Path) -> list[int]:
-    """Return how many points were pushed, as states have it."""
-    return [State.read(folder).pushed for folder in folders(logdir)]
 
 
 def on_another_host(run: Path, changed: float) -> None:
@@ -284,7 +280,7 @@ def test_a_follower_is_stopped_by_a_signal(
         every_kind(logger, 0)
         follower = start(logdir, "--to", f"pushed.Post:{server.port}")
         number_of_points = len(points_of(logger.run_dir))
-        until(lambda: number_of_points in pushed(logdir))
+        until(lambda: number_of_points in noted(logdir))
         follower.send_signal(number)
         _, said = follower.communicate(timeout=60)
         assert "Traceback" not in said
