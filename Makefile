@@ -5,7 +5,7 @@ BIN := .venv/bin
 PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
 .PHONY: demo view test chaos test-wheel test-viewer lint types docs gallery
-.PHONY: bench bench-scale annarchy examples followers frameworks hooks mpi clean
+.PHONY: bench bench-follow bench-scale annarchy examples followers frameworks hooks mpi clean
 
 demo: .venv/demo
 	$(BIN)/python examples/tensorboard/quickstart.py
@@ -60,6 +60,10 @@ bench: .venv/bench
 # How the time grows with the number of runs, tags, curves and values; a few minutes.
 bench-scale: .venv/bench
 	$(BIN)/python benchmarks/scale.py
+
+# What followers cost; some minutes, and nothing else may run.
+bench-follow: .venv/bench
+	$(BIN)/python benchmarks/follow.py
 
 # ANNarchy compiles its networks: it needs g++, cmake and an activated environment.
 annarchy: .venv/annarchy
