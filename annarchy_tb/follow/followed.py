@@ -94,7 +94,8 @@ class Followed:
         try:
             changed = self._watch.changed()
         except OSError:
-            self._is_gone()
+            if not self.run.path.is_dir():
+                self._is_gone()
             return False
         if changed:
             self._changed, self._pause = when, LEAST

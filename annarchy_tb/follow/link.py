@@ -16,6 +16,8 @@ from annarchy_tb.run.atomic import exclusive, remove_leftovers
 PAUSES = (1.0, 60.0)  # seconds between attempts, at first and at most
 SPACING = 1.0  # seconds between two batches of a run whose points are thinned
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+HOPELESS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+QUIET = 600.0  # seconds for which the same error is not told again
 
 Say = Callable[[str], None]
 
@@ -46,12 +48,15 @@ class Outlet:
     _pause: float
     _until: float  # the next attempt
     _since: float  # the first failed one
+    _errors: dict[str, float]  # when each was told
+    _is_told: bool
     _told: set[str]
 
     def __init__(self, place: Place, say: Say) -> None:
         self.place, self._say = place, say
         self.broken, self.error = False, None
         self._pause = self._until = self._since = 0.0
+        self._errors, self._is_told = {}, False
         self._told = set()
 
     def say(self, message: str) -> None:
@@ -64,13 +69,9 @@ class Outlet:
             self._told.add(what)
             self.say(message)
 
-    def is_ready(self) -> bool:
-        """Return whether it is time for another attempt."""
-        return monotonic() >= self._until
-
-    def wait(self) -> float:
-        """Return how many seconds are left until the next attempt."""
-        return max(0.0, self._until - monotonic())
+    def is_ready(self, last: bool = False) -> bool:
+        """Return whether it is time for another attempt; perhaps as the last one."""
+        return monotonic() >= self._until + (SPACING if last else 0.0)
 
     def retry(self) -> None:
         """Make another attempt now."""
@@ -78,19 +79,24 @@ class Outlet:
 
     def failed(self, error: Exception) -> None:
         """Pause after an error, each time for longer."""
+        now, said = monotonic(), reason(error)
         if self.error is None:
-            self._since = monotonic()
-            self.say(f"{reason(error)}; trying again, with pauses up to 1 min")
-        self.error = reason(error)
+            self._since = now
+            if now > self._errors.get(said, -QUIET) + QUIET:
+                self.say(f"{said}; trying again, with pauses up to 1 min")
+                self._errors = {**dict(list(self._errors.items())[-10:]), said: now}
+                self._is_told = True
+        self.error = said
         low, high = PAUSES
         self._pause = min(max(low, 2 * self._pause), high)
-        self._until = monotonic() + self._pause
+        self._until = now + self._pause
 
     def worked(self) -> None:
         """Note that it takes what it is given."""
-        if self.error is not None:
+        if self.error is not None and self._is_told:
             self.say(f"back after {monotonic() - self._since:.0f} s")
-        self.error, self._pause, self._until = None, 0.0, 0.0
+        self.error, self._is_told = None, False
+        self._pause = self._until = 0.0
 
 
 def reason(error: Exception) -> str:
@@ -135,6 +141,7 @@ class Link:
     _target: Target | None
     _lock: contextlib.ExitStack | None
     _has_begun: bool  # the target at the place
+    _is_last: bool
     _earliest: float
 
     def __init__(self, run: Run, name: str, outlet: Outlet, rate: float | None) -> None:
@@ -144,7 +151,7 @@ class Link:
         self.failure = None
         self._rate = rate
         self._target = self._lock = None
-        self._has_begun = False
+        self._has_begun = self._is_last = False
         self._earliest = 0.0
 
     def say(self, message: str) -> None:
@@ -153,7 +160,7 @@ class Link:
 
     def is_due(self) -> bool:
         """Return whether something can be tried now."""
-        ready = self.outlet.is_ready() and monotonic() >= self._earliest
+        ready = self.outlet.is_ready(self._is_last) and monotonic() >= self._earliest
         return not self.is_done and ready
 
     def turn(self, status: str | None, like: list[object]) -> bool:
@@ -174,18 +181,16 @@ class Link:
         except UnreadableError as error:
             self._earliest = monotonic() + PAUSES[1]
             self.outlet.say_once(f"unreadable {self.name}", f"{self.name}: {error}")
-        except LostError as error:
-            self.say(f"{error}: all is pushed again")
-            self.close_target()
-            self.state.forget()
-            return True
         except OSError as error:
             self.close_target()
-            if self.run.path.is_dir():
-                self.outlet.failed(error)
-                self._note(reason(error))
-            else:
+            if not self.run.path.is_dir():
                 self._give_up("the run is gone")
+            elif error.errno in HOPELESS:
+                self._give_up(reason(error))
+            else:
+                self.outlet.failed(error)
+                self._is_last = True  # of the next attempts: it may be its own fault
+                self._note(reason(error))
         except Exception as error:
             self._give_up(reason(error))
         return False
@@ -193,13 +198,23 @@ class Link:
     def _turn(self, status: str | None, like: list[object]) -> bool:
         if self._lock is None and not self._open(status, like):
             return False
-        target = self._begun()
+        try:
+            target = self._begun()
+        except LostError as error:
+            if not self.state.kept:
+                raise
+            self.say(f"{error}: all is pushed again")
+            self.close_target()
+            self.state.forget()
+            return True
         found = target.take(self.run, self.state)
-        self.outlet.worked()
         if not self.state.begun:
-            self.say("points that were pushed are withdrawn by a resume; a new one")
+            self.say("points were withdrawn by a resume: the run begins anew there")
             self.close_target()
             return True
+        if found:
+            self._is_last = False
+            self.outlet.worked()
         self.is_caught_up = not found
         if self.is_caught_up and self._rate is not None:
             self._earliest = monotonic() + SPACING
@@ -211,6 +226,7 @@ class Link:
         target.end(self.run, status)
         self.state.ended, self.state.error, self.state.seen = status, None, like
         target.save(self.state)
+        self.outlet.worked()
         self.finish()
         return True
 

@@ -157,11 +157,6 @@ class Loop:
         """Return whether all runs have ended, pushed or not."""
         return self._once or all(its.status for its in self._followed.values())
 
-    def wait(self, pause: float) -> float:
-        """Return how many seconds to wait, perhaps for a place that is down."""
-        waits = [its.wait() for its in self.outlets if its.error is not None]
-        return min([pause, *waits])
-
     def results(self) -> list[Pushed]:
         """Return how far all runs are."""
         past = [one for results, _ in self._past.values() for one in results]
@@ -264,7 +259,7 @@ def rounds(
         elif monotonic() > last + give_up:
             return
         waiting = min(max(LEAST, 2 * waiting), MOST)
-        yield loop.wait(max(waiting, SHARE * (process_time() - start)))
+        yield max(waiting, SHARE * (process_time() - start))
 
 
 def follow(

@@ -38,7 +38,8 @@ from pushed import (
 )
 
 from annarchy_tb import Logger, Run, find_runs
-from annarchy_tb.follow import Options, Target, follow
+from annarchy_tb.follow import LostError, Options, Target, follow
+from annarchy_tb.follow.loop import rounds
 from annarchy_tb.follow.places import masked, place
 from annarchy_tb.follow.state import State, folders
 from annarchy_tb.follow.thinning import Thinning
@@ -324,6 +325,22 @@ class Picky(Post):
         super().push(news._replace(points=kept))
 
 
+class Faulty(Post):
+    """A place where one run has an error that may be temporary, but is not."""
+
+    def push(self, news: News) -> None:
+        if self.options.name == "a":
+            raise TimeoutError("no answer for a")
+        super().push(news)
+
+
+class Forgetful(Post):
+    """A place that has always lost what it was given."""
+
+    def begin(self, run: Run, kept: dict[str, Any], previous: Any) -> None:
+        raise LostError("all is gone")
+
+
 class Missing(Target):
     """A target whose package is not there."""
 
@@ -346,6 +363,31 @@ def test_what_a_place_does_not_take_is_told_and_counted(
     assert "2 left out that it does not take" in said.stderr
     assert server.ended == {"one": "finished", "two": "finished"}
     assert {key[2] for key in server.points} == {"x"}
+
+
+def test_a_run_that_always_fails_stops_no_other(logdir: Path, server: Server) -> None:
+    """Its error is told once, and the others are tried first."""
+    for name in ("c", "b", "a"):  # the newest run comes first
+        of_every_kind(logdir, name, 1)
+    said: list[str] = []
+    loop = looping(logdir, (Faulty, str(server.port)), said=said)
+    for _ in range(5):
+        catch_up(loop)
+        loop.outlets[0]._until = time.monotonic()  # the pause is over
+    assert server.ended == {"b": "finished", "c": "finished"}
+    assert len([line for line in said if "no answer for a" in line]) == 1
+    assert not loop.is_done()
+    pauses = [pause for pause, _ in zip(rounds(loop, 60.0), range(5), strict=False)]
+    assert min(pauses[1:]) > 0  # it does not keep the processor busy
+    assert {str(its.error) for its in loop.results()} >= {"no answer for a"}
+    loop.close()
+
+
+def test_a_place_that_never_remembers_is_given_up(logdir: Path, server: Server) -> None:
+    """It is not asked again and again."""
+    of_every_kind(logdir)
+    [result] = follow(logdir, (Forgetful, str(server.port)))
+    assert result.error == "LostError: all is gone"
 
 
 def test_a_target_that_is_missing_stops_no_other(logdir: Path, server: Server) -> None:
