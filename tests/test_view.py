@@ -118,6 +118,8 @@ def test_it_shows_all_and_leaves_nothing(
     scalars = "plugin/scalars/scalars?run=run&tag=v"
     found = ours.until(scalars, lambda points: points[-1][1] == POINTS - 1)
     assert len(found) == POINTS
+    [run] = ours.until("plugin/simulation/runs", lambda found: "runs" in found)["runs"]
+    assert (run["name"], run["status"]) == ("run", "finished")
     images = "plugin/images/images?run=run&tag=i&sample=0"
     found = ours.until(images, lambda its: its[-1]["step"] == IMAGES - 1)
     assert len(found) == IMAGES

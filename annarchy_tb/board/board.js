@@ -1,7 +1,9 @@
 // Draws runs: the JSON of run.py and runs.py in this directory.
 //
-// A host gives the element to draw in, the data, and Plotly. All names and texts of a
-// run may be anybody's: they become text nodes, or go through `plain` to Plotly.
+// A host gives the element to draw in, the data, and Plotly. One that is beside a server
+// also gives functions that ask it for more: parts of long curves, curves of other runs.
+// All names and texts of a run may be anybody's: they become text nodes, or go through
+// `plain` to Plotly.
 
 /* -- elements ----------------------------------------------------------------------- */
 
@@ -70,6 +72,14 @@ function duration(seconds) {
   return days ? `${days} d ${clock}` : clock;
 }
 
+// How long ago, roughly.
+function ago(seconds) {
+  if (seconds === null) return "";
+  for (const [most, unit, size] of [[60, "s", 1], [3600, "min", 60], [172800, "h", 3600]])
+    if (seconds < most) return `${Math.floor(seconds / size)} ${unit}`;
+  return `${Math.floor(seconds / 86400)} d`;
+}
+
 function place(at, unit) {
   const step = `step ${grouped(at.step)}`;
   return at.time === null ? step : `${step}, ${said(at.time)}${unit ? ` ${visible(unit)}` : ""}`;
@@ -106,48 +116,85 @@ export class Charts {
     this.builds = new Map();
     this.seen = new IntersectionObserver(
       (entries) => entries.filter((one) => one.isIntersecting).forEach((one) => this.draw(one.target)),
-      { rootMargin: "400px" },
+      { root: document, rootMargin: "400px" },
     );
   }
 
   // An element with a chart; `build` returns its traces, and what its layout adds.
-  add(build, label) {
+  // `zoom(left, right, bottom, top)` promises a build for a part of the axes, or null if it
+  // is the same.
+  add(build, label, zoom = null) {
     const box = make("div", { className: "chart", role: "img", "aria-label": visible(label) });
-    this.builds.set(box, { build, stale: true });
+    this.builds.set(box, { build, zoom, stale: true, part: null, range: "" });
+    // Who points at a chart may zoom into it: a server can read its data meanwhile.
+    if (zoom) box.addEventListener("pointerenter", () => zoom(0, 0, 0, 0).catch(() => null), { once: true });
     this.seen.observe(box);
     return box;
   }
 
   draw(box) {
     const its = this.builds.get(box);
-    if (!its.stale) return;
+    if (!its.stale || !this.plotly) return;
     its.stale = false;
     try {
-      const [traces, layout] = its.build();
+      const [traces, layout] = (its.part ?? its.build)();
+      if (!traces.length && !box.data) return; // nothing yet
       const fixed = this.printing ? { width: box.clientWidth, height: box.clientHeight } : {};
       this.plotly.react(box, traces, { ...this.layout(layout), ...fixed }, {
         responsive: true, displaylogo: false,
         modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
       });
+      if (its.zoom && !its.follows) box.on("plotly_relayout", () => this.zoomed(box));
+      its.follows = true;
     } catch (error) {
       box.replaceChildren(make("p", { className: "note" }, `This can't be drawn: ${error.message}`));
     }
   }
 
-  // Draw a chart that shows something else now.
+  // Draw a chart that shows something else now, also if it is not in view.
   redraw(box) {
     this.builds.get(box).stale = true;
     this.draw(box);
   }
 
+  // Draw the part of a chart that is in view with all the points for which there is room.
+  async zoomed(box, again = false) {
+    const its = this.builds.get(box), { xaxis, yaxis } = box.layout;
+    const range = xaxis.autorange || !xaxis.range ? null : [...xaxis.range, ...(yaxis.range ?? [])].map(Number);
+    if (!again && its.range === String(range ?? "")) return;
+    const asked = (its.range = String(range ?? ""));
+    const part = range && (await its.zoom(...range).catch(() => null)); // the host says why
+    if (its.range !== asked || (!part && !its.part)) return;
+    its.part = part;
+    its.stale = true;
+    this.draw(box);
+  }
+
   // Draw again what has changed: what is in view at once, the rest when it is.
-  changed() {
+  changed(only = null) {
     for (const [box, its] of this.builds) {
-      if (!box.isConnected) continue;
+      if (!box.isConnected || (only && box !== only)) continue;
       its.stale = true;
       this.seen.unobserve(box);
       this.seen.observe(box);
+      if (its.part) this.zoomed(box, true);
     }
+  }
+
+  // Forget charts that are no longer on the page.
+  clean() {
+    for (const box of this.builds.keys()) {
+      if (box.isConnected) continue;
+      this.builds.delete(box);
+      this.seen.unobserve(box);
+      if (box.data) this.plotly.purge(box);
+    }
+  }
+
+  // Take the colours that the page has now.
+  shade() {
+    document.documentElement.classList.toggle("dark", this.dark());
+    this.changed();
   }
 
   // Begin or end to print: all charts, at the width of paper.
@@ -198,27 +245,58 @@ function line(x, y, name, colour, { dash = "solid", ...more } = {}) {
 /* -- cards: one for each tag -------------------------------------------------------- */
 
 function card(its, note, ...content) {
+  const said = typeof note === "string" && note ? make("p", { className: "note" }, note) : note || null;
   return make("section", { className: `card ${its.wide ? "wide" : ""}` },
-    make("h3", {}, visible(its.tag)), ...content,
-    note ? make("p", { className: "note" }, note) : null);
+    make("h3", {}, visible(its.tag)), ...content, said);
 }
 
-function scalarCard(its, { charts, unit }) {
-  const curves = its.curves.map((one) => ({ ...one, x: unpacked(one.x), y: unpacked(one.y) }));
-  curves.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-  const beside = curves.length > 6 ? { legend: { font: { size: 11 } } } : {};
-  const build = () => [
-    curves.map((one, k) => line(one.x, one.y, one.name || its.tag, COLOURS[k % COLOURS.length])),
-    { x: axisName(its, unit), y: its.unit ? plain(its.unit) : "", showlegend: curves.length > 1, ...beside },
-  ];
+// A card that takes new data of its tag; others are made anew.
+function updated(element, take) {
+  return Object.assign(element, { take });
+}
+
+// What a server has of a part of curves that are drawn by some of their points.
+function finer(curves, axis, part, low, high) {
+  return Promise.all(curves.map(async (one) => {
+    if (one.number <= one.x.length) return one;
+    const its = await part({ run: one.run, tag: one.tag, curve: one.name, axis, from: low, to: high });
+    return { ...one, x: unpacked(its.x), y: unpacked(its.y), number: its.number };
+  }));
+}
+
+function scalarCard(its, { charts, unit, run, host }) {
+  const note = make("p", { className: "note" });
+  let curves;
+  const take = (next) => {
+    its = next;
+    curves = its.curves.map((one) => ({ ...one, run, tag: its.tag, x: unpacked(one.x), y: unpacked(one.y) }));
+    curves.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  };
+  take(its);
+  const drawn = (all, zoomed) => () => {
+    note.textContent = thinned(all, zoomed);
+    const beside = all.length > 6 ? { legend: { font: { size: 11 } } } : {};
+    return [
+      all.map((one, k) => line(one.x, one.y, one.name || its.tag, COLOURS[k % COLOURS.length], zoomed ? singly(one) : {})),
+      { x: axisName(its, unit), y: its.unit ? plain(its.unit) : "", showlegend: all.length > 1, ...beside },
+    ];
+  };
   if (!curves.some((one) => one.y.some(Number.isFinite))) return card(its, "No value is finite.");
-  return card(its, thinned(curves), charts.add(build, `curve of ${its.tag}`));
+  const zoom = host.part && (async (low, high) =>
+    drawn(await finer(curves, its.timed ? "time" : "step", host.part, low, high), true));
+  const chart = charts.add(() => drawn(curves, false)(), `curve of ${its.tag}`, zoom);
+  return updated(card(its, note, chart), (next) => { take(next); charts.changed(chart); });
 }
 
-function thinned(curves, averaged = "") {
+// Few points in view: each is seen.
+const singly = (one) => (one.number <= 100 ? { mode: "lines+markers" } : {});
+
+function thinned(curves, zoomed, averaged = "") {
   const all = curves.reduce((sum, one) => sum + one.number, 0);
   const drawn = curves.reduce((sum, one) => sum + one.x.length, 0);
-  return all > drawn ? `${grouped(drawn)} of ${grouped(all)} points, with all extremes${averaged}` : "";
+  const here = zoomed ? " in view" : "";
+  if (all > drawn) return `${grouped(drawn)} of ${grouped(all)} points${here}, with all extremes${averaged}`;
+  return zoomed ? `all ${grouped(all)} points in view` : "";
 }
 
 function imageCard(its, { unit }) {
@@ -234,27 +312,39 @@ function soundCard(its, { unit }) {
 function framesCard(its, unit, shown, what) {
   if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
   const show = (frame) => {
-    if (frame.address) shown.src = frame.address;
-    else shown.removeAttribute("src");
+    if (!frame.address) shown.removeAttribute("src");
+    else if (shown.getAttribute("src") !== frame.address) shown.src = frame.address;
   };
-  return card(its, leftOut(its, what),
-    make("div", { className: what === "images" ? "picture" : "sound" }, shown),
-    stepper(its, unit, show));
+  const note = make("p", { className: "note" });
+  const steps = stepper(its, unit, show, (now) => { note.textContent = leftOut(now, what); });
+  return updated(card(its, note, make("div", { className: what === "images" ? "picture" : "sound" }, shown), steps), steps.take);
 }
 
-// A slider over frames, and what it shows: the last one at first.
-function stepper(its, unit, show) {
-  const where = make("output", {}), last = its.frames.length - 1;
-  const go = (at) => {
-    show(its.frames[at]);
-    where.textContent = place(its.frames[at], unit);
-  };
+// A slider over frames, and what it shows: the last one at first. New ones may follow; who
+// looks at the last one then sees the new last one.
+function stepper(its, unit, show, told = () => {}) {
+  const where = make("output", {});
   const slider = make("input", {
-    type: "range", min: 0, max: last, value: last, "aria-label": `step of ${visible(its.tag)}`,
-    input: () => go(Number(slider.value)),
+    type: "range", min: 0, "aria-label": `step of ${visible(its.tag)}`, input: () => go(),
   });
-  go(last);
-  return make("div", { className: "place" }, last ? slider : null, where);
+  const go = () => {
+    const frame = its.frames[Number(slider.value)];
+    show(frame);
+    where.textContent = place(frame, unit);
+  };
+  const take = (next) => {
+    const { step } = its.frames[Number(slider.value)], atLast = slider.value === slider.max;
+    its = next;
+    const last = its.frames.length - 1, same = its.frames.findIndex((one) => one.step === step);
+    slider.max = last;
+    slider.hidden = !last;
+    slider.value = atLast || same < 0 ? last : same;
+    told(its);
+    go();
+  };
+  slider.max = slider.value = 0;
+  take(its);
+  return Object.assign(make("div", { className: "place" }, slider, where), { take });
 }
 
 const leftOut = (its, what) =>
@@ -319,25 +409,60 @@ function short(number) {
   return Math.abs(number) < 1e6 ? String(Number(text)) : text;
 }
 
-// A chart of frames, with a slider. `draw` returns the traces and the layout of one.
-function chartOfFrames(its, { charts, unit }, what, draw, note) {
+// A chart of frames, with a slider. `draw` returns the traces and the layout of one, and
+// `note` what is said of it. A server has what is not here, and `part` of a frame.
+function chartOfFrames(its, { charts, unit, run, host }, what, draw, note, part = null) {
   if (!its.frames.length) return card(its, `These ${what} are too large for a report.`);
-  let frame = null, begun = false;
-  const said = make("span", {}), picture = make("img", { alt: visible(its.tag) });
-  const instead = make("div", { className: "picture" }, picture);
-  const box = charts.add(() => (frame ? draw(frame, box) : [[], {}]), `${what} of ${its.tag}`);
+  let frame = null, wanted = null, asked = null, answer = null;
+  const text = make("p", { className: "note" }), picture = make("img", { alt: visible(its.tag) });
+  const instead = make("div", { className: "picture", hidden: true }, picture);
+  const isPicture = (one) => one.address !== undefined; // and nothing else
+  const tell = (now, where = "") => {
+    text.textContent = [isPicture(now) ? "" : note(now, where), leftOut(its, what)].filter(Boolean).join(" · ");
+  };
+  const take = (now) => {
+    frame = now;
+    box.hidden = isPicture(now);
+    instead.hidden = !box.hidden;
+    if (box.hidden) picture.src = now.address;
+    tell(now);
+  };
+  // What a server has of the wanted frame is asked for when it is drawn, or zoomed into.
+  const got = async () => {
+    const now = wanted;
+    if (frame?.of === now) return;
+    if (asked !== now) answer = isPicture(now) ? Promise.resolve({}) : host.frame({ run, tag: its.tag, at: now.at });
+    asked = now;
+    const found = await answer.catch(() => { asked = null; }); // the host says why
+    if (!found || wanted !== now || frame?.of === now) return;
+    take({ ...now, ...found, of: now });
+    charts.changed(box);
+  };
+  const zoom = part && host.frame && (async (...range) => {
+    await got();
+    const whole = frame, where = whole && !isPicture(whole) && part(whole, ...range);
+    if (!where) return null;
+    const found = { ...whole, points: null, cells: null, ...await host.frame({ run, tag: its.tag, at: whole.at, ...where }) };
+    return () => { tell(found, " in view"); return draw(found, box); };
+  });
+  const box = charts.add(() => {
+    if (host.frame) got();
+    if (!frame || isPicture(frame)) return [[], {}];
+    tell(frame);
+    return draw(frame, box);
+  }, `${what} of ${its.tag}`, zoom);
   box.classList.add("tall");
   const steps = stepper(its, unit, (now) => {
-    const old = frame, only = now.address !== undefined; // there is only a picture
-    said.textContent = [only ? "" : note(now), leftOut(its, what)].filter(Boolean).join(" · ");
-    box.hidden = only;
-    instead.hidden = !only;
-    if (only) picture.src = now.address;
-    else frame = now;
-    if (begun && frame !== old) charts.redraw(box);
+    const first = !wanted;
+    if (host.frame && !first && wanted.at === now.at && wanted.step === now.step) return;
+    wanted = now;
+    if (!host.frame) take(now);
+    if (first) return; // it is drawn when it comes into view
+    if (!host.frame) charts.redraw(box);
+    else if (box.hidden) got();
+    else charts.changed(box);
   });
-  begun = true;
-  return card(its, said, box, instead, steps);
+  return updated(card(its, text, box, instead, steps), (next) => { its = next; steps.take(next); });
 }
 
 // From the first number of a cell to its last one.
@@ -356,12 +481,18 @@ function cellsOf({ x, y, shape: [rows, columns], z }, text) {
 }
 
 function rasterCard(its, context) {
-  const note = (frame) => [
-    `${grouped(frame.number)} spike${frame.number === 1 ? "" : "s"}`,
+  const note = (frame, where) => [
+    `${grouped(frame.number)} spike${frame.number === 1 ? "" : "s"}${where}`,
     frame.outside ? `${grouped(frame.outside)} more outside of the axes` : "",
     frame.cells ? "counted in cells: the stronger the colour, the more" : "",
   ].filter(Boolean).join(" · ");
-  return chartOfFrames(its, context, "rasters", drawRaster, note);
+  // Of a part of the axes; nothing, if all of them are in view.
+  const part = ({ limits: [start, end, first, neurons], scale }, low, high, bottom, top) => {
+    const its = { from: low / scale, to: high / scale, first: Math.ceil(bottom), last: Math.floor(top) };
+    const all = its.from <= start && its.to >= end && its.first <= first && its.last >= first + neurons - 1;
+    return all ? null : its;
+  };
+  return chartOfFrames(its, context, "rasters", drawRaster, note, part);
 }
 
 function drawRaster(frame) {
@@ -375,7 +506,7 @@ function drawRaster(frame) {
     if (!frame.number) traces.push({ type: "scatter", showlegend: false, x: [null], y: [null] }); // for the axes
     const x = Array.from(typed(frame.points.x), (one) => one * scale), y = Array.from(typed(frame.points.y));
     const of = frame.points.of ? typed(frame.points.of) : null;
-    const size = Math.max(3, Math.min(DOTS, 150 / neurons));
+    const size = Math.max(frame.rows && frame.number < 200 ? 6 : 3, Math.min(DOTS, 150 / (frame.rows ?? neurons)));
     for (let k = 0; k < kinds; k += 1) {
       const mine = (_, i) => !of || of[i] === k;
       const its = x.filter(mine);
@@ -486,20 +617,51 @@ const CARDS = {
   histogram: histogramCard, text: textCard, html: htmlCard,
 };
 
-// The cards of tags, in groups by the part of the tag before the first slash.
-function cards(all, context, kinds = CARDS) {
-  const groups = new Map(), others = [];
-  for (const its of all) {
-    if (!Object.hasOwn(kinds, its.kind)) {
-      others.push(`${visible(its.tag)} (${visible(its.kind || "unknown")})`);
-      continue;
+// The cards of tags, in groups by the part of the tag before the first slash. They are
+// kept in an element, and take new data.
+class Cards {
+  constructor(context, kinds = CARDS, inOrder = inGroups) {
+    this.element = make("div", {});
+    this.context = context;
+    this.kinds = kinds;
+    this.inOrder = inOrder;
+    this.kept = new Map();
+    this.order = "";
+  }
+
+  show(all) {
+    const keys = all.map((its) => `${its.kind} ${its.tag}`), order = keys.join("\n");
+    const kept = new Map(all.map((its, k) => [keys[k], this.card(its, this.kept.get(keys[k]))]));
+    this.kept = kept;
+    if (order !== this.order || !order) this.element.replaceChildren(...this.inOrder([...kept.values()]));
+    this.order = order;
+    this.context.charts.clean();
+  }
+
+  card(its, known) {
+    if (!Object.hasOwn(this.kinds, its.kind)) return { its };
+    const text = this.context.host.follow ? JSON.stringify(its) : "";
+    if (known && known.text === text) return known;
+    if (known?.element.take) {
+      known.element.take(its);
+      return { ...known, its, text };
     }
+    const element = this.kinds[its.kind](its, this.context);
+    known?.element.replaceWith(element);
+    return { its, text, element };
+  }
+}
+
+function inGroups(all) {
+  const groups = new Map();
+  for (const { its, element } of all.filter((one) => one.element)) {
     const group = its.tag.includes("/") ? its.tag.slice(0, its.tag.indexOf("/")) : "";
     if (!groups.has(group)) groups.set(group, []);
-    groups.get(group).push(kinds[its.kind](its, context));
+    groups.get(group).push(element);
   }
   const made = [...groups].map(([group, its]) => make("section", { className: "group" },
     group ? make("h2", {}, visible(group)) : null, make("div", { className: "cards" }, its)));
+  const others = all.filter((one) => !one.element).map(({ its }) => `${visible(its.tag)} (${visible(its.kind || "unknown")})`);
   if (others.length) made.push(make("p", { className: "note" }, `Not shown here: ${others.join(", ")}`));
   return made;
 }
@@ -529,17 +691,17 @@ function remarks(all) {
 
 function ending(its) {
   const odd = Object.entries(its.odd).map(([tag, step]) => `${visible(tag)} at step ${said(step)}`);
-  const said_ = [];
-  if (its.error) said_.push(`${its.error.type ?? "Error"}: ${its.error.message ?? ""}`);
+  const text = [];
+  if (its.error) text.push(`${its.error.type ?? "Error"}: ${its.error.message ?? ""}`);
   return [
-    said_.length ? make("pre", { className: "error" }, visible(said_[0], "\n")) : null,
+    text.length ? make("pre", { className: "error" }, visible(text[0], "\n")) : null,
     odd.length ? make("p", { className: "odd" }, make("strong", {}, "Not finite: "), `first ${odd.join(", ")}`) : null,
   ];
 }
 
 // Seldom asked for, and long: it opens with a click, and on paper.
-function closed(title, entries) {
-  return make("details", { className: "facts" }, make("summary", {}, make("h2", {}, title)), listed(entries));
+function closed(title, entries, open) {
+  return make("details", { className: "facts", open }, make("summary", {}, make("h2", {}, title)), listed(entries));
 }
 
 function stack(all) {
@@ -553,8 +715,35 @@ function origin(data) {
   return [["directory", data.path], ...(commit ? [commit] : []), ...Object.entries(others)];
 }
 
-function showRun(root, data, charts) {
-  const its = data.run, unit = data.unit;
+function showRun(root, first, charts, host) {
+  const header = make("header", {}), remarked = make("div", {}), about = make("div", { className: "about" });
+  const all = new Cards({ charts, unit: first.unit, run: first.run.name, host });
+  let known = "";
+  root.replaceChildren(header, remarked, about, all.element, footer(first));
+
+  return (data) => {
+    const its = data.run, unit = data.unit;
+    const took = its.status === "running" ? "running for" : "took";
+    const when = [
+      its.started && `started ${date(its.started)}`,
+      its.duration !== null && `${took} ${duration(its.duration)}`,
+      its.written && `last record ${date(its.written)}`,
+    ].filter(Boolean);
+    header.replaceChildren(...[
+      make("h1", {}, visible(its.name), " ", status(its)),
+      make("p", { className: "when" }, when.join(" · ")),
+      ...ending(its)].filter(Boolean));
+    remarked.replaceChildren(remarks(data.remarks) ?? "");
+    const facts = JSON.stringify([its.results, its.params, data.phases, data.notes, data.sessions, data.origin]);
+    if (facts !== known) about.replaceChildren(...factsOf(data, unit, about.querySelector("details")?.open));
+    known = facts;
+    all.show(data.cards);
+  };
+}
+
+// What is known about a run beside its data.
+function factsOf(data, unit, open = false) {
+  const its = data.run;
   const phases = data.phases.map((one) => [
     `${one.number} ${one.name}`,
     date(one.began) +
@@ -563,25 +752,12 @@ function showRun(root, data, charts) {
   ]);
   const sessions = data.sessions.map((one) => [date(one.start), `${said(one.kind)}, ${said(one.status)}`]);
   const notes = data.notes.map((one) => [date(one?.date), `${said(one?.user)}: ${said(one?.text)}`]);
-  const when = [
-    its.started && `started ${date(its.started)}`,
-    its.duration !== null && `took ${duration(its.duration)}`,
-    its.written && `last record ${date(its.written)}`,
-  ].filter(Boolean);
-  root.replaceChildren(
-    make("header", {},
-      make("h1", {}, visible(its.name), " ", status(its)),
-      make("p", { className: "when" }, when.join(" · ")),
-      ending(its)),
-    remarks(data.remarks) ?? "",
-    make("div", { className: "about" }, [
-      [facts("Results", Object.entries(its.results)), facts("Phases", phases), facts("Notes", notes),
-        sessions.length > 1 ? facts("Sessions", sessions) : null],
-      [facts("Parameters", Object.entries(its.params))],
-      [closed("Origin", origin(data))],
-    ].map(stack)),
-    ...cards(data.cards, { charts, unit }),
-    footer(data));
+  return [
+    [facts("Results", Object.entries(its.results)), facts("Phases", phases), facts("Notes", notes),
+      sessions.length > 1 ? facts("Sessions", sessions) : null],
+    [facts("Parameters", Object.entries(its.params))],
+    [closed("Origin", origin(data), open)],
+  ].map(stack).filter(Boolean);
 }
 
 function footer(data) {
@@ -592,16 +768,22 @@ function footer(data) {
 
 const MOST_COLUMNS = 40; // that are shown at first
 
-// The columns of the table: what is shown in a cell, and what it is sorted by.
-function columnsOf(runs) {
+// The columns of the table: what is shown in a cell, and what it is sorted by. A page that
+// knows what time it is says how old a run is; others say when it was written to last.
+function columnsOf(runs, now) {
   const minute = (text) => date(text).slice(0, 16);
+  const since = (text) => (text ? Math.max(0, (new Date(now) - new Date(text)) / 1000) : null);
+  const last = (run) => since(run.ended ?? run.written);
+  const took = (run) => run.duration ?? (run.status === "running" && now ? since(run.started) : null);
   const own = [
     { name: "status", value: (run) => run.status, cell: status },
+    ...(now ? [{ name: "age", value: last, text: (run) => ago(last(run)), title: "since the last record, or the end" }] : []),
+    { name: "phase", rare: true, value: (run) => run.phase },
     { name: "error", rare: true, value: (run) => (run.error ? `${run.error.type ?? ""}: ${run.error.message ?? ""}` : null) },
     { name: "not finite", rare: true, value: (run) => Object.entries(run.odd).map(([tag, step]) => `${tag} at ${step}`).join(", ") || null },
     { name: "started (UTC)", date: true, value: (run) => run.started, text: (run) => minute(run.started) },
-    { name: "duration", value: (run) => run.duration, text: (run) => duration(run.duration) },
-    { name: "last record (UTC)", rare: true, date: true, value: (run) => run.written, text: (run) => minute(run.written) },
+    { name: "duration", value: took, text: (run) => duration(took(run)) },
+    ...(now ? [] : [{ name: "last record (UTC)", rare: true, date: true, value: (run) => run.written, text: (run) => minute(run.written) }]),
   ];
   const fields = (field, title) => {
     const names = [...new Set(runs.flatMap((run) => Object.keys(run[field])))];
@@ -612,6 +794,7 @@ function columnsOf(runs) {
   const all = [...own, ...fields("params", "parameter"), ...fields("results", "result")];
   let left = MOST_COLUMNS;
   for (const column of all) {
+    column.key = `${column.field ?? ""} ${column.name}`;
     column.text ??= (run) => said(column.value(run));
     const values = runs.map((run) => JSON.stringify(column.value(run)));
     const differs = new Set(values).size > 1 || runs.length === 1;
@@ -690,84 +873,125 @@ function grouping(runs, column) {
   return found;
 }
 
-function showRuns(root, data, charts) {
-  const runs = data.runs.map((run, index) => ({ ...run, index }));
-  const columns = columnsOf(runs);
-  const drawn = new Set([
-    ...data.cards.flatMap((one) => one.curves.map((curve) => curve.run)),
-    ...data.pictures.flatMap((one) => one.frames.map((frame) => frame.run)),
-  ]);
-  const nameColumn = { name: "run", value: (run) => run.name, text: (run) => run.name };
+function showRuns(root, first, charts, host) {
   const state = {
-    chosen: new Set(runs.filter((run) => drawn.has(run.index)).slice(0, 30)),
-    column: null, down: false, words: [], group: null, mean: false,
+    chosen: new Set(), touched: false, column: "", down: false, words: [], shown: new Map(), group: "", mean: false,
   };
-  const body = make("tbody", {}), headRow = make("tr", {}), count = make("p", { className: "note", "aria-live": "polite" });
-  const legend = make("div", { className: "legend" });
+  const nameColumn = { key: "run", name: "run", value: (run) => run.name, text: (run) => run.name };
+  const numbers = new Map(); // of the runs by their names: colours stay
+  const rows = new Map(); // of the table, by the names of their runs
+  let data = first, runs = [], columns = [], compares = "";
 
+  const body = make("tbody", {}), headRow = make("tr", {}), count = make("p", { className: "note", "aria-live": "polite" });
+  const legend = make("div", { className: "legend" }), remarked = make("div", {}), menu = make("div", {});
+  const group = make("select", {
+    change: () => {
+      state.group = group.value;
+      mean.disabled = !state.group;
+      if (mean.disabled) mean.checked = state.mean = false;
+      update();
+    },
+  });
+  const mean = make("input", { type: "checkbox", disabled: true, change: () => { state.mean = mean.checked; update(); } });
+  const filter = make("input", {
+    type: "search", placeholder: "words in any column",
+    input: () => { state.words = filter.value.toLowerCase().split(/\s+/).filter(Boolean); update(); },
+  });
+
+  const column = (key) => [nameColumn, ...columns].find((one) => one.key === key) ?? null;
+  const coloured = () => (state.group === "all" ? "all" : column(state.group));
+  const able = (run) => Boolean(host.curves) || data.drawable.has(run.name);
   const shownRuns = () => {
     const shown = [nameColumn, ...columns];
-    const kept = runs.filter((run) => {
-      const text = shown.map((column) => visible(column.text(run))).join("\n").toLowerCase();
+    const kept = !state.words.length ? runs : runs.filter((run) => {
+      const text = shown.map((one) => visible(one.text(run))).join("\n").toLowerCase();
       return state.words.every((word) => text.includes(word));
     });
-    return state.column ? ordered(kept, state.column, state.down) : kept;
+    const by = column(state.column);
+    return by ? ordered(kept, by, state.down) : kept;
   };
-  const chosenRuns = () => shownRuns().filter((run) => state.chosen.has(run)).sort((a, b) => a.index - b.index);
+  const chosenRuns = () => shownRuns().filter((run) => state.chosen.has(run.name)).sort((a, b) => a.index - b.index);
+  const choose = (names, on) => {
+    state.touched = true;
+    for (const name of names) state.chosen[on ? "add" : "delete"](name);
+    update();
+  };
 
-  const heading = (column) => {
-    const sorted = state.column === column;
+  const heading = (its) => {
+    const sorted = state.column === its.key;
     return make("th", {
-      scope: "col", className: column.numeric ? "number" : "",
+      scope: "col", className: its.numeric ? "number" : "",
       "aria-sort": sorted ? (state.down ? "descending" : "ascending") : "none",
     }, make("button", {
-      type: "button", title: column.title ?? "",
+      type: "button", title: its.title ?? "",
       click: () => {
         state.down = sorted && !state.down;
-        state.column = column;
+        state.column = its.key;
         table();
-        const now = [...headRow.querySelectorAll("th")].find((one) => one.column === column);
-        now?.querySelector("button").focus();
       },
-    }, visible(column.name), make("span", { className: "arrow", "aria-hidden": "true" }, sorted ? (state.down ? " ▼" : " ▲") : "")));
+    }, visible(its.name), make("span", { className: "arrow", "aria-hidden": "true" }, sorted ? (state.down ? " ▼" : " ▲") : "")));
+  };
+
+  // A row of the table; that of before, if nothing of it has changed.
+  const row = (run, shown, colour) => {
+    const chosen = state.chosen.has(run.name), texts = shown.map((its) => visible(its.text(run)));
+    const known = JSON.stringify([run.status, chosen, colour, shown.map((its) => its.key), texts]);
+    if (rows.get(run.name)?.known === known) return rows.get(run.name);
+    const choice = make("input", {
+      type: "checkbox", checked: chosen, "aria-label": `choose ${visible(run.name)}`, disabled: !able(run),
+      change: () => choose([run.name], choice.checked),
+    });
+    choice.style.accentColor = colour;
+    const name = !host.open ? visible(run.name) : make("a", {
+      href: host.link(run.name), target: "_parent",
+      click: (event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        host.open(run.name);
+      },
+    }, visible(run.name));
+    const made = make("tr", {},
+      make("td", { className: "choice" }, choice), make("th", { scope: "row" }, name),
+      shown.map((its, k) => make("td", { className: its.numeric ? "number" : its.rare ? "rare" : "", title: its.rare ? texts[k] : "" },
+        its.cell ? its.cell(run) : texts[k])));
+    rows.set(run.name, Object.assign(made, { known, its: run.name }));
+    return made;
   };
 
   function table() {
-    const shown = columns.filter((column) => column.shown);
-    const rows = shownRuns(), able = rows.filter((run) => drawn.has(run.index));
-    const colours = new Map(grouping(chosenRuns(), state.group).flatMap((one) => one.runs.map((run) => [run, one.colour])));
+    const shown = columns.filter((one) => one.shown), listed = shownRuns(), free = listed.filter(able);
+    const colours = new Map(grouping(chosenRuns(), coloured()).flatMap((one) => one.runs.map((run) => [run, one.colour])));
     const every = make("input", {
-      type: "checkbox", "aria-label": "choose all", disabled: !able.length,
-      checked: able.length > 0 && able.every((run) => state.chosen.has(run)),
-      change: () => { for (const run of able) state.chosen[every.checked ? "add" : "delete"](run); update(); },
+      type: "checkbox", "aria-label": "choose all", disabled: !free.length,
+      checked: free.length > 0 && free.every((run) => state.chosen.has(run.name)),
+      change: () => choose(free.map((run) => run.name), every.checked),
     });
-    every.indeterminate = !every.checked && able.some((run) => state.chosen.has(run));
-    const heads = [nameColumn, ...shown].map((column) => Object.assign(heading(column), { column }));
-    headRow.replaceChildren(make("td", { className: "choice" }, every), ...heads);
-    body.replaceChildren(...rows.map((run) => {
-      const choice = make("input", {
-        type: "checkbox", checked: state.chosen.has(run), "aria-label": `choose ${visible(run.name)}`,
-        disabled: !drawn.has(run.index),
-        change: () => { state.chosen[choice.checked ? "add" : "delete"](run); update(); body.querySelectorAll("input")[rows.indexOf(run)]?.focus(); },
-      });
-      choice.style.accentColor = colours.get(run) ?? "";
-      return make("tr", {},
-        make("td", { className: "choice" }, choice),
-        make("th", { scope: "row" }, visible(run.name)),
-        shown.map((column) => make("td", { className: column.numeric ? "number" : column.rare ? "rare" : "", title: column.rare ? visible(column.text(run)) : "" },
-          column.cell ? column.cell(run) : visible(column.text(run)))));
-    }));
-    const chosen = chosenRuns().length;
-    count.textContent = `${grouped(rows.length)} of ${grouped(runs.length)} runs, ${grouped(chosen)} chosen`;
+    every.indeterminate = !every.checked && free.some((run) => state.chosen.has(run.name));
+    const heads = [make("td", { className: "choice" }, every), ...[nameColumn, ...shown].map(heading)];
+    const all = listed.map((run) => row(run, shown, colours.get(run) ?? ""));
+    const focused = focusIn([headRow, body]);
+    headRow.replaceChildren(...heads);
+    if (all.length !== body.children.length || all.some((one, k) => one !== body.children[k])) body.replaceChildren(...all);
+    focused();
+    count.textContent = `${grouped(listed.length)} of ${grouped(runs.length)} runs, ${grouped(chosenRuns().length)} chosen`;
   }
 
+  // Show what is chosen, if it is not what is shown already.
   function update() {
     table();
-    const groups = grouping(chosenRuns(), state.group);
-    const colours = new Map(groups.flatMap((one) => one.runs.map((run) => [run, one.colour])));
-    for (const one of lasts) one.show(colours);
+    const now = JSON.stringify([chosenRuns(), state.group, state.mean]);
+    if (now === compares) return;
+    compares = now;
+    if (host.plots) host.plots(chosenRuns(), showPlots);
+    else compare();
+  }
+
+  function compare() {
+    const groups = grouping(chosenRuns(), coloured());
+    const colours = new Map(groups.flatMap((one) => one.runs.map((run) => [run.name, one.colour])));
+    for (const { element } of lasts.kept.values()) element.show(colours);
     legend.replaceChildren(...(state.group ? [
-      make("span", {}, state.group === "all" ? "" : `${visible(state.group.name)}:`),
+      make("span", {}, state.group === "all" ? "" : `${visible(coloured()?.name ?? "")}:`),
       ...groups.map((one) => {
         const swatch = make("i", {});
         swatch.style.background = one.colour;
@@ -776,103 +1000,152 @@ function showRuns(root, data, charts) {
     charts.changed();
   }
 
-  const plots = data.cards.map((its) => {
-    const curves = its.curves.map((one) => ({ ...one, x: unpacked(one.x), y: unpacked(one.y) }));
-    for (const one of curves)
-      if (one.means) one.means = { x: unpacked(one.means.x), y: unpacked(one.means.y) };
-    const names = [...new Set(curves.map((one) => one.name))];
-    const build = () => {
-      const traces = [];
-      for (const group of grouping(chosenRuns(), state.group)) {
-        const indices = new Set(group.runs.map((run) => run.index));
-        names.forEach((name, k) => {
-          const part = curves.filter((one) => one.name === name && indices.has(one.run));
-          const dash = DASHES[k % DASHES.length];
-          const label = (first) => (name ? `${first}, ${name}` : first);
-          if (!state.mean || !part.length) {
-            for (const one of part) traces.push(line(one.x, one.y, label(runs[one.run].name), group.colour, { dash }));
-            return;
-          }
-          const found = average(part.map((one) => one.means ?? one));
-          const low = found.mean.map((one, i) => one - found.deviation[i]);
-          const high = found.mean.map((one, i) => one + found.deviation[i]);
-          const edge = { mode: "lines", line: { width: 0 }, hoverinfo: "skip", hovertemplate: null, showlegend: false };
-          traces.push(...bands(found.x, low, high).flatMap((band) => [
-            { type: "scatter", x: band.x, y: band.low, ...edge },
-            { type: "scatter", x: band.x, y: band.high, fill: "tonexty", fillcolor: faint(group.colour), ...edge },
-          ]));
-          traces.push(line(found.x, found.mean, label(group.name), group.colour, {
-            dash, customdata: found.deviation.map((one, i) => [Number.isFinite(one) ? ` ± ${said(one)}` : "", found.number[i]]),
-            hovertemplate: "%{y:.6~g}%{customdata[0]} at %{x:.9~g}, n = %{customdata[1]}",
-          }));
-        });
-      }
-      return [traces, { x: axisName(its, data.unit), y: its.unit ? plain(its.unit) : "", showlegend: false }];
+  // A plot: the curves of all runs that were chosen. The card is the one of its tag.
+  function plotCard(its) {
+    const note = make("p", { className: "note" });
+    const curvesNow = () => {
+      const chosen = chosenRuns(), all = host.curves ? host.curves(its.tag, chosen, () => charts.changed(box)) : its.curves;
+      const names = new Set(chosen.map((run) => run.name));
+      const here = all.filter((one) => names.has(one.run));
+      if (!host.curves) return here;
+      const timed = here.every((one) => one.times) && new Set(here.map((one) => one.unit)).size < 2;
+      its = { ...its, timed, time: here[0]?.unit };
+      return timed ? here.map((one) => ({ ...one, x: one.times, means: one.means && { ...one.means, x: one.means.times } })) : here;
     };
-    const dashes = names.length > 1
-      ? names.map((name, k) => `${visible(name || its.tag)}: ${DASHES[k % DASHES.length]}`).join(", ") : "";
-    const averaged = "; averages are of the means of equal parts";
-    const note = [dashes, thinned(curves, averaged)].filter(Boolean).join(" · ");
-    return { ...its, kind: "chart", note, build };
-  });
-
-  // The last picture of each chosen run, side by side.
-  const lasts = data.pictures.map((its) => {
-    const box = make("div", { className: "lasts" }), note = make("p", { className: "note" });
-    const images = new Map(its.frames.map((one) => [one.run, make("img", { src: one.address, alt: `${visible(its.tag)} of ${visible(runs[one.run].name)}` })]));
-    const show = (colours) => {
-      const there = its.frames.filter((one) => colours.has(runs[one.run]));
-      box.replaceChildren(...there.map((one) => {
-        const swatch = make("i", {}), run = runs[one.run];
-        swatch.style.background = colours.get(run);
-        return make("figure", {}, images.get(one.run),
-          make("figcaption", {}, swatch, visible(run.name), make("span", {}, ` step ${grouped(one.step)}`)));
-      }));
-      const none = there.length ? "" : "None of the chosen runs has one.";
-      note.textContent = none || (its.left ? `Of the newest ${grouped(its.frames.length)} runs; ${grouped(its.left)} more have one.` : "");
+    const drawn = (all, zoomed) => () => {
+      const names = [...new Set(all.map((one) => one.name))], traces = [];
+      for (const one of grouping(chosenRuns(), coloured()))
+        names.forEach((name, k) => traces.push(...compared(one, name, all.filter((curve) => curve.name === name), DASHES[k % DASHES.length], state.mean, zoomed)));
+      const dashes = names.length > 1
+        ? names.map((name, k) => `${visible(name || its.tag)}: ${DASHES[k % DASHES.length]}`).join(", ") : "";
+      const averaged = state.mean ? "; averages are of the means of equal parts" : "";
+      note.textContent = [dashes, thinned(all, zoomed, averaged)].filter(Boolean).join(" · ");
+      return [traces, { x: axisName(its, its.time ?? data.unit), y: its.unit ? plain(its.unit) : "", showlegend: false }];
     };
-    return { show, section: make("section", { className: "card wide" }, make("h3", {}, visible(its.tag)), box, note) };
-  });
+    const zoom = host.part && (async (low, high) => {
+      if (state.mean) return null;
+      const all = curvesNow();
+      return drawn(await finer(all, its.timed ? "time" : "step", host.part, low, high), true);
+    });
+    const box = charts.add(() => drawn(curvesNow(), false)(), `curves of ${its.tag}`, zoom);
+    return updated(card(its, note, box), (next) => { its = next; charts.changed(box); });
+  }
 
-  const options = columns.filter((column) => column.differs && (column.field || column.name === "status"));
-  const group = make("select", {
-    change: () => {
-      const at = Number(group.value);
-      state.group = at === -1 ? null : at === -2 ? "all" : options[at];
-      mean.disabled = at === -1;
-      if (mean.disabled) mean.checked = state.mean = false;
-      update();
-    },
-  }, make("option", { value: -1 }, "run"), make("option", { value: -2 }, "all together"),
-    options.map((column, k) => make("option", { value: k }, visible(column.name))));
-  const mean = make("input", { type: "checkbox", disabled: true, change: () => { state.mean = mean.checked; update(); } });
-  const filter = make("input", {
-    type: "search", placeholder: "words in any column",
-    input: () => { state.words = filter.value.toLowerCase().split(/\s+/).filter(Boolean); update(); },
-  });
-  const choices = columns.map((column) => {
-    const box = make("input", { type: "checkbox", checked: column.shown, change: () => { column.shown = box.checked; table(); } });
-    return make("label", {}, box, ` ${visible(column.name)}`);
-  });
-  const left = runs.length > data.drawn ? make("p", { className: "note" }, `Curves are here of the newest ${grouped(data.drawn)} runs.`) : null;
-  const kinds = { chart: (its) => card(its, its.note, charts.add(its.build, `curves of ${its.tag}`)) };
+  const cards = new Cards({ charts, host }, { chart: plotCard });
+  const lasts = new Cards({ charts, host }, { last: lastCard }, (all) => [make("section", { className: "group" },
+    make("h2", {}, "The last rasters and matrices"), make("div", { className: "cards" }, all.map((one) => one.element)))]);
+  const above = make("div", { className: "controls curves" },
+    make("label", {}, "Colour by ", group), make("label", {}, mean, " mean ± standard deviation"), legend);
+  function showPlots(all, pictures) {
+    above.hidden = !all.length && !pictures.length;
+    cards.show(all.map((its) => ({ ...its, kind: "chart" })));
+    lasts.show(pictures.map((its) => ({ ...its, kind: "last" })));
+    lasts.element.hidden = !pictures.length;
+    compare();
+  }
+
+  function take(next) {
+    data = { ...next, drawable: new Set() };
+    for (const run of data.runs) if (!numbers.has(run.name)) numbers.set(run.name, numbers.size);
+    runs = data.runs.map((run) => ({ ...run, index: numbers.get(run.name) }));
+    columns = columnsOf(runs, data.now);
+    for (const one of columns) one.shown = state.shown.get(one.key) ?? one.shown;
+    for (const name of rows.keys()) if (!runs.some((run) => run.name === name)) rows.delete(name);
+    const name = (one) => ({ ...one, run: runs[one.run].name });
+    const plots = (data.cards ?? []).map((its) => ({ ...its, curves: its.curves.map((one) => ({
+      ...name(one), tag: its.tag, x: unpacked(one.x), y: unpacked(one.y),
+      means: one.means && { x: unpacked(one.means.x), y: unpacked(one.means.y) },
+    })) }));
+    const pictures = (data.pictures ?? []).map((its) => ({ ...its, frames: its.frames.map(name) }));
+    for (const one of [...plots.flatMap((its) => its.curves), ...pictures.flatMap((its) => its.frames)]) data.drawable.add(one.run);
+    if (!state.touched) state.chosen = new Set(runs.filter(able).slice(0, host.most ?? 30).map((run) => run.name));
+    const options = columns.filter((one) => one.differs && (one.field || one.name === "status"));
+    const option = (value, text) => make("option", { value, selected: value === state.group }, text);
+    group.replaceChildren(option("", "run"), option("all", "all together"), ...options.map((one) => option(one.key, visible(one.name))));
+    menu.replaceChildren(...columns.map((one) => {
+      const box = make("input", {
+        type: "checkbox", checked: one.shown,
+        change: () => { state.shown.set(one.key, box.checked); one.shown = box.checked; table(); },
+      });
+      return make("label", {}, box, ` ${visible(one.name)}`);
+    }));
+    remarked.replaceChildren(remarks(data.remarks) ?? "");
+    if (!host.plots) showPlots(plots, pictures);
+    update();
+  }
+
+  const left = first.runs.length > first.drawn ? make("p", { className: "note" }, `Curves are here of the newest ${grouped(first.drawn)} runs.`) : "";
   root.replaceChildren(
-    make("header", {}, make("h1", {}, visible(data.name)), make("p", { className: "when" }, visible(data.path))),
-    remarks(data.remarks) ?? "",
+    make("header", {}, make("h1", {}, visible(first.name)), make("p", { className: "when" }, visible(first.path))),
+    remarked,
     make("div", { className: "controls" },
       make("label", {}, "Filter ", filter),
-      make("details", { className: "columns" }, make("summary", {}, "Columns"), make("div", {}, choices)),
+      make("details", { className: "columns" }, make("summary", {}, "Columns"), menu),
       count),
     make("div", { className: "table", tabIndex: 0, role: "region", "aria-label": "Runs" },
       make("table", {}, make("thead", {}, headRow), body)),
-    ...(plots.length || lasts.length ? [make("div", { className: "controls curves" },
-      make("label", {}, "Colour by ", group), make("label", {}, mean, " mean ± standard deviation"), legend)] : []),
-    left ?? "",
-    ...cards(plots, { charts, unit: data.unit }, kinds),
-    lasts.length ? make("section", { className: "group" }, make("h2", {}, "The last rasters and matrices"),
-      make("div", { className: "cards" }, lasts.map((one) => one.section))) : "",
-    footer(data));
-  update();
+    above, left, cards.element, lasts.element, footer(first));
+  return take;
+}
+
+// The last picture of each chosen run, side by side.
+function lastCard(its) {
+  const box = make("div", { className: "lasts" }), note = make("p", { className: "note" });
+  const images = new Map();
+  const image = ({ run, address }) => {
+    if (!images.has(run)) images.set(run, make("img", { alt: `${visible(its.tag)} of ${visible(run)}` }));
+    if (images.get(run).getAttribute("src") !== address) images.get(run).src = address;
+    return images.get(run);
+  };
+  const show = (colours) => {
+    const there = its.frames.filter((one) => colours.has(one.run));
+    box.replaceChildren(...there.map((one) => {
+      const swatch = make("i", {});
+      swatch.style.background = colours.get(one.run);
+      return make("figure", {}, image(one),
+        make("figcaption", {}, swatch, visible(one.run), make("span", {}, ` step ${grouped(one.step)}`)));
+    }));
+    const none = there.length ? "" : "None of the chosen runs has one.";
+    note.textContent = none || (its.left ? `Of the newest ${grouped(its.frames.length)} runs; ${grouped(its.left)} more have one.` : "");
+  };
+  const made = make("section", { className: "card wide" }, make("h3", {}, visible(its.tag)), box, note);
+  return Object.assign(updated(made, (next) => { its = next; }), { show });
+}
+
+// The curves of a name that the runs of a group have on a plot, or their mean in a band.
+function compared(group, name, curves, dash, averaged, zoomed) {
+  const runs = new Set(group.runs.map((run) => run.name));
+  const part = curves.filter((one) => runs.has(one.run));
+  const label = (first) => (name ? `${first}, ${name}` : first);
+  if (!averaged || !part.length)
+    return part.map((one) => line(one.x, one.y, label(one.run), group.colour, { dash, ...(zoomed ? singly(one) : {}) }));
+  const found = average(part.map((one) => one.means ?? one));
+  const low = found.mean.map((one, i) => one - found.deviation[i]);
+  const high = found.mean.map((one, i) => one + found.deviation[i]);
+  const edge = { mode: "lines", line: { width: 0 }, hoverinfo: "skip", hovertemplate: null, showlegend: false };
+  return [
+    ...bands(found.x, low, high).flatMap((band) => [
+      { type: "scatter", x: band.x, y: band.low, ...edge },
+      { type: "scatter", x: band.x, y: band.high, fill: "tonexty", fillcolor: faint(group.colour), ...edge },
+    ]),
+    line(found.x, found.mean, label(group.name), group.colour, {
+      dash, customdata: found.deviation.map((one, i) => [Number.isFinite(one) ? ` ± ${said(one)}` : "", found.number[i]]),
+      hovertemplate: "%{y:.6~g}%{customdata[0]} at %{x:.9~g}, n = %{customdata[1]}",
+    }),
+  ];
+}
+
+// Remember which control in some rows has the focus, for when they are made anew.
+function focusIn(parts) {
+  const active = document.activeElement, part = parts.find((one) => one.contains(active));
+  if (!part) return () => {};
+  const its = active.closest("tr").its;
+  const among = (rows) => [...rows.querySelectorAll("a, button, input")];
+  const own = part.tagName === "TR" ? part : active.closest("tr"), at = among(own).indexOf(active);
+  return () => {
+    const now = part.tagName === "TR" ? part : [...part.children].find((one) => one.its === its);
+    if (now) among(now)[at]?.focus();
+  };
 }
 
 // The parts of a band, which ends where there is only one curve.
@@ -889,10 +1162,19 @@ function bands(x, low, high) {
 
 /* -- the page ----------------------------------------------------------------------- */
 
-// Show a run, or runs, in an element; return its charts.
-export function show(root, data, plotly, dark) {
+// Show a run, or runs, in an element. Return its charts, and a function that shows newer
+// data of the same.
+//
+// A host beside a server has `open(run)` and `link(run)`, for the page of a run; `part`,
+// which promises a part of a curve; `frame`, which promises a raster or a matrix, or a part
+// of one; `plots` and `curves`, which tell what chosen runs have, at once and again when
+// more is known; and the number `most` of runs that are chosen at first. With `follow`,
+// there will be newer data.
+export function show(root, data, plotly, dark, host = {}) {
   const charts = new Charts(root, plotly, dark);
   root.classList.add("board");
-  (data.kind === "run" ? showRun : showRuns)(root, data, charts);
-  return charts;
+  const take = (data.kind === "run" ? showRun : showRuns)(root, data, charts, host);
+  take(data);
+  charts.shade();
+  return { charts, take };
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -85,7 +86,106 @@ def tags(run: Run) -> list[str]:
     return list(found)
 
 
+def lasts(run: Run) -> dict[str, tuple[int, int]]:
+    """Return the step and the number of the last raster or matrix of each tag."""
+    found = {}
+    for tag in tags(run):
+        with contextlib.suppress(KeyError):  # its picture was not written
+            steps = run.images(tag).steps
+            found[tag] = (int(steps[-1]), len(steps) - 1)
+    return found
+
+
 # -- rasters ---------------------------------------------------------------------------
+
+
+class Spikes(NamedTuple):
+    """The spikes of a raster, and how they are drawn.
+
+    Attributes
+    ----------
+    times, ranks
+        Shape ``(K,)``.
+    limits
+        The axes.
+    groups
+        Groups of neurons, None if there are none.
+    unit, scale
+        The unit of the time axis, and how much of it a unit of times is.
+    """
+
+    times: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+    limits: Limits
+    groups: Groups | None
+    unit: str
+    scale: float
+
+    @classmethod
+    def of(cls, its: Original) -> Spikes:
+        """Read the spikes of a raster.
+
+        Raises
+        ------
+        ValueError, OSError
+            If they can't be read.
+        """
+        arrays, head = its.arrays(), its.head
+        times = np.asarray(arrays["times"], np.float64)
+        ranks = np.asarray(arrays["ranks"], np.int64)
+        limits, unit = _limits(head, times, ranks), str(head.get("unit", ""))
+        scale = float(head.get("scale", 1.0))
+        return cls(times, ranks, limits, _groups(head), unit, scale)
+
+    def whole(self) -> dict[str, Any]:
+        """Return the raster as it is drawn."""
+        return {
+            "unit": self.unit,
+            "scale": self.scale,
+            "limits": self.limits[:4],
+            "groups": list(self.groups.names) if self.groups else [],
+            **self.drawn(self.limits),
+        }
+
+    def part(self, start: float, end: float, first: int, last: int) -> dict[str, Any]:
+        """Return what is drawn of a part of a raster, whose spikes are sorted by time.
+
+        Parameters
+        ----------
+        start, end
+            The times of the part.
+        first, last
+            Its neurons.
+        """
+        if self.limits.whole:
+            start, end = math.floor(start), math.ceil(end)
+        begin, stop = (
+            int(np.searchsorted(self.times, start, "left")),
+            int(np.searchsorted(self.times, end, "right")),
+        )
+        here = self._replace(times=self.times[begin:stop], ranks=self.ranks[begin:stop])
+        limits = Limits(start, end, first, last - first + 1, self.limits.whole)
+        return {**here.drawn(limits), "outside": 0, "rows": limits.neurons}
+
+    def sorted(self) -> Spikes:
+        """Return the spikes in the order of their times, and small."""
+        times, ranks = self.times, self.ranks
+        if ranks.max(initial=0) < 2**31 and ranks.min(initial=0) >= -(2**31):
+            ranks = ranks.astype(np.int32)
+        if (times[1:] < times[:-1]).any():
+            order = np.argsort(times, kind="stable")
+            times, ranks = times[order], ranks[order]
+        return self._replace(times=times, ranks=ranks)
+
+    def drawn(self, limits: Limits) -> dict[str, Any]:
+        """Return the spikes between limits, and the rates of all neurons there."""
+        every = limits._replace(first=self.limits.first, neurons=self.limits.neurons)
+        return {
+            **raster_part(self.times, self.ranks, limits, COLUMNS, ROWS, self.groups),
+            "rates": rates(
+                self.times, self.ranks, every, self.scale, self.unit, self.groups
+            ),
+        }
 
 
 def raster(its: Original) -> dict[str, Any]:
@@ -96,19 +196,7 @@ def raster(its: Original) -> dict[str, Any]:
     ValueError, OSError
         If it can't be read.
     """
-    arrays, head = its.arrays(), its.head
-    times = np.asarray(arrays["times"], np.float64)
-    ranks = np.asarray(arrays["ranks"], np.int64)
-    limits, groups = _limits(head, times, ranks), _groups(head)
-    unit, scale = str(head.get("unit", "")), float(head.get("scale", 1.0))
-    return {
-        "unit": unit,
-        "scale": scale,
-        "limits": limits[:4],
-        "groups": list(groups.names) if groups else [],
-        **raster_part(times, ranks, limits, COLUMNS, ROWS, groups),
-        "rates": rates(times, ranks, limits, scale, unit, groups),
-    }
+    return Spikes.of(its).whole()
 
 
 def _limits(

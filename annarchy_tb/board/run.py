@@ -23,7 +23,8 @@ from annarchy_tb.run.info import RunInfo, as_json
 from annarchy_tb.tfevents.schema import AUDIO, HISTOGRAM, HTML, IMAGE, SCALAR, TEXT
 from annarchy_tb.tfevents.values import OnDemand
 
-MOST_IMAGES = 60  # of a tag
+MOST_FRAMES = 1000  # images or sounds of a tag that are elsewhere
+MOST_IMAGES = 60  # of a tag that are in the page
 IMAGE_BYTES = 32 << 20  # of all tags
 MOST_SOUNDS = 20  # of a tag
 SOUND_BYTES = 8 << 20  # of all tags
@@ -43,6 +44,8 @@ BEGINNINGS = {
     "audio/wav": b"RIFF",
 }
 
+Link = Callable[[str, int], str]
+
 LAYOUT = "custom_scalars"  # of TensorBoard's own tab
 
 # What run.json says about the origin of a run.
@@ -54,7 +57,7 @@ ORIGIN = (
 )
 
 
-def head(run: Run, info: RunInfo, name: str) -> dict[str, Any]:
+def head(run: Run, info: RunInfo, name: str, params: dict[str, Any]) -> dict[str, Any]:
     """Return a run in a row, by its record, as JSON.
 
     Raises
@@ -68,8 +71,10 @@ def head(run: Run, info: RunInfo, name: str) -> dict[str, Any]:
         "status": status,
         "started": _date(begun),
         "written": _date(written),
+        "ended": info.ended,
         "duration": duration and duration.total_seconds(),
-        "params": run.params,
+        "phase": (info.phases or {}).get("last"),
+        "params": params,
         "results": info.metrics or {},
         "odd": info.not_finite or {},
         "error": info.error,
@@ -78,8 +83,17 @@ def head(run: Run, info: RunInfo, name: str) -> dict[str, Any]:
     return found
 
 
-def run_data(run: Run) -> dict[str, Any]:
+def run_data(run: Run, link: Link | None = None) -> dict[str, Any]:
     """Return all that a page shows of a run, as JSON.
+
+    Parameters
+    ----------
+    run
+        The run.
+    link
+        Returns where the page finds an image or a sound, by its tag and number; what
+        rasters and matrices were drawn from, it asks for by these. By default, as many
+        of them as a file may hold are in the page.
 
     Raises
     ------
@@ -88,8 +102,8 @@ def run_data(run: Run) -> dict[str, Any]:
     """
     with remarks() as said:
         info = RunInfo.read(run.path)
-        about = head(run, info, run.path.name)
-        cards = [*_plots(run, info), *_others(run, info.tag_units())]
+        about = head(run, info, run.path.name, run.params)
+        cards = [*_plots(run, info), *_others(run, info.tag_units(), link)]
         phases = [
             {
                 "number": phase.number,
@@ -183,7 +197,9 @@ def scalar_card(
 # -- other kinds -----------------------------------------------------------------------
 
 
-def _others(run: Run, units: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _others(
+    run: Run, units: Mapping[str, str], link: Link | None
+) -> Iterator[dict[str, Any]]:
     tags = run.tags()
     count = list(tags.values()).count
     for tag, kind in tags.items():
@@ -191,8 +207,10 @@ def _others(run: Run, units: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         if kind in (SCALAR.name, LAYOUT):
             continue
         if kind == IMAGE.name:
-            said |= _pictures(run, tag, IMAGE_BYTES // count(kind))
+            said |= _pictures(run, tag, IMAGE_BYTES // count(kind), link)
             said["unit"] = units.get(tag)
+        elif kind == AUDIO.name and link is not None:
+            said |= _linked(run.audio(tag), tag, link)
         elif kind == AUDIO.name:
             sounds = run.audio(tag)
             files = sounds.sounds.read_by(audio.files)
@@ -208,12 +226,14 @@ def _place(found: Any, at: int) -> dict[str, Any]:
     return {"step": int(found.steps[at]), "time": float(found.times[at])}
 
 
-def _pictures(run: Run, tag: str, room: int) -> dict[str, Any]:
+def _pictures(run: Run, tag: str, room: int, link: Link | None) -> dict[str, Any]:
     """Return the pictures of a tag, or what they were drawn from, in so many bytes."""
     images = run.images(tag)
     total = len(images.steps)
     picture = _files(images, images.images.read_by(image.files))
     kept = pictures.kept(run, tag, total)
+    if link is not None:
+        return _linked(images, tag, link, kept)
     if kept is None:
         return _frames(total, MOST_IMAGES, room, picture)
 
@@ -225,6 +245,24 @@ def _pictures(run: Run, tag: str, room: int) -> dict[str, Any]:
         return picture(at)  # nothing was kept, or it is damaged
 
     return {"kind": kept.card.name, **_frames(total, MOST_IMAGES, room, frame)}
+
+
+def _linked(
+    found: Any, tag: str, link: Link, kept: pictures.Kept | None = None
+) -> dict[str, Any]:
+    """Return which images or sounds a tag has, and where those are that are shown.
+
+    What others were drawn from is asked for by their numbers.
+    """
+    number = len(found.steps)
+    frames = [
+        {**_place(found, at), "at": at}
+        if kept is not None and kept.found[at] is not None
+        else {**_place(found, at), "at": at, "address": link(tag, at)}
+        for at in spread(number, MOST_FRAMES)
+    ]
+    kind = {} if kept is None else {"kind": kept.card.name}
+    return {**kind, "frames": frames, "number": number}
 
 
 def _files(found: Any, files: OnDemand[bytes]) -> Callable[[int], dict[str, Any]]:
@@ -257,10 +295,31 @@ def address(files: OnDemand[bytes], at: int) -> str:
         data = files[at]
     except (ValueError, OSError):  # changed meanwhile
         return ""
+    kind = kind_of(data)
+    return kind and f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def kind_of(data: bytes) -> str:
+    """Return the type of an image or a sound that browsers show, else nothing."""
     for kind, start in BEGINNINGS.items():
         if data.startswith(start):
-            return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+            return kind
     return ""
+
+
+def frame(run: Run, tag: str, at: int) -> bytes:
+    """Return an image or a sound as it is in the files.
+
+    Raises
+    ------
+    KeyError, IndexError
+        If the run has none of this tag, or not so many.
+    ValueError, OSError
+        If it changed meanwhile.
+    """
+    if run.tags().get(tag) == AUDIO.name:
+        return run.audio(tag).sounds.read_by(audio.files)[at]
+    return run.images(tag).images.read_by(image.files)[at]
 
 
 def _histograms(run: Run, tag: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def runs_data(runs: Runs) -> dict[str, Any]:
             name = wording.name(run.path, runs.logdir)
             try:
                 info = RunInfo.read(run.path)
-                row = head(run, info, name)
+                row = head(run, info, name, run.params)
                 results = info.metrics or {}
                 drawn = len(rows) < MOST_RUNS
                 its = plots(run, results) if drawn else {}

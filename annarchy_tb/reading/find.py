@@ -23,6 +23,7 @@ from annarchy_tb.reading.where import Condition
 from annarchy_tb.run import names
 from annarchy_tb.run.info import STATUSES, RunInfo, as_json, parse
 from annarchy_tb.run.paths import directory_of_runs, is_another_run
+from annarchy_tb.run.strangers import check_within
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -406,12 +407,15 @@ def _listed(unreadable: dict[str, str]) -> str:
 
 
 def directories(
-    directory: Path, unreadable: dict[str, str] | None = None
+    directory: Path,
+    unreadable: dict[str, str] | None = None,
+    within: Path | None = None,
 ) -> Iterator[Path]:
     """Yield the directories of all runs, without those of their curves.
 
-    Links are followed last, so that runs are found by their real path if possible. What
-    can't be read is passed over, and added to `unreadable` with the reason.
+    Links are followed last, so that runs are found by their real path if possible; and
+    only if they stay `within` a directory, if one is given. What can't be read is
+    passed over, and added to `unreadable` with the reason.
     """
     waiting: list[tuple[str, bool]] = [(os.fspath(directory), False)]
     links: list[tuple[str, bool]] = []
@@ -422,6 +426,8 @@ def directories(
             found = os.stat(path)
             if not stat.S_ISDIR(found.st_mode):
                 continue
+            if within is not None and os.path.islink(path):
+                check_within(Path(path), within)
             with os.scandir(path) as entries:
                 there = list(entries)
             os.stat(os.path.join(path, os.curdir))  # the names may be all we may read

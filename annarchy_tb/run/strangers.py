@@ -28,6 +28,13 @@ def check_no_link(directory: Path) -> None:
         )
 
 
+def check_within(path: Path, directory: Path) -> None:
+    """Raise PermissionError if a path is, or leads over, a link out of a directory."""
+    its, root = os.path.realpath(path), os.path.realpath(directory)
+    if os.path.commonpath([its, root]) != root:
+        raise PermissionError(f"{path} is a link that leads out of {directory}")
+
+
 @contextlib.contextmanager
 def open_own(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading that can run code, if nobody else wrote it.

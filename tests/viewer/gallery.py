@@ -139,6 +139,24 @@ def take_tabs(viewer: Viewer) -> None:
             save(viewer, f"tab_{tab}")
 
 
+def take_simulation(viewer: Viewer) -> None:
+    """Take the table of runs, and a run in dark colours."""
+    page = viewer.tab("simulation")
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    inside = page.frame_locator("iframe[src*='name=simulation']")
+    inside.locator("tbody tr").first.wait_for()
+    inside.get_by_label("Colour by").select_option(label="target")
+    inside.get_by_label("mean ± standard deviation").check()
+    settle(viewer)
+    save(viewer, "tab_simulation")
+    page.locator("app-header-dark-mode-toggle button").click()
+    page.locator("[mat-menu-item][title^='Force dark']").click()
+    inside.get_by_role("link", name=RUN).click()
+    inside.get_by_role("heading", name=RUN).wait_for()
+    settle(viewer)
+    save(viewer, "tab_simulation_run")
+
+
 def take_first_look(viewer: Viewer) -> None:
     """Take the picture of the quickstart for the README."""
     page = viewer.tab("timeseries")
@@ -274,7 +292,7 @@ def main() -> None:
         for name, take in (
             ("quickstart", [take_first_look]),
             ("fields", [take_fields]),
-            ("tour", [take_time_series, take_time_axes, take_tabs]),
+            ("tour", [take_time_series, take_time_axes, take_tabs, take_simulation]),
         ):
             with serving(logdir / name) as server:
                 for one in take:
