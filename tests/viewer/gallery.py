@@ -155,6 +155,11 @@ def take_simulation(viewer: Viewer) -> None:
     inside.get_by_role("heading", name=RUN).wait_for()
     settle(viewer)
     save(viewer, "tab_simulation_run")
+    sheet = inside.locator(".group", has=inside.get_by_role("heading", name="Sheet"))
+    sheet.evaluate("group => group.scrollIntoView()")
+    page.mouse.move(0, 0)
+    settle(viewer)
+    save(viewer, "tab_simulation_pictures")
 
 
 def take_first_look(viewer: Viewer) -> None:
