@@ -254,7 +254,8 @@ def raster_part(
     """
     inside = (times >= limits.start) & (times <= limits.end)
     inside &= (ranks >= limits.first) & (ranks < limits.first + limits.neurons)
-    times, ranks = times[inside], ranks[inside]
+    if not inside.all():
+        times, ranks = times[inside], ranks[inside]
     number = len(times)
     said: dict[str, Any] = {"number": number, "outside": len(inside) - number}
     if number <= MOST_SPIKES:
@@ -312,7 +313,8 @@ def rates(
     of the `unit`.
     """
     inside = (times >= limits.start) & (times <= limits.end)
-    times, ranks = times[inside], ranks[inside]
+    if not inside.all():
+        times, ranks = times[inside], ranks[inside]
     width = _width(limits, BARS)
     wide = _number(limits, width)
     place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)

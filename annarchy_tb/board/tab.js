@@ -18,15 +18,16 @@ let plotly, current = null;
 /* -- questions ---------------------------------------------------------------------- */
 
 async function ask(question, query) {
-  const answer = await fetch(`${question}?${new URLSearchParams(query)}`);
+  const answer = await fetch(`${question}?${new URLSearchParams(query)}`)
+    .catch(() => { throw new Error("TensorBoard does not answer"); });
   const data = await answer.json().catch(() => ({ error: `TensorBoard says ${answer.status}` }));
   if (!answer.ok) throw new Error(data.error);
   return data;
 }
 
 function tell(error) {
-  const said = error instanceof TypeError ? "TensorBoard does not answer" : error?.message ?? "";
-  if (line.textContent !== visible(said)) line.textContent = visible(said);
+  const said = visible(error?.message ?? "");
+  if (line.textContent !== said) line.textContent = said; // else it would be read out again
 }
 
 const telling = (question) => (query) => ask(question, query).catch((error) => { tell(error); throw error; });
@@ -53,7 +54,7 @@ class Known {
       ask(this.question[0], [...this.question.slice(1), ...some.map((run) => ["run", run.name])]).then((data) => {
         for (const run of some) if (this.of.has(run.name)) this.of.get(run.name).has = this.take(data, run.name);
         told();
-      }, (error) => {
+      }).catch((error) => {
         for (const run of some) this.of.delete(run.name);
         tell(error);
       });
@@ -185,6 +186,7 @@ async function look() {
   try {
     goesOn = await (current === null ? lookAtAll() : lookAtOne(current));
   } catch (error) {
+    if (current !== null && !pages.one) one.replaceChildren();
     tell(error);
   }
   asking = false;
@@ -220,7 +222,7 @@ function draw(found) {
   }
   document.body.classList.toggle("plain", !plotly);
   if (!plotly)
-    back.before(make("p", { className: "lacking" }, "Curves and histograms are drawn by Plotly, which is missing where TensorBoard runs: ",
+    back.before(make("p", { className: "lacking" }, "Curves, histograms, rasters and matrices are drawn by Plotly, which is missing where TensorBoard runs: ",
       make("code", {}, "pip install 'annarchy-tb[board]'")));
 }
 
@@ -228,14 +230,17 @@ export function render() {
   const script = make("script", {
     src: "plotly.min.js", load: () => draw(globalThis.Plotly), error: () => draw(null),
   });
+  const begin = () => open(linked());
   back.append(make("a", { href: link(null), target: "_parent", click: (event) => { event.preventDefault(); open(null); } }, "← All runs"));
-  document.head.append(make("link", { rel: "stylesheet", href: "board.css", load: () => open(linked()) }), script);
+  document.head.append(make("link", { rel: "stylesheet", href: "board.css", load: begin, error: begin }), script);
   document.documentElement.lang = "en";
   document.body.className = "tab";
   document.body.append(line, back, all, one);
   new MutationObserver(() => Object.values(pages).forEach((page) => page?.charts.shade()))
     .observe(theirs.body, { attributeFilter: ["class"] });
   addEventListener("resize", resized);
+  addEventListener("error", ({ error, message }) => tell(error ?? { message }));
+  addEventListener("unhandledrejection", ({ reason }) => tell(reason));
   parent.addEventListener("hashchange", () => {
     if (hash()[0] === "simulation" && linked() !== current) open(linked());
   });
