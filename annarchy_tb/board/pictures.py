@@ -254,11 +254,10 @@ def raster_part(
     """
     inside = (times >= limits.start) & (times <= limits.end)
     inside &= (ranks >= limits.first) & (ranks < limits.first + limits.neurons)
-    if not inside.all():
-        times, ranks = times[inside], ranks[inside]
-    number = len(times)
+    number = int(np.count_nonzero(inside))
     said: dict[str, Any] = {"number": number, "outside": len(inside) - number}
     if number <= MOST_SPIKES:
+        times, ranks = times[inside], ranks[inside]
         points = {"x": typed(times, "f8"), "y": typed(ranks, _whole(ranks))}
         if groups is not None:
             points["of"] = typed(groups.of(ranks), "i4")
@@ -267,12 +266,15 @@ def raster_part(
     share = math.ceil(limits.neurons / rows)
     tall = math.ceil(limits.neurons / share)
     wide = _number(limits, width)
-    place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
+    with np.errstate(invalid="ignore", over="ignore"):  # of those that are outside
+        place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
     place += (ranks - limits.first) // share * wide
     kinds = 1 if groups is None else len(groups.names) + 1
     if groups is not None:
         place += groups.of(ranks) * (tall * wide)
-    counts = np.bincount(place, minlength=kinds * tall * wide).reshape(kinds, -1)
+    size = kinds * tall * wide
+    place[~inside] = size  # quicker than leaving them out
+    counts = np.bincount(place, minlength=size + 1)[:-1].reshape(kinds, -1)
     cells = {
         "x": [limits.start, width, limits.start + wide * width],
         "y": [limits.first, share, limits.first + limits.neurons],
