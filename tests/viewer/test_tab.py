@@ -327,13 +327,14 @@ with Logger(sys.argv[1], "now") as logger:
 """
 
 
+@pytest.mark.parametrize("fast", [True, False] if HAS_RUST else [False])
 def test_a_run_is_followed_while_it_is_written(
-    browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path, fast: bool
 ) -> None:
     """It appears, grows, and is killed, while the tab is looked at."""
     with Logger(tmp_path / "runs", "before") as logger:
         logger.add_scalar("rate", 1.0)
-    with serving(tmp_path / "runs") as server, opened(browser, server) as page:
+    with serving(tmp_path / "runs", fast) as server, opened(browser, server) as page:
         assert rows(page) == ["before"]
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path / "runs")],
@@ -410,10 +411,14 @@ def test_without_plotly_the_table_is_there(browser: Browser, server: Server) -> 
 
 
 def test_what_fails_is_said_in_a_line(browser: Browser, server: Server) -> None:
-    """A run that does not exist, and a server that has ended."""
+    """A run that does not exist, and a server that does not answer for a while."""
     with opened(browser, server, "nothing") as page:
         line = inside(page).locator("p[role=alert]")
         assert until(page, lambda: "no run 'nothing' here" in line.inner_text())
+        page.route("**/plugin/simulation/runs*", lambda route: route.abort())
         inside(page).get_by_role("link", name="All runs").click()
+        assert until(page, lambda: line.inner_text() == "TensorBoard does not answer")
+        page.unroute("**/plugin/simulation/runs*")
+        page.locator(".reload-button").click()
         assert "all" in rows(page)
-        assert line.inner_text() == ""
+        assert until(page, lambda: line.inner_text() == "")
