@@ -255,15 +255,6 @@ function updated(element, take) {
   return Object.assign(element, { take });
 }
 
-// What a server has of a part of curves that are drawn by some of their points.
-function finer(curves, axis, part, low, high) {
-  return Promise.all(curves.map(async (one) => {
-    if (one.number <= one.x.length) return one;
-    const its = await part({ run: one.run, tag: one.tag, curve: one.name, axis, from: low, to: high });
-    return { ...one, x: unpacked(its.x), y: unpacked(its.y), number: its.number };
-  }));
-}
-
 function scalarCard(its, { charts, unit, run, host }) {
   const note = make("p", { className: "note" });
   let curves;
@@ -282,8 +273,8 @@ function scalarCard(its, { charts, unit, run, host }) {
     ];
   };
   if (!curves.some((one) => one.y.some(Number.isFinite))) return card(its, "No value is finite.");
-  const zoom = host.part && (async (low, high) =>
-    drawn(await finer(curves, its.timed ? "time" : "step", host.part, low, high), true));
+  const zoom = host.finer && (async (low, high) =>
+    drawn(await host.finer(curves, its.timed ? "time" : "step", low, high), true));
   const chart = charts.add(() => drawn(curves, false)(), `curve of ${its.tag}`, zoom);
   return updated(card(its, note, chart), (next) => { take(next); charts.changed(chart); });
 }
@@ -1022,10 +1013,10 @@ function showRuns(root, first, charts, host) {
       note.textContent = [dashes, thinned(all, zoomed, averaged)].filter(Boolean).join(" · ");
       return [traces, { x: axisName(its, its.time ?? data.unit), y: its.unit ? plain(its.unit) : "", showlegend: false }];
     };
-    const zoom = host.part && (async (low, high) => {
+    const zoom = host.finer && (async (low, high) => {
       if (state.mean) return null;
       const all = curvesNow();
-      return drawn(await finer(all, its.timed ? "time" : "step", host.part, low, high), true);
+      return drawn(await host.finer(all, its.timed ? "time" : "step", low, high), true);
     });
     const box = charts.add(() => drawn(curvesNow(), false)(), `curves of ${its.tag}`, zoom);
     return updated(card(its, note, box), (next) => { its = next; charts.changed(box); });
@@ -1165,8 +1156,8 @@ function bands(x, low, high) {
 // Show a run, or runs, in an element. Return its charts, and a function that shows newer
 // data of the same.
 //
-// A host beside a server has `open(run)` and `link(run)`, for the page of a run; `part`,
-// which promises a part of a curve; `frame`, which promises a raster or a matrix, or a part
+// A host beside a server has `open(run)` and `link(run)`, for the page of a run; `finer`,
+// which promises parts of curves; `frame`, which promises a raster or a matrix, or a part
 // of one; `plots` and `curves`, which tell what chosen runs have, at once and again when
 // more is known; and the number `most` of runs that are chosen at first. With `follow`,
 // there will be newer data.

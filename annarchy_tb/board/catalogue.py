@@ -191,6 +191,7 @@ def _look(path: Path, known: _Known, deadline: float) -> None:
     if known.row and ended:
         return
     row = head(Run(path), info, known.name, info.params or {})
+    row["ended"] = info.ended
     if row["status"] == RUNNING:
         row["duration"] = None  # it grows while the tab is looked at
     if row["status"] in (RUNNING, KILLED):

@@ -71,7 +71,6 @@ def head(run: Run, info: RunInfo, name: str, params: dict[str, Any]) -> dict[str
         "status": status,
         "started": _date(begun),
         "written": _date(written),
-        "ended": info.ended,
         "duration": duration and duration.total_seconds(),
         "phase": (info.phases or {}).get("last"),
         "params": params,

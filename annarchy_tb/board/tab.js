@@ -33,6 +33,15 @@ function tell(error) {
 const telling = (question) => (query) => ask(question, query).catch((error) => { tell(error); throw error; });
 const part = telling("part"), frame = telling("frame");
 
+// Curves that are drawn by some of their points, with more of those from `from` to `to`.
+function finer(curves, axis, from, to) {
+  return Promise.all(curves.map(async (one) => {
+    if (one.number <= one.x.length) return one;
+    const its = await part({ run: one.run, tag: one.tag, curve: one.name, axis, from, to });
+    return { ...one, x: unpacked(its.x), y: unpacked(its.y), number: its.number };
+  }));
+}
+
 // What runs have in some state of theirs, asked for in groups, and told as it comes.
 class Known {
   constructor(question, take) {
@@ -150,7 +159,7 @@ function open(run) {
 async function lookAtAll() {
   const data = await ask("runs", { since: pages.all?.data.version ?? "" });
   const page = pages.all;
-  if (!page) pages.all = { data, ...show(all, data, plotly, dark, { open, link, part, frame, plots, curves, most: MOST, follow: true }) };
+  if (!page) pages.all = { data, ...show(all, data, plotly, dark, { open, link, finer, frame, plots, curves, most: MOST, follow: true }) };
   else {
     page.data = { ...(data.runs ? data : page.data), now: data.now };
     page.take(page.data);
@@ -163,7 +172,7 @@ async function lookAtOne(name) {
   const data = await ask("run", { run: name, since: pages.one?.version ?? "" });
   if (name !== current) return true;
   if (!pages.one) {
-    pages.one = { name, ...show(one, data, plotly, dark, { part, frame, follow: true }) };
+    pages.one = { name, ...show(one, data, plotly, dark, { finer, frame, follow: true }) };
     back.querySelector("a").focus();
   } else if (data.cards) pages.one.take(data);
   tell(null);
