@@ -336,6 +336,21 @@ def test_files_that_are_links_to_elsewhere_are_not_read(
     assert str(inner) not in opened_files(work)
 
 
+def test_links_that_stay_inside_are_followed(logdir: Path, tab: Client) -> None:
+    """A run has the name of its own directory, and its record may be a link."""
+    log(logdir, "a")
+    (logdir / "latest").symlink_to("a")
+    (logdir / "a" / "run.json").rename(logdir / "record")
+    (logdir / "a" / "run.json").symlink_to(logdir / "record")
+    for number in range(7):
+        (logdir / f"out {number}").symlink_to("/usr")
+    said = ask(tab, "runs").json
+    assert said is not None
+    assert [(row["name"], row["status"]) for row in said["runs"]] == [("a", "finished")]
+    assert said["remarks"][-1] == "and 2 more that can't be read"
+    assert ask(tab, "run", run="a").status_code == 200
+
+
 def test_no_checkpoint_is_opened(logdir: Path, tab: Client) -> None:
     """They hold pickles, which can run code."""
     with Logger(logdir, "a") as logger:
@@ -550,9 +565,14 @@ def test_directories_have_the_names_that_tensorboard_gives_them(
     log(tmp_path / "x", "a")
     log(tmp_path / "y", "a")
     log(tmp_path / "y", "b")
-    tab = started(logdir_spec=f"first:{tmp_path / 'x'},{tmp_path / 'y'}")
+    log(tmp_path / "z", "a")
+    spec = f"first:{tmp_path / 'x'},{tmp_path / 'y'},{tmp_path / 'y'},{tmp_path / 'z'}"
+    tab = started(logdir_spec=f"{spec},alone:{tmp_path / 'x' / 'a'}")
     names = {row["name"] for row in ask(tab, "runs").json["runs"]}  # type: ignore[index]
-    assert names == {"first/a", "a", "b"}
+    assert names == {"first/a", "a", "b", f"a ({tmp_path / 'z' / 'a'})"}
+    tab = started(logdir_spec=f"alone:{tmp_path / 'x' / 'a'}")
+    assert [row["name"] for row in ask(tab, "runs").json["runs"]] == ["alone"]  # type: ignore[index]
+    tab = started(logdir_spec=f"first:{tmp_path / 'x'},{tmp_path / 'y'}")
     assert ask(tab, "run", run="first/a").status_code == 200
     assert roots("", "x:/a:b,/c:d") == [Root(Path("/a:b"), "x"), Root(Path("/c:d"), "")]
     assert roots(f"{tmp_path}", "") == [Root(Path(os.path.realpath(tmp_path)), "")]

@@ -1027,7 +1027,10 @@ function showRuns(root, first, charts, host) {
     make("h2", {}, "The last rasters and matrices"), make("div", { className: "cards" }, all.map((one) => one.element)))]);
   const above = make("div", { className: "controls curves" },
     make("label", {}, "Colour by ", group), make("label", {}, mean, " mean ± standard deviation"), legend);
-  function showPlots(all, pictures) {
+  const left = make("p", { className: "note" },
+    first.runs.length > first.drawn ? `Curves are here of the newest ${grouped(first.drawn)} runs.` : "");
+  function showPlots(all, pictures, waiting = 0) {
+    if (host.plots) left.textContent = waiting ? `Reading ${grouped(waiting)} run${waiting > 1 ? "s" : ""} …` : "";
     above.hidden = !all.length && !pictures.length;
     cards.show(all.map((its) => ({ ...its, kind: "chart" })));
     lasts.show(pictures.map((its) => ({ ...its, kind: "last" })));
@@ -1065,7 +1068,6 @@ function showRuns(root, first, charts, host) {
     update();
   }
 
-  const left = first.runs.length > first.drawn ? make("p", { className: "note" }, `Curves are here of the newest ${grouped(first.drawn)} runs.`) : "";
   root.replaceChildren(
     make("header", {}, make("h1", {}, visible(first.name)), make("p", { className: "when" }, visible(first.path))),
     remarked,

@@ -124,16 +124,10 @@ class Catalogue:
                 left[str(root.path)] = "there is no such directory"
                 continue
             for path in find.directories(root.path, left, root.path):
-                known = self._known.get(path)
-                if known is None:
-                    name = wording.name(path, root.path)
-                    if root.group:
-                        inner = "" if path == root.path else f"/{name}"
-                        name = root.group + inner
-                    known = _Known(name, root.path)
-                if path in found or known.name in names:  # of several directories
-                    if path in found:
-                        continue
+                if path in found:  # one directory is inside another
+                    continue
+                known = self._known.get(path) or _Known(_name(path, root), root.path)
+                if known.name in names:
                     known = _Known(f"{known.name} ({path})", root.path)
                 try:
                     _look(path, known, deadline)
@@ -172,6 +166,13 @@ class Catalogue:
                 check_within(file, root)
         check_within(path / names.RUN_JSON, root)
         return Run(path)
+
+
+def _name(path: Path, root: Root) -> str:
+    name = wording.name(path, root.path)
+    if not root.group:
+        return name
+    return root.group if path == root.path else f"{root.group}/{name}"
 
 
 def _look(path: Path, known: _Known, deadline: float) -> None:

@@ -3,7 +3,7 @@
 import { make, show, unpacked, visible } from "./board.js";
 
 const SOON = 4000, LATER = 30000; // ms between two questions: while a run goes on, or not
-const TOGETHER = 8; // runs of a question
+const TOGETHER = 4; // runs of a question
 const MOST = 10; // runs that are chosen at first
 
 const theirs = parent.document;
@@ -77,7 +77,7 @@ class Known {
 }
 
 // The plots of the runs that were chosen last.
-const plotsOf = new Known(["plots"], (data, name) => data.plots[name]);
+const plotsOf = new Known(["plots"], (data, name) => data.plots[name] ?? {});
 let chosen = [];
 
 function plots(runs, shown) {
@@ -93,7 +93,7 @@ function plots(runs, shown) {
         pictures.get(tag).frames.push({ ...one, run: run.name });
       }
     }
-    shown([...found.values()], [...pictures.values()]);
+    shown([...found.values()], [...pictures.values()], chosen.filter((run) => !plotsOf.get(run)).length);
   };
   plotsOf.ask(runs, told);
   told();
