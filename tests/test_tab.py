@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -412,6 +413,36 @@ def test_rows_say_what_a_report_says(logdir: Path, tab: Client) -> None:
     changed = ask(tab, "runs", since=said["version"]).json
     assert changed is not None
     assert changed["runs"][0]["status"] == "finished"
+
+
+def test_a_run_that_is_killed_says_so(logdir: Path, tab: Client) -> None:
+    """In the table and on its page, although nothing is written any more."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            logger = Logger(logdir, "a")
+            logger.add_scalar("rate", 1.0)
+            os.write(writer, b"begun")
+            signal.pause()
+        finally:
+            os._exit(1)
+    try:
+        os.read(reader, 5)
+        said, page = ask(tab, "runs").json, ask(tab, "run", run="a").json
+        assert said is not None
+        assert page is not None
+        assert (said["runs"][0]["status"], page["run"]["status"]) == ("running",) * 2
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reader)
+        os.close(writer)
+    said = ask(tab, "runs", since=said["version"]).json
+    page = ask(tab, "run", run="a", since=page["version"]).json
+    assert said is not None
+    assert page is not None
+    assert (said["runs"][0]["status"], page["run"]["status"]) == ("killed",) * 2
 
 
 def test_a_run_is_sent_again_only_when_it_has_changed(

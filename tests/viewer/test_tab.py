@@ -179,7 +179,10 @@ def test_the_table_of_runs_comes_first(page: Page) -> None:
     assert "tau [ms]" in heads
     assert "loss" in heads
     assert "same" not in heads
-    inside(page).get_by_role("button", name="loss").click()
+    heading = inside(page).get_by_role("columnheader", name="loss")
+    heading.get_by_role("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert heading.evaluate("e => e.contains(document.activeElement)")
     assert rows(page)[:4] == [f"sweep/tau {tau}" for tau in (40, 20, 10, 5)]
     inside(page).get_by_role("searchbox").fill("sweep 0.05")
     assert rows(page) == ["sweep/tau 20"]
@@ -285,7 +288,10 @@ def test_chosen_runs_are_over_each_other(page: Page) -> None:
     """Those that are chosen, and their mean for each value of a parameter."""
     found = chart(page, "rate")
     assert until(page, lambda: len(drawn(found)) == 5)
-    inside(page).get_by_role("checkbox", name="choose sweep/tau 40").uncheck()
+    box = inside(page).get_by_role("checkbox", name="choose sweep/tau 40")
+    box.press("Space")
+    assert not box.is_checked()
+    assert box.evaluate("e => e === document.activeElement")
     assert until(page, lambda: len(drawn(found)) == 4)
     inside(page).get_by_role("searchbox").fill("sweep")
     inside(page).get_by_label("Colour by").select_option("all together")
