@@ -118,6 +118,27 @@ def test_many_tags_of_one_length_are_told_apart(path: Path) -> None:
     assert (found, damage) == (wanted, [])
 
 
+@given(
+    cycles=st.lists(
+        st.tuples(st.lists(st.integers(0, 60), max_size=20), st.integers(1, 400)),
+        max_size=4,
+    ),
+    cut=st.integers(0, 60),
+)
+def test_records_whose_lengths_repeat_are_found(
+    cycles: list[tuple[list[int], int]], cut: int
+) -> None:
+    """Where lengths repeat, in whatever cycle, each record is found where it is."""
+    lengths = [size for cycle, number in cycles for size in cycle * number]
+    data = b"".join(records.record(bytes(size)) for size in lengths)
+    data = data[: max(0, len(data) - cut)]
+    wanted = list(itertools.accumulate((16 + size for size in lengths), initial=0))
+    wanted = [place for place in wanted if place <= len(data)]
+    starts, end, reason = scan.split(data, {})
+    assert [*starts, end] == wanted
+    assert reason == ""
+
+
 def test_records_larger_than_a_block_are_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

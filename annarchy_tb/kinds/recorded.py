@@ -28,7 +28,7 @@ from annarchy_tb.kinds.scalar import (
     joined,
     together,
 )
-from annarchy_tb.tfevents.names import recording
+from annarchy_tb.tfevents.names import recording, whole
 from annarchy_tb.tfevents.parsing import NO_BLOCK
 from annarchy_tb.tfevents.phases import Segment
 from annarchy_tb.tfevents.recordings import SERIES, Index, Stored
@@ -148,9 +148,9 @@ class _Collected:
     missing: bool
     _wanted: tuple[str, ...]
     _index: Index
-    _path: Path | None  # the event file being read
+    _path: Path | None  # the event file being read, in parts or not
     _seen: dict[str, dict[tuple[Path, int], Recorded]]  # by tag
-    _left: dict[Path, deque[Stored]]  # blocks of recordings that were not added
+    _left: dict[str, deque[Stored]]  # blocks of recordings that were not added
 
     def __init__(self, wanted: tuple[str, ...], index: Index) -> None:
         self.parts, self.missing = {}, False
@@ -161,9 +161,10 @@ class _Collected:
 
     def add(self, block: Block, its: ByTag) -> None:
         """Add some records of an event file."""
-        if self._path != block.path:
+        path = block.path.with_name(whole(block.path.name))
+        if self._path != path:
             self._finish_file()
-            self._path = block.path
+            self._path = path
         restarts = any(event.restarts for _, event in block.others)
         if not restarts:
             self._add(block.path, its)
@@ -203,10 +204,11 @@ class _Collected:
 
     def _add_before(self, stored: Stored) -> None:
         """Add the blocks before one in its file; of some of them no event was drawn."""
-        if stored.path not in self._left:
-            self._left[stored.path] = deque(self._index.file(stored.path.name))
-        left = self._left[stored.path]
-        while left and left[0].offset < stored.offset:
+        name = whole(stored.path.name)
+        if name not in self._left:
+            self._left[name] = deque(self._index.file(name))
+        left = self._left[name]
+        while left and left[0].place < stored.place:
             self._add_rest([left.popleft()])
 
     def _add_stored(self, tag: str, stored: Stored | None) -> Recorded:

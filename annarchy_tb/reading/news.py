@@ -16,7 +16,7 @@ from annarchy_tb.run.info import RunInfo
 from annarchy_tb.run.paths import directories
 from annarchy_tb.tfevents import recordings
 from annarchy_tb.tfevents.event_file import event_files
-from annarchy_tb.tfevents.names import is_ours
+from annarchy_tb.tfevents.names import is_ours, part_before
 from annarchy_tb.tfevents.parsing import NO_BLOCK, Event
 from annarchy_tb.tfevents.recordings import Index
 from annarchy_tb.tfevents.scan import Block, Damage, Scan, whole_records
@@ -91,7 +91,9 @@ def position(run: Path) -> Position:
     phases: dict[str, Any] = {}
     for directory in directories(run):
         for path in event_files(directory):
-            files[_name(run, path)], spans = whole_records(path)
+            before = part_before(path)
+            open_phase = None if before is None else phases.get(_name(run, before))
+            files[_name(run, path)], spans = whole_records(path, open_phase)
             if (phase := spans.last()) is not None:
                 phases[_name(run, path)] = phase.head()
         for path in recordings.files(directory):
@@ -147,7 +149,10 @@ def _events(
     name, scan = _name(run, path), Scan(at.get("kinds", {}).get(curve), BATCH)
     # A block of a recording is written before the events that are drawn from it.
     index = functools.cache(lambda: Index(path.parent))
-    scan.begin(path, at["files"].get(name, 0), at.get("phases", {}).get(name))
+    begun, phases = at["files"].get(name, 0), at.get("phases", {})
+    before = part_before(path)
+    inside = name if begun or before is None else _name(run, before)
+    scan.begin(path, begun, phases.get(inside))
     for block in scan.files([path]):
         at["files"][name] = scan.end(path)
         if not is_ours(path.name) and scan.kinds:  # given by a tag's first event only

@@ -186,7 +186,17 @@ def parse(run: Path) -> dict[str, Any]:
             raise ValueError("it is not a file")
         if found.st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST >> 20} MiB")
-        text = stream.read()
+        return parsed(stream.read())
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Return the contents of a ``run.json`` from its text.
+
+    Raises
+    ------
+    ValueError
+        If it is none that a Logger writes.
+    """
     # There may be whitespace, or the beginning of an end that was not completed.
     decoder = json.JSONDecoder(parse_constant=lambda _: None)
     try:
@@ -197,6 +207,14 @@ def parse(run: Path) -> dict[str, Any]:
     if not isinstance(said, dict) or (deep and not _is_flat(said)):
         raise ValueError("it is not the record of a run")
     return typed(said)
+
+
+def record_of(data: bytes) -> RunInfo:
+    """Return the record in a ``run.json`` that was read; an empty one if it is none."""
+    try:
+        return RunInfo.of(parsed(data.decode("utf-8", "replace")))
+    except ValueError:
+        return RunInfo()
 
 
 def _is_flat(given: dict[str, Any]) -> bool:

@@ -20,6 +20,8 @@ from annarchy_tb.run.info import RunInfo, date
 from annarchy_tb.run.names import CHECKPOINTS, PARENT, RUN_JSON
 from annarchy_tb.run.paths import absolute, archives
 from annarchy_tb.run.sessions import Kind
+from annarchy_tb.tfevents.event_file import event_files
+from annarchy_tb.tfevents.names import part_number
 
 Mode = Literal["x", "a", "w"]
 
@@ -120,8 +122,9 @@ def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
     RuntimeError
         If a process is still writing a run that is to be resumed or started over.
     ValueError
-        If a run to resume began from another parent.
+        If a run to resume began from another parent, or the directory is a mirror.
     """
+    _check_no_mirror(path)
     if wanted.resume:
         return _judge_resume(path, wanted, before)
     if wanted.mode == "a":
@@ -141,6 +144,15 @@ def judge(path: Path, wanted: Wanted, before: RunInfo) -> Kind:
             f"another experiment"
         )
     return "new"
+
+
+def _check_no_mirror(path: Path) -> None:
+    """Raise ValueError if the event files in a directory are those of a mirror."""
+    if path.is_dir() and any(part_number(file.name) == 0 for file in event_files(path)):
+        raise ValueError(
+            f"the run {path} is a mirror, to which a follower copies; a Logger writes "
+            f"the run itself, or what this gives: annarchy-tb pull {path} DIRECTORY"
+        )
 
 
 def _judge_resume(path: Path, wanted: Wanted, before: RunInfo) -> Kind:

@@ -154,6 +154,11 @@ class Stored:
         return str(self.head.get("kind"))
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Its place among the blocks of a file, which may be in parts."""
+        return self.path.name, self.offset
+
+    @property
     def call(self) -> int:
         return int(self.head.get("call", -1))
 
@@ -380,10 +385,11 @@ class Index:
         self._files = {}
         self._calls, self._prefixes = {}, {}
         for path in self._seen:
-            its = self._files[path.name] = {}
+            name = names.whole(path.name)
+            its = self._files.setdefault(name, {})
             for stored in blocks(path, self.damage):
                 its.setdefault(stored.number, stored)
-                self._calls.setdefault((path.name, stored.call), []).append(stored)
+                self._calls.setdefault((name, stored.call), []).append(stored)
 
     def _look(self) -> dict[Path, tuple[int, int]]:
         seen = {}
@@ -417,7 +423,8 @@ class Index:
 
     def call(self, block: Stored) -> list[Stored]:
         """Return the blocks that were written by the same call, in order."""
-        return self._calls.get((block.path.name, block.call), [block])
+        name = names.whole(block.path.name)
+        return self._calls.get((name, block.call), [block])
 
     def is_whole(self, block: Stored) -> bool:
         """Return whether all blocks of the call that wrote this one are there."""
@@ -425,7 +432,7 @@ class Index:
 
     def is_prefix(self, block: Stored) -> bool:
         """Return whether none is missing but the last ones: the call was not ended."""
-        key = (block.path.name, block.call)
+        key = (names.whole(block.path.name), block.call)
         if key not in self._prefixes:
             parts = [its.part for its in self.call(block)]
             self._prefixes[key] = parts == list(range(len(parts)))

@@ -18,6 +18,7 @@ from google_crc32c import value as crc32c
 from numpy.lib.stride_tricks import sliding_window_view
 
 from annarchy_tb.tfevents.columns import Columns, Layouts
+from annarchy_tb.tfevents.names import part_before
 from annarchy_tb.tfevents.parsing import Event, Value, parse
 from annarchy_tb.tfevents.phases import Spans, marks
 from annarchy_tb.tfevents.records import DOUBLE, FLOAT, HEAD, TAIL, UINT32, UINT64, mask
@@ -27,6 +28,7 @@ BLOCK = 1 << 21  # bytes read at a time
 FEW = 16  # up to this many records of one length are parsed one by one
 STREAK = 12  # after this many records of one length, more are searched for at once
 AHEAD = 256  # that many
+CYCLE = 48  # records of different lengths among which repetitions are looked for
 TORN = "the file ends within"  # as of one that is still being written
 LONGEST = 1 << 14  # bytes; longer events are parsed one by one
 
@@ -125,8 +127,17 @@ class Scan:
                 stream = path.open("rb")
             except FileNotFoundError:  # moved away by a resume meanwhile
                 continue
+            self._continue_phase(path)
             with stream:
                 yield from self._file(path, stream, (limits or {}).get(path))
+
+    def _continue_phase(self, path: Path) -> None:
+        """Begin a part of a file in the phase in which the one before it ended."""
+        before = part_before(path)
+        if before in self._phases and path not in self._ends:
+            phase = self._phases[before].last()
+            if phase is not None:
+                self.phases(path).add(0, phase.head(), phase.began)
 
     def passed(self, damage: Damage) -> bool:
         """Return whether a file has been read beyond a place where it is damaged."""
@@ -142,7 +153,7 @@ class Scan:
             wanted = min(max(self._size, missing), max(0, there - offset - len(data)))
             more = stream.read(wanted)
             data += more
-            starts, end, reason = _split(data, sizes)
+            starts, end, reason = split(data, sizes)
             block = self._block(path, offset, data, starts, end)
             data, offset = data[end:], offset + end
             self._ends[path] = offset
@@ -235,17 +246,21 @@ def number(value: Value) -> float:
     return float(packed.unpack(value.raw)[0])
 
 
-def whole_records(path: Path) -> tuple[int, Spans]:
+def whole_records(
+    path: Path, phase: Mapping[str, Any] | None = None
+) -> tuple[int, Spans]:
     """Return the end of the last whole record of a file, and its phases.
 
-    No other data are checked.
+    It may begin within a phase. No other data are checked.
     """
     sizes: dict[bytes, int] = {}
     data, offset, spans = b"", 0, Spans()
+    if phase is not None:
+        spans.add(0, phase, math.nan)
     with path.open("rb") as stream:
         while more := stream.read(BLOCK):
             data += more
-            starts, end, reason = _split(data, sizes)
+            starts, end, reason = split(data, sizes)
             for at in marks(data, starts):
                 size = sizes[data[at : at + HEAD]]
                 with contextlib.suppress(ValueError):  # it only looks like one
@@ -257,7 +272,7 @@ def whole_records(path: Path) -> tuple[int, Spans]:
     return offset, spans
 
 
-def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
+def split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
     """Return the starts of whole records, the end of the last one, and any damage.
 
     Lengths of events are entered in `sizes`, by the heads of their records.
@@ -265,6 +280,7 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
     starts: list[int] = []
     at, end = 0, len(data)
     before, streak = b"", 0
+    look, pause = CYCLE, CYCLE  # a cycle is looked for when there are so many records
     while at + HEAD <= end:
         head = data[at : at + HEAD]
         size = sizes.get(head)
@@ -279,17 +295,40 @@ def _split(data: bytes, sizes: dict[bytes, int]) -> tuple[list[int], int, str]:
         streak = streak + 1 if head == before else 0
         before = head
         if streak == STREAK:
-            after = behind + _alike(data, behind, behind - at, head)
-            starts += range(behind, after, behind - at)
-            behind, streak = after, STREAK - 1
+            behind, streak = _repeated(data, starts, 1, behind), STREAK - 1
+        elif len(starts) >= look:
+            known = len(starts)
+            if period := _period(data, starts):
+                behind = _repeated(data, starts, period, behind)
+            # Where there are none, do not look for them often.
+            pause = CYCLE if len(starts) > known else 2 * pause
+            look = len(starts) + pause
         at = behind
     return starts, at, ""
 
 
-def _alike(data: bytes, at: int, step: int, head: bytes) -> int:
-    """Return the length of the whole records that follow with the same head."""
-    words = np.frombuffer(head, "<u4")
+def _period(data: bytes, starts: list[int]) -> int:
+    """Return after how many records their lengths are repeated, 0 if they are not."""
+    heads = [data[at : at + HEAD] for at in starts[-CYCLE:]]
+    for period in range(2, CYCLE // 3 + 1):
+        if heads[-1] == heads[-1 - period] and heads[period:] == heads[:-period]:
+            return period
+    return 0
+
+
+def _repeated(data: bytes, starts: list[int], period: int, at: int) -> int:
+    """Add the starts of records as long as the last ones repeat; return their end."""
+    step = at - starts[-period]
     number = min((len(data) - at) // step, AHEAD)
-    heads = np.ndarray((number, 3), "<u4", data, at, (step, 4))
-    other = (heads != words).reshape(-1)
-    return step * (int(other.argmax()) // 3 if other.any() else number)
+    for first in starts[-period:]:
+        if not number:
+            return at
+        heads = np.ndarray((number, 3), "<u4", data, first + step, (step, 4))
+        words = np.frombuffer(data, "<u4", 3, first)
+        other = (heads != words).reshape(-1)
+        if other.any():
+            number = int(other.argmax()) // 3
+    offsets = np.array(starts[-period:]) + step
+    rows = offsets + step * np.arange(number)[:, np.newaxis]
+    starts += rows.reshape(-1).tolist()
+    return at + step * number
