@@ -27,9 +27,13 @@ from annarchy_tb.commands.arguments import (
     Duration,
     RunDirectory,
     default_logdir,
+    is_url,
     logdir_argument,
+    mirror_argument,
 )
 from annarchy_tb.commands.listing import Listed, listed, ordered
+from annarchy_tb.follow import pulling
+from annarchy_tb.follow.masking import masked
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import COLUMNS
@@ -153,7 +157,7 @@ def view(
 
 
 @main.command()
-@logdir_argument
+@mirror_argument
 @where_option
 @click.option(
     "--status",
@@ -196,7 +200,8 @@ def ls(
 ) -> None:
     """List the runs below LOGDIR, newest first, a line each.
 
-    The default is $ANNARCHY_TB_LOGDIR, else runs.
+    The default is $ANNARCHY_TB_LOGDIR, else runs. Of a mirror at URL, as in
+    s3://bucket/runs, only run.json of each run is read.
 
     The age is the time since the last record of a run, or since its end. On a terminal,
     parameters that differ and results are shown as far as there is room; otherwise, all
@@ -206,13 +211,13 @@ def ls(
     started, duration and age: age < '2 h', started > '2026-11-01', tau in (5, 10),
     params["tau [ms]"] < 10, not metrics["Final/rate"] > 0.
     """
-    root = absolute(logdir)
-    with _checked("--where"):
-        chosen = found_with_records(root, status or None, where=where)
-    found = ordered(listed(root, chosen), sort, reverse)
+    with _records(logdir) as root:
+        with _checked("--where"):
+            chosen = found_with_records(root, status or None, where=where)
+        found = ordered(listed(root, chosen), sort, reverse)
     runs = found[:number]
     if as_array:
-        _print_json(runs)
+        _print_json(runs, logdir, root)
         return
     if not runs:
         click.echo("No runs found.")
@@ -230,6 +235,25 @@ def ls(
         click.echo(f"{len(runs)} of {len(found)} runs.", err=True)
 
 
+@contextlib.contextmanager
+def _records(logdir: str) -> Iterator[Path]:
+    """Yield the directory in which to look for the records of runs."""
+    if not is_url(logdir):
+        yield absolute(logdir)
+        return
+    with _url(), pulling.records(logdir) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _url() -> Iterator[None]:
+    """Report an address that can't be used in one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.ClickException(escaped(error)) from None
+
+
 def _names(columns: str) -> list[str]:
     """Return names that are separated by commas; one with a comma is quoted."""
     try:
@@ -241,10 +265,15 @@ def _names(columns: str) -> list[str]:
         ) from None
 
 
-def _print_json(runs: Sequence[Listed]) -> None:
+def _print_json(runs: Sequence[Listed], logdir: str, root: Path) -> None:
     """Print runs as an array, a line each."""
+    said = [its.json() for its in runs]
+    if is_url(logdir):
+        for its, one in zip(runs, said, strict=True):
+            inside = its.run.path.relative_to(root).as_posix()
+            one["path"] = f"{masked(logdir).rstrip('/')}/{inside}".removesuffix("/.")
     with standard_output() as stream:
-        lines = (json.dumps(its.json(), allow_nan=False) for its in runs)
+        lines = (json.dumps(one, allow_nan=False) for one in said)
         stream.write("[" + ",\n".join(lines).replace("\x7f", r"\u007f") + "]\n")
 
 
@@ -336,6 +365,22 @@ def diff(one: str, other: str) -> None:
 def note(run: str, text: str) -> None:
     """Add the note TEXT to the run in directory RUN, as show shows it."""
     Run(run).add_note(text)
+
+
+@main.command()
+@click.argument("url")
+@click.argument("directory", type=click.Path(file_okay=False))
+def pull(url: str, directory: str) -> None:
+    """Make the runs of the mirror at URL again in DIRECTORY, byte for byte.
+
+    URL is what was given to follow --to mirror:URL, or one of the runs there, which
+    DIRECTORY then becomes: s3://bucket/runs/trial1. If it was pulled before, only what
+    is new is read. It needs fsspec, and s3fs for S3, paramiko for SFTP.
+    """
+    with _url():
+        for its in pulling.pull(url, directory):
+            amount = f"{its.files} files, {its.size} bytes" if its.files else "no news"
+            click.echo(f"{escaped(its.path)}: {amount}")
 
 
 @main.command()
@@ -435,7 +480,7 @@ def report(path: str, output: str) -> None:
 
 
 @main.command()
-@logdir_argument
+@mirror_argument
 @where_option
 @click.option("--yes", is_flag=True, help="Remove these runs with all their files.")
 @click.option(
@@ -575,7 +620,7 @@ def follow(
         else:
             raise click.UsageError("write a command after --, and no --once before it")
     except ValueError as error:
-        said = escaped(following.masked(str(error)))
+        said = escaped(masked(str(error)))
         raise click.BadParameter(said, param_hint="--to") from None
     sys.exit(code)
 

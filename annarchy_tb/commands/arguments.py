@@ -27,6 +27,18 @@ class Directory(click.Path):
         super().fail(escaped(message), *more, **options)
 
 
+class Logdir(Directory):
+    """A directory of runs, or the address of a mirror, as in ``s3://bucket/runs``."""
+
+    def convert(self, value: Any, *more: Any) -> Any:
+        return value if is_url(value) else super().convert(value, *more)
+
+
+def is_url(given: object) -> bool:
+    """Return whether an argument is an address."""
+    return isinstance(given, str) and "://" in given
+
+
 class RunDirectory(Directory):
     """The directory of a run, or its name below the default directory of runs."""
 
@@ -81,4 +93,11 @@ def default_logdir() -> Path:
 
 logdir_argument = click.argument(
     "logdir", default=lambda: str(default_logdir()), type=Directory()
+)
+
+mirror_argument = click.argument(
+    "logdir",
+    metavar="[LOGDIR|URL]",
+    default=lambda: str(default_logdir()),
+    type=Logdir(),
 )

@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from annarchy_tb.follow.beside import Beside, GivenUp
 from annarchy_tb.follow.loop import Loop, Pushed, rounds
-from annarchy_tb.follow.places import masked as masked
 from annarchy_tb.follow.status import statuses
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.reading import wording

@@ -122,7 +122,8 @@ class Followed:
     def like(self) -> list[object]:
         """Return what the run is like, to see later whether it has continued."""
         info = self._info
-        return [info.session, info.session_count, info.ended, self._watch.size]
+        session = [info.session, info.session_count, info.ended]
+        return [*session, len(info.notes or ()), self._watch.size]
 
     def _is_gone(self) -> None:
         for link in self.links:

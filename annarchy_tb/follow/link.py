@@ -7,7 +7,8 @@ import errno
 from collections.abc import Callable
 from time import monotonic
 
-from annarchy_tb.follow.places import Place, masked
+from annarchy_tb.follow.masking import masked
+from annarchy_tb.follow.places import Place
 from annarchy_tb.follow.state import State, folder
 from annarchy_tb.follow.target import LostError, Options, Target, UnreadableError
 from annarchy_tb.reading.run import Run
@@ -215,7 +216,7 @@ class Link:
         if found:
             self._is_last = False
             self.outlet.worked()
-        self.is_caught_up = not found
+        self.is_caught_up = not (found or target.holds)
         if self.is_caught_up and self._rate is not None:
             self._earliest = monotonic() + SPACING
         if found or status is None:

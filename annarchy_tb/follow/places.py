@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from typing import NamedTuple
 
+from annarchy_tb.follow.masking import masked
 from annarchy_tb.follow.target import Target
 from annarchy_tb.inputs.importing import importing
 from annarchy_tb.inputs.messages import describe, short
@@ -14,12 +14,8 @@ from annarchy_tb.inputs.messages import describe, short
 TARGETS = {
     "csv": ("annarchy_tb.follow.targets.lines", "Csv"),
     "jsonl": ("annarchy_tb.follow.targets.lines", "JsonLines"),
+    "mirror": ("annarchy_tb.follow.targets.mirror", "Mirror"),
 }
-
-_PASSWORD = re.compile(r"(://[^/@:\s]*):[^@/\s]*@")
-_SECRET = re.compile(
-    r"([?&;][^=&;]*(?:key|pass|pwd|secret|sig|token)[^=&;]*=)[^&;]*", re.IGNORECASE
-)
 
 
 class Place(NamedTuple):
@@ -43,11 +39,6 @@ class Place(NamedTuple):
     def shown(self) -> str:
         """The place as it may be written anywhere: without passwords."""
         return masked(f"{self.kind}:{self.place}")
-
-
-def masked(text: str) -> str:
-    """Return a text without the passwords and tokens of addresses in it."""
-    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
 
 
 def place(to: str | tuple[type[Target], str]) -> Place:

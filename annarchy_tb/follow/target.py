@@ -75,6 +75,9 @@ class Target:
         take them. It is moved to the state whenever that is saved.
     torn : sequence of Damage
         Where files ended within a record when they were read last.
+    holds : bool
+        Whether it holds something back for now: `take` is then called again, even if
+        nothing has changed.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class Target:
     options: Options
     refused: int = 0
     torn: Sequence[Damage] = ()
+    holds: bool = False
     _thinning: Thinning | None = None
     _told: frozenset[Damage] = frozenset()
 

@@ -40,7 +40,8 @@ from pushed import (
 from annarchy_tb import Logger, Run, find_runs
 from annarchy_tb.follow import LostError, Options, Target, follow
 from annarchy_tb.follow.loop import rounds
-from annarchy_tb.follow.places import masked, place
+from annarchy_tb.follow.masking import masked
+from annarchy_tb.follow.places import place
 from annarchy_tb.follow.state import State, folders
 from annarchy_tb.follow.thinning import Thinning
 from annarchy_tb.reading import News

@@ -24,7 +24,7 @@ from typing_extensions import assert_type
 
 import annarchy_tb
 from annarchy_tb import Logger, Run, SummaryWriter, figure_style, find_runs, measures
-from annarchy_tb.follow import Options, Pushed, Target, follow
+from annarchy_tb.follow import Options, Pulled, Pushed, Target, follow, pull
 from annarchy_tb.hooks import (
     annarchy,
     ase,
@@ -672,5 +672,6 @@ def followers() -> None:
     assert_type(found[0].status, str | None)
     follow([Path("a"), "b"], ["csv:text", (Place, "x")], once=True, rate=10)
     follow(to=(Place, "x"), idle=60, give_up=60)
+    assert_type(pull("s3://bucket/runs", Path("runs")), list[Pulled])
     follow("runs", 3)  # type: ignore[arg-type]
     follow("runs", Place)  # type: ignore[arg-type]
