@@ -15,6 +15,7 @@ TARGETS = {
     "csv": ("annarchy_tb.follow.targets.lines", "Csv"),
     "jsonl": ("annarchy_tb.follow.targets.lines", "JsonLines"),
     "mirror": ("annarchy_tb.follow.targets.mirror", "Mirror"),
+    "wandb": ("annarchy_tb.follow.targets.wandb", "Wandb"),
 }
 
 

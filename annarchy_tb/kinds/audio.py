@@ -112,6 +112,22 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
 
 def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
     """Encode samples of shape ``(T, C)``, of type uint8, int16 or int32, as WAV."""
+    length, channels = samples.shape
+    head = varint(1 << 3 | FIXED32) + FLOAT.pack(rate)
+    head += varint_field(2, channels) + varint_field(3, length)
+    return value(
+        tag,
+        *nested(
+            AUDIO.field,
+            head,
+            *nested(4, wav(samples, rate)),
+            text_field(5, "audio/wav"),
+        ),
+    )
+
+
+def wav(samples: NDArray[Any], rate: int) -> bytes:
+    """Return a WAV file with samples as `encode` takes them."""
     with importing:
         import wave
 
@@ -120,17 +136,7 @@ def encode(tag: str, samples: NDArray[Any], rate: int) -> Parts:
     with wave.open(stream, "wb") as file:
         file.setparams((channels, samples.itemsize, rate, length, "NONE", ""))
         file.writeframesraw(samples.astype(samples.dtype.newbyteorder("<")).tobytes())
-    head = varint(1 << 3 | FIXED32) + FLOAT.pack(rate)
-    head += varint_field(2, channels) + varint_field(3, length)
-    return value(
-        tag,
-        *nested(
-            AUDIO.field,
-            head,
-            *nested(4, stream.getvalue()),
-            text_field(5, "audio/wav"),
-        ),
-    )
+    return stream.getvalue()
 
 
 # -- reading back ----------------------------------------------------------------------
