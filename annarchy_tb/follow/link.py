@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, process_time
 
 from annarchy_tb.follow.masking import masked
 from annarchy_tb.follow.places import Place
@@ -40,11 +40,14 @@ class Outlet:
         Whether its targets can't be made at all.
     error : str or None
         Why it takes nothing now.
+    spent : float
+        Seconds of the processor that were spent on pushing there.
     """
 
     place: Place
     broken: bool
     error: str | None
+    spent: float
     _say: Say
     _pause: float
     _until: float  # the next attempt
@@ -55,7 +58,7 @@ class Outlet:
 
     def __init__(self, place: Place, say: Say) -> None:
         self.place, self._say = place, say
-        self.broken, self.error = False, None
+        self.broken, self.error, self.spent = False, None, 0.0
         self._pause = self._until = self._since = 0.0
         self._errors, self._is_told = {}, False
         self._told = set()
@@ -177,6 +180,7 @@ class Link:
         if self.outlet.broken:  # which was told
             self.failure, self.is_done = "its targets can't be made", True
             return False
+        start = process_time()
         try:
             return self._turn(status, like)
         except UnreadableError as error:
@@ -194,6 +198,8 @@ class Link:
                 self._note(reason(error))
         except Exception as error:
             self._give_up(reason(error))
+        finally:
+            self.outlet.spent += process_time() - start
         return False
 
     def _turn(self, status: str | None, like: list[object]) -> bool:

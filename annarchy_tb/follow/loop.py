@@ -153,6 +153,11 @@ class Loop:
             return all(its.is_caught_up for its in self._followed.values())
         return not self._followed and (bool(self._past) or self._job is not None)
 
+    @property
+    def looked(self) -> float:
+        """The seconds of the processor that were not spent on pushing."""
+        return process_time() - sum(its.spent for its in self.outlets)
+
     def has_ended(self) -> bool:
         """Return whether all runs have ended, pushed or not."""
         return self._once or all(its.status for its in self._followed.values())
@@ -246,7 +251,7 @@ def rounds(
     """
     waiting, last = 0.0, monotonic()
     while True:
-        start = process_time()
+        start = loop.looked
         more = goes_on()  # what was written before is found in this round
         if loop.round():
             waiting, last = 0.0, monotonic()
@@ -259,7 +264,7 @@ def rounds(
         elif monotonic() > last + give_up:
             return
         waiting = min(max(LEAST, 2 * waiting), MOST)
-        yield max(waiting, SHARE * (process_time() - start))
+        yield max(waiting, SHARE * (loop.looked - start))
 
 
 def follow(

@@ -384,6 +384,29 @@ def test_a_run_that_always_fails_stops_no_other(logdir: Path, server: Server) ->
     loop.close()
 
 
+class Laborious(Target):
+    """A target that works for long, and fails."""
+
+    def begin(self, *_: object) -> None:
+        """Begin nothing."""
+
+    def push(self, news: News) -> None:
+        """Work, and fail."""
+        start = time.process_time()
+        while time.process_time() < start + 0.2:
+            pass
+        raise ConnectionError("no answer")
+
+
+def test_work_for_a_place_is_no_reason_to_wait(logdir: Path) -> None:
+    """Only looking for changes is, for that is to be a small part of the time."""
+    of_every_kind(logdir)
+    loop = looping(logdir, (Laborious, "x"))
+    assert next(rounds(loop, 60.0)) < 10.0
+    assert loop.outlets[0].error == "no answer"
+    loop.close()
+
+
 def test_a_place_that_never_remembers_is_given_up(logdir: Path, server: Server) -> None:
     """It is not asked again and again."""
     of_every_kind(logdir)
