@@ -16,6 +16,7 @@ TARGETS = {
     "jsonl": ("annarchy_tb.follow.targets.lines", "JsonLines"),
     "mirror": ("annarchy_tb.follow.targets.mirror", "Mirror"),
     "wandb": ("annarchy_tb.follow.targets.wandb", "Wandb"),
+    "mlflow": ("annarchy_tb.follow.targets.mlflow", "MLflow"),
 }
 
 

@@ -31,6 +31,7 @@ from annarchy_tb.reading.news import News
 from annarchy_tb.reading.run import Run
 from annarchy_tb.run.info import FAILED, FINISHED, UNKNOWN, RunInfo, date
 from annarchy_tb.run.names import RUN_JSON
+from annarchy_tb.tfevents.schema import IMAGE
 
 # What MLflow takes at once, and of one value:
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
@@ -42,6 +43,8 @@ STATUS = {FINISHED: "FINISHED", FAILED: "FAILED", UNKNOWN: "FINISHED"}  # else K
 
 # Its pages begin with the runs then, and not with what is said to language models.
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+
+IMAGES = {"mlflow.loggedImages": "True"}  # a run with it has pictures on its page
 
 OURS = "annarchy_tb."  # before the names of tags that MLflow does not know
 ID = f"{OURS}id"
@@ -121,7 +124,10 @@ class MLflow(Target):
         """Return the id of the experiment, which is made if it is not there."""
         if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return found
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or self._run.path.parents[len(self._name()) - 1].name
+        name = (
+            os.environ.get("MLFLOW_EXPERIMENT_NAME")
+            or self._run.path.parents[len(self._name()) - 1].name
+        )
         for _ in range(2):  # others may make it at the same moment
             experiment = self._client.get_experiment_by_name(name)
             if experiment is not None:
@@ -251,7 +257,10 @@ class MLflow(Target):
             with tempfile.TemporaryDirectory() as folder:
                 number = self._write(remote, news, Path(folder))
                 # Names first: those with points but no tag would be taken for others.
-                self._set_tags(remote, remote.names.take_new())
+                new = remote.names.take_new()
+                if any(value.kind == IMAGE.name for value in news.values):
+                    new |= dict(IMAGES.items() - remote.tags.items())
+                self._set_tags(remote, new)
                 for start in range(0, len(metrics), METRICS):
                     some = metrics[start : start + METRICS]
                     self._client.log_batch(remote.id, metrics=some, synchronous=True)
@@ -288,8 +297,6 @@ class MLflow(Target):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
                 number += 1
-            if value.kind == "image" and "mlflow.loggedImages" not in remote.tags:
-                self._set_tags(remote, {"mlflow.loggedImages": "True"})
         return number
 
     def _set_tags(self, remote: _Remote, tags: Mapping[str, str]) -> None:
