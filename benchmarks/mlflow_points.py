@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
 
 import mlflow
 import numpy as np

@@ -16,7 +16,7 @@ from annarchy_tb.run.info import as_json
 SMALL = 256  # pixels of a side of a small picture, as MLflow makes them
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """A value can't be written as a file."""
 
 
@@ -38,7 +38,7 @@ def files(value: Value, name: str, milliseconds: int) -> dict[str, bytes]:
 
     Raises
     ------
-    Unusable
+    UnusableError
         If it can't be written, as an image of another writer.
     """
     try:
@@ -51,7 +51,7 @@ def files(value: Value, name: str, milliseconds: int) -> dict[str, bytes]:
         folder, suffix, encode = _KINDS[value.kind]
         content = encode(value)
     except Exception as error:  # whatever a library says of another writer's values
-        raise Unusable(f"{type(error).__name__}: {error}") from None
+        raise UnusableError(f"{type(error).__name__}: {error}") from None
     return {f"{folder}/{name}/{value.step:010d}-{_digest(content)}.{suffix}": content}
 
 
@@ -67,8 +67,9 @@ def _png(pixels: Any) -> tuple[bytes, bytes]:
     image = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     large, small = io.BytesIO(), io.BytesIO()
     image.save(large, "PNG", compress_level=1)
-    scale = SMALL / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    width, height = image.size
+    scale = SMALL / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     # Those of a few pixels, as of a small array, stay crisp.
     how = PIL.Image.Resampling.NEAREST if scale > 1 else PIL.Image.Resampling.LANCZOS
     copy = image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from annarchy_tb.follow.places import masked
 from annarchy_tb.follow.target import LostError, Options, Target
-from annarchy_tb.follow.targets.artefacts import Unusable, files
+from annarchy_tb.follow.targets.artefacts import UnusableError, files
 from annarchy_tb.follow.targets.names import Names
 from annarchy_tb.inputs.messages import short
 from annarchy_tb.inputs.optional import optional
@@ -288,7 +288,7 @@ class MLflow(Target):
             [at] = _milliseconds(np.array([value.wall_time]))
             try:
                 its = files(value, remote.names.of(value.tag, always=True), at)
-            except Unusable as error:
+            except UnusableError as error:
                 self.refused += 1
                 self.options.say(f"{short(value.tag)} is left out: {error}")
                 continue
