@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorboardX
 from conftest import in_child
 from PIL import Image
 from pushed import TIMEOUT, every_kind, kill, of_every_kind, points_of, start, until
@@ -339,12 +340,13 @@ def test_parameters_and_curves_that_come_later_are_there(
     with Logger(logdir, "run") as logger:
         logger.add_scalar("a", 1.0, 0)
         follow(logdir, f"mlflow:{database}", once=True)
-        logger.add_parameters({"tau [ms]": 5})
+        logger.add_parameters({"tau [ms]": 5}, group="seeds")
         logger.add_scalars("plot", {"E": 1.0}, 0)
         follow(logdir, f"mlflow:{database}", once=True)
         run = There(database, logdir).run()
         assert run.data.params == {"tau ms": "5"}
         assert run.data.tags["annarchy_tb.param.tau ms"] == "tau [ms]"
+        assert run.data.tags["annarchy_tb.group"] == "seeds"
         assert run.info.status == "RUNNING"
         logger.add_scalars("plot", {"E": 2.0, "I": 3.0}, 1)
     follow(logdir, f"mlflow:{database}")
@@ -378,13 +380,28 @@ def test_what_is_live_is_there_before_the_end(server: Server, logdir: Path) -> N
 def test_a_failed_run_says_so(database: str, logdir: Path) -> None:
     """With its error in a tag."""
     with pytest.raises(ZeroDivisionError), Logger(logdir, "run") as logger:
-        logger.add_parameters({"tau": 1}, group="seeds")
+        logger.add_scalar("a", 1.0)
         raise ZeroDivisionError("no \0 zero")
     follow(logdir, f"mlflow:{database}")
     run = There(database, logdir).run()
     assert run.info.status == "FAILED"
     assert run.data.tags["annarchy_tb.error"] == "ZeroDivisionError: no \ufffd zero"
-    assert run.data.tags["annarchy_tb.group"] == "seeds"
+
+
+def test_a_run_of_another_writer_is_there(database: str, logdir: Path) -> None:
+    """With its parameters, though it has no run.json, and so no known end."""
+    with tensorboardX.SummaryWriter(str(logdir / "run")) as writer:
+        for step in range(10):
+            writer.add_scalar("a", step, step)
+        writer.add_text("text", "hello", 3)
+        writer.add_hparams({"tau": 5.0}, {"loss": 0.5}, name="run", global_step=0)
+    results = follow(logdir, f"mlflow:{database}", idle=0.0)
+    assert {result.status for result in results} == {"unknown"}
+    there = There(database, logdir)
+    run, of_hparams = sorted(there.runs(), key=lambda run: run.info.run_name)
+    assert there.history(run, "a") == [(step, float(step)) for step in range(10)]
+    assert run.info.status == "FINISHED"
+    assert of_hparams.data.params == {"tau": "5.0"}
 
 
 # -- names -----------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annarchy_tb.follow.places import masked
 from annarchy_tb.follow.target import LostError, Options, Target
 from annarchy_tb.follow.targets.artefacts import UnusableError, files
 from annarchy_tb.follow.targets.names import Names
@@ -80,7 +79,7 @@ class MLflow(Target):
     _run: Run
     _kept: dict[str, Any]
     _remotes: dict[str, _Remote]  # by the curve
-    _record: tuple[int, int] | None  # which run.json was pushed
+    _record: object  # which run.json was pushed
 
     def __init__(self, place: str, options: Options) -> None:
         super().__init__(place, options)
@@ -99,18 +98,18 @@ class MLflow(Target):
         self, run: Run, kept: dict[str, Any], previous: dict[str, Any] | None
     ) -> None:
         self._run, self._kept = run, kept
-        self._remotes, self._record = {}, None
-        info = RunInfo.read(run.path)
+        self._remotes, self._record = {}, ()
+        before = (previous or {}).get("runs", {})
         with self._talking():
             self._client = self._mlflow.MlflowClient(tracking_uri=self.place)
-            if "experiment" not in kept:
+            if not kept:
+                started = RunInfo.read(run.path).started
+                kept["before"] = before.get("")
+                kept["id"] = _digest(str(run.path), started, kept["before"])
                 kept["experiment"] = self._experiment()
-            before = (previous or {}).get("runs", {})
-            if "id" not in kept:
-                kept["id"] = _digest(str(run.path), info.started, before.get(""))
-            is_known = "" in kept.get("runs", {})
-            remote = self._remote("", _about(run, info, before.get("")))
-            if not is_known:
+            is_new = not kept.get("runs")
+            remote = self._remote()
+            if is_new:
                 self._succeed(before, remote.id)
             self._push_record()
 
@@ -128,65 +127,73 @@ class MLflow(Target):
             os.environ.get("MLFLOW_EXPERIMENT_NAME")
             or self._run.path.parents[len(self._name()) - 1].name
         )
-        for _ in range(2):  # others may make it at the same moment
-            experiment = self._client.get_experiment_by_name(name)
-            if experiment is not None:
-                if experiment.lifecycle_stage == "deleted":
-                    raise ValueError(
-                        f"the experiment {name!r} was deleted; restore it, or set "
-                        "MLFLOW_EXPERIMENT_NAME to another one"
-                    )
-                return str(experiment.experiment_id)
-            with contextlib.suppress(self._mlflow.MlflowException):
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
                 return str(self._client.create_experiment(name, tags=EXPERIMENT))
-        return str(self._client.create_experiment(name, tags=EXPERIMENT))
+            except self._mlflow.MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                experiment = self._client.get_experiment_by_name(name)
+        if experiment.lifecycle_stage == "deleted":
+            raise ValueError(
+                f"the experiment {name!r} was deleted; restore it, or set "
+                "MLFLOW_EXPERIMENT_NAME to another one"
+            )
+        return str(experiment.experiment_id)
 
-    def _remote(self, curve: str, tags: Mapping[str, str] | None = None) -> _Remote:
+    def _remote(self, curve: str = "") -> _Remote:
         """Return the run of a curve, or of the run itself; made if it is not there."""
         if curve in self._remotes:
             return self._remotes[curve]
         runs = self._kept.setdefault("runs", {})
-        if curve not in runs:
-            runs[curve] = self._find(curve) or self._make(curve, dict(tags or {}))
-        try:
-            found = self._client.get_run(runs[curve])
-        except self._mlflow.MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise LostError(f"MLflow has no run {runs[curve]} any more") from error
-            raise
-        if found.info.lifecycle_stage == "deleted":
-            raise ValueError(f"the run {runs[curve]} was deleted; restore it in MLflow")
+        found = self._get(runs[curve]) if curve in runs else self._find(curve)
+        if found is None:
+            found = self._make(curve)
+        its = runs[curve] = found.info.run_id
         if found.info.status != "RUNNING":
-            self._client.update_run(runs[curve], status="RUNNING")
+            self._client.update_run(its, status="RUNNING")
         self._remotes[curve] = _Remote(found)
         return self._remotes[curve]
 
-    def _identity(self, curve: str) -> str:
-        return _digest(self._kept["id"], curve) if curve else str(self._kept["id"])
+    def _get(self, its: str) -> Any:
+        """Return a run that is known."""
+        try:
+            found = self._client.get_run(its)
+        except self._mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise LostError(f"MLflow has no run {its} any more") from error
+        if found.info.lifecycle_stage == "deleted":
+            raise ValueError(f"the run {its} was deleted; restore it in MLflow")
+        return found
 
-    def _find(self, curve: str) -> str | None:
-        """Return the id of a run that was made just before the follower was killed."""
-        found = self._client.search_runs(
-            [self._kept["experiment"]],
-            f"tags.`{ID}` = '{self._identity(curve)}'",
-            max_results=1,
-        )
-        return found[0].info.run_id if found else None
+    def _find(self, curve: str) -> Any:
+        """Return a run that was made just before the follower was killed, or None."""
+        wanted = f"tags.`{ID}` = '{self._identity(curve)}'"
+        where = [self._kept["experiment"]]
+        return next(iter(self._client.search_runs(where, wanted, max_results=1)), None)
 
-    def _make(self, curve: str, tags: dict[str, str]) -> str:
+    def _make(self, curve: str) -> Any:
         info = RunInfo.read(self._run.path)
         if curve:
-            parent = self._kept["runs"][""]
-            tags |= {"mlflow.parentRunId": parent, f"{OURS}curve": _text(curve, TAG)}
-            tags |= {"mlflow.user": _text(info.user, TAG)} if info.user else {}
+            tags = {
+                "mlflow.parentRunId": self._kept["runs"][""],
+                "mlflow.user": _text(info.user or "", TAG),
+                f"{OURS}curve": _text(curve, TAG),
+            }
+        else:
+            tags = _about(self._run, info, self._kept["before"])
         started = self._run.started
-        made = self._client.create_run(
+        return self._client.create_run(
             self._kept["experiment"],
             start_time=None if started is None else int(started.timestamp() * 1000),
             tags={**tags, ID: self._identity(curve)},
             run_name=_text(curve or "/".join(self._name()), TAG),
         )
-        return str(made.info.run_id)
+
+    def _identity(self, curve: str) -> str:
+        return _digest(self._kept["id"], curve) if curve else str(self._kept["id"])
 
     def _succeed(self, before: Mapping[str, str], successor: str) -> None:
         """Say at an earlier run that this one takes its place, and end it."""
@@ -213,18 +220,23 @@ class MLflow(Target):
             said = f"{error.get('type')}: {error.get('message')}"
             tags[f"{OURS}error"] = _text(said, TAG)
         with self._talking():
-            self._push_record()
-            self._set_tags(self._remote(""), tags)
+            self._push_record(last=True)
+            self._set_tags(self._remote(), tags)
             # The run itself last, after those of its curves.
             for _, its in sorted(self._kept["runs"].items(), reverse=True):
                 self._client.set_terminated(its, STATUS.get(status, "KILLED"), at)
 
-    def _push_record(self) -> None:
-        """Push the parameters that are new, and run.json, if that has changed."""
+    def _push_record(self, last: bool = False) -> None:
+        """Push what is new of the parameters and the tags, and run.json.
+
+        In a run without that file, parameters are looked for at first and at last.
+        """
         changed = _changed(self._run.path / RUN_JSON)
-        if changed is not None and changed == self._record:
+        if changed == self._record and not (last and changed is None):
             return
-        remote = self._remote("")
+        remote, info = self._remote(), RunInfo.read(self._run.path)
+        about = _about(self._run, info, self._kept["before"])
+        self._set_tags(remote, dict(about.items() - remote.tags.items()))
         params = [
             (name, value)
             for name, value in self._run.params.items()
@@ -315,7 +327,7 @@ class MLflow(Target):
                 yield
             except self._mlflow.MlflowException as error:
                 kind = ConnectionError if _is_temporary(error) else RuntimeError
-                raise kind(masked(str(error))) from None  # it may name the password
+                raise kind(str(error)) from error
             except ModuleNotFoundError as error:
                 raise ImportError(
                     f"mlflow:{self.place.partition(':')[0]}: needs all of MLflow "
@@ -323,9 +335,9 @@ class MLflow(Target):
                 ) from None
             except OSError as error:  # of requests, while artefacts are sent
                 code = getattr(getattr(error, "response", None), "status_code", None)
-                lasts = code is not None and not _may_pass(code)
-                kind = RuntimeError if lasts else ConnectionError
-                raise kind(masked(str(error))) from None
+                if code is None or _may_pass(code):
+                    raise
+                raise RuntimeError(str(error)) from error
 
 
 class _Remote:
