@@ -50,8 +50,9 @@ test-viewer: .venv/test .venv/viewer
 	$(BIN)/python -m pytest tests/viewer
 
 # The pictures of the docs.
-gallery: .venv/test .venv/viewer
+gallery: .venv/test .venv/viewer .venv-followers/followers
 	$(BIN)/python tests/viewer/gallery.py
+	.venv-followers/bin/python tests/viewer/gallery_mlflow.py
 
 # Beside tensorboardX, in fresh processes; a few minutes.
 bench: .venv/bench

@@ -839,6 +839,17 @@ def test_without_mlflow_the_error_says_how_to_install_it(
         follow(logdir, "mlflow:http://127.0.0.1:1")
 
 
+def test_a_database_needs_more_than_the_client_of_a_server(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what to install; for a server it is not needed."""
+    logdir.mkdir()
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(ImportError, match="needs sqlalchemy: pip install mlflow$"):
+        follow(logdir, "mlflow:sqlite:///mlflow.db")
+    MLflow("http://127.0.0.1:1", Options()).close()
+
+
 def test_the_settings_of_the_user_come_first_and_ours_do_not_stay(
     database: str, logdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,12 +36,10 @@ from annarchy_tb.tfevents.schema import IMAGE
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
 METRICS, PARAMS, BYTES = 1000, 100, 800_000
 PARAM, TAG = 6000, 8000  # characters
+DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
 LATEST = 2**62  # ms; of a real time that is not one
 
 STATUS = {FINISHED: "FINISHED", FAILED: "FAILED", UNKNOWN: "FINISHED"}  # else KILLED
-
-# Its pages begin with the runs then, and not with what is said to language models.
-EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 
 IMAGES = {"mlflow.loggedImages": "True"}  # a run with it has pictures on its page
 
@@ -90,6 +88,8 @@ class MLflow(Target):
             )
         with _settings():
             self._mlflow = optional("mlflow", "mlflow:", "'annarchy-tb[mlflow]'")
+            if place.partition(":")[0].partition("+")[0] in DATABASES:
+                optional("sqlalchemy", "mlflow: with a database", "mlflow")
         self._remotes = {}
 
     # -- the run ---------------------------------------------------------------------
@@ -130,7 +130,7 @@ class MLflow(Target):
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(self._client.create_experiment(name, tags=EXPERIMENT))
+                return str(self._client.create_experiment(name))
             except self._mlflow.MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -328,11 +328,6 @@ class MLflow(Target):
             except self._mlflow.MlflowException as error:
                 kind = ConnectionError if _is_temporary(error) else RuntimeError
                 raise kind(str(error)) from error
-            except ModuleNotFoundError as error:
-                raise ImportError(
-                    f"mlflow:{self.place.partition(':')[0]}: needs all of MLflow "
-                    f"({error.name}): pip install mlflow"
-                ) from None
             except OSError as error:  # of requests, while artefacts are sent
                 code = getattr(getattr(error, "response", None), "status_code", None)
                 if code is None or _may_pass(code):
