@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,8 @@ def beside(work: Path, rounds: int = 5) -> None:
         "hangs": f"pushed.Post:{server.getsockname()[1]}",
         "jsonl": f"jsonl:{work}/out",
     }
+    if find_spec("mlflow") is not None:
+        places["MLflow hangs"] = f"mlflow:http://127.0.0.1:{server.getsockname()[1]}"
     for cores in (None, {0}):
         ratios: dict[str, list[float]] = {name: [] for name in places}
         for _ in range(rounds):

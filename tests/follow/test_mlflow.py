@@ -767,10 +767,12 @@ def test_two_jobs_in_one_logdir_are_two_runs(database: str, logdir: Path) -> Non
 
 
 def test_a_server_that_hangs_does_not_hold_up_the_simulation(
-    logdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    logdir: Path, tmp_path: Path
 ) -> None:
-    """The command gives up after a while, with the exit code of the simulation."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    """The command gives up after a while, with the exit code of the simulation.
+
+    It does so in the middle of a request, which would wait for two minutes.
+    """
     script = tmp_path / "sim.py"
     script.write_text(
         "import annarchy_tb, os, sys, time\n"
@@ -788,7 +790,6 @@ def test_a_server_that_hangs_does_not_hold_up_the_simulation(
         _, said = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 7, said
     assert len(points_of(logdir / "run")) == 1000
-    assert "trying again" in said
 
 
 # -- bad input -------------------------------------------------------------------------
