@@ -593,6 +593,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.port, self.held = port, threading.Event()
         self.late: bytes | None = None  # what a request says whose answer is late
+        self.lost: set[bytes] | None = None  # requests whose first answer was lost
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._clients: list[socket.socket] = []
@@ -621,6 +622,10 @@ class Proxy:
                         assert b" 200 " in answer.partition(b"\r\n")[0]
                         self.held.set()
                         client.recv(1)  # until the follower is gone
+                        return
+                    kind = head.partition(b"?")[0].partition(b" HTTP")[0]
+                    if self.lost is not None and kind not in self.lost:
+                        self.lost.add(kind)
                         return
                     client.sendall(answer)
 
@@ -690,6 +695,40 @@ def test_a_follower_killed_after_the_server_accepted_pushes_nothing_twice(
         _wanted(path)
     )
     assert run.info.status == "FINISHED"
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(
+    proxy: Proxy, server: Server, logdir: Path
+) -> None:
+    """Of each request, the first one fails after the server has accepted it."""
+    path = of_every_kind(logdir)
+    run = Run(path)
+    follow(logdir, f"mlflow:{server.url}", once=True)
+    first = There(server.url, logdir).run()
+    [state] = logdir.rglob("state.json")
+    previous = json.loads(state.read_text())["kept"]
+    proxy.lost = set()
+    failures = 0
+    its: dict[str, Any] = {}
+    while True:
+        target = MLflow(proxy.url, Options())
+        try:
+            target.begin(run, its, previous)
+            for news in run.news():
+                assert isinstance(news, News)
+                target.push(news)
+            target.end(run, "finished")
+            break
+        except ConnectionError:
+            failures += 1
+    assert failures == len(proxy.lost) > 30  # with the artefacts
+    there = There(server.url, logdir)
+    [second] = [one for one in there.runs() if one.info.run_id != first.info.run_id]
+    assert there.points(second) == points_of(path)
+    assert len(there.curves(second)) == 2
+    assert second.data.tags["annarchy_tb.continues"] == first.info.run_id
+    tags = there.client.get_run(first.info.run_id).data.tags
+    assert tags["annarchy_tb.continued_as"] == second.info.run_id
 
 
 def test_a_killed_simulation_is_killed_there(database: str, logdir: Path) -> None:

@@ -103,14 +103,13 @@ class MLflow(Target):
         with self._talking():
             self._client = self._mlflow.MlflowClient(tracking_uri=self.place)
             if not kept:
-                started = RunInfo.read(run.path).started
-                kept["before"] = before.get("")
-                kept["id"] = _digest(str(run.path), started, kept["before"])
-                kept["experiment"] = self._experiment()
-            is_new = not kept.get("runs")
+                last, started = before.get(""), RunInfo.read(run.path).started
+                its = _digest(str(run.path), started, last)
+                kept.update(id=its, before=last, experiment=self._experiment(), runs={})
             remote = self._remote()
-            if is_new:
-                self._succeed(before, remote.id)
+            if not kept.get("announced"):
+                self._announce(before, remote.id)
+                kept["announced"] = True
             self._push_record()
 
     def _name(self) -> tuple[str, ...]:
@@ -146,7 +145,7 @@ class MLflow(Target):
         """Return the run of a curve, or of the run itself; made if it is not there."""
         if curve in self._remotes:
             return self._remotes[curve]
-        runs = self._kept.setdefault("runs", {})
+        runs = self._kept["runs"]
         found = self._get(runs[curve]) if curve in runs else self._find(curve)
         if found is None:
             found = self._make(curve)
@@ -195,7 +194,7 @@ class MLflow(Target):
     def _identity(self, curve: str) -> str:
         return _digest(self._kept["id"], curve) if curve else str(self._kept["id"])
 
-    def _succeed(self, before: Mapping[str, str], successor: str) -> None:
+    def _announce(self, before: Mapping[str, str], successor: str) -> None:
         """Say at an earlier run that this one takes its place, and end it."""
         for curve, earlier in before.items():
             try:
