@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -29,11 +29,11 @@ from mlflow.entities import Metric
 from annarchy_tb import Logger, Run
 from annarchy_tb.follow import follow
 
-TAGS, POINTS, SERVER_POINTS = 5, 40_000, 10_000
+TAGS, POINTS = 5, 100_000
 
 
-def write(logdir: Path, points: int) -> Path:
-    """Write a run with so many points."""
+def write(logdir: Path, points: int = POINTS) -> Path:
+    """Write a run."""
     values = np.random.default_rng(0).normal(size=points).tolist()
     with Logger(logdir, "run") as logger:
         for number, value in enumerate(values):
@@ -56,7 +56,8 @@ def push_by_client(uri: str, run: Path) -> float:
     metrics.sort(key=lambda its: its.step)
     client = mlflow.MlflowClient(tracking_uri=uri)
     start = time.perf_counter()
-    made = client.create_run(client.create_experiment("client"))
+    experiment = client.create_experiment(f"by the client: {run.parent.name}")
+    made = client.create_run(experiment)
     for at in range(0, len(metrics), 1000):
         client.log_batch(made.info.run_id, metrics[at : at + 1000])
     client.set_terminated(made.info.run_id)
@@ -99,9 +100,9 @@ def server(folder: Path) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.1)
-        client = mlflow.MlflowClient(tracking_uri=uri)  # what is slow the first time
-        made = client.create_run("0")
-        client.log_batch(made.info.run_id, [Metric("a", 0.0, 0, 0)])
+        small = write(folder / "first", 10)  # what is slow the first time
+        push_by_client(uri, small)
+        push_by_follower(uri, small)
         yield uri
     finally:
         os.killpg(process.pid, 9)
@@ -110,8 +111,7 @@ def server(folder: Path) -> Iterator[str]:
 
 def compare(
     name: str,
-    place: Callable[[Path], contextmanager[str]],  # type: ignore[valid-type]
-    points: int,
+    place: Callable[[Path], AbstractContextManager[str]],
     rounds: int,
 ) -> None:
     """Push in turns, and print the medians."""
@@ -121,15 +121,15 @@ def compare(
         for which, push in order if number % 2 else order[::-1]:
             with tempfile.TemporaryDirectory() as folder:
                 os.chdir(folder)
-                run = write(Path(folder, "runs"), points)
+                run = write(Path(folder, "runs"))
                 with place(Path(folder)) as uri:
                     times[which].append(push(uri, run))
                 os.chdir("/")
     client, follower = (statistics.median(its) for its in times.values())
     ratios = [a / b for a, b in zip(*times.values(), strict=True)]
     print(
-        f"{name}: {points} points: client {points / client:,.0f}/s, follower "
-        f"{points / follower:,.0f}/s, {statistics.median(ratios):.2f} times as fast "
+        f"{name}: {POINTS} points: client {POINTS / client:,.0f}/s, follower "
+        f"{POINTS / follower:,.0f}/s, {statistics.median(ratios):.2f} times as fast "
         f"({min(ratios):.2f} to {max(ratios):.2f})",
         flush=True,
     )
@@ -137,5 +137,5 @@ def compare(
 
 if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    compare("sqlite", database, POINTS, rounds)
-    compare("server", server, SERVER_POINTS, rounds)
+    compare("sqlite", database, rounds)
+    compare("server", server, rounds)
