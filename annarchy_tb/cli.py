@@ -546,7 +546,8 @@ class FollowCommand(Command):
     "--to",
     metavar="TARGET",
     multiple=True,
-    help="Where to, such as jsonl:DIR; may be given several times.",
+    help="Where to: jsonl:DIR, csv:DIR, mlflow:URI, wandb:PROJECT, mirror:URL, or "
+    "mylab.Chat:PLACE; may be given several times.",
 )
 @click.option("--once", is_flag=True, help="Only what is there now.")
 @click.option(

@@ -287,7 +287,8 @@ def follow(
         Runs, and directories of runs; new runs below these are followed as well. The
         default is ``$ANNARCHY_TB_LOGDIR``, else ``runs``.
     to : str, (type, str), or sequence of these
-        Where to: ``"jsonl:DIR"``, ``"csv:DIR"``, or your own class of
+        Where to: ``"jsonl:DIR"``, ``"csv:DIR"``, ``"mlflow:URI"``,
+        ``"wandb:PROJECT"``, ``"mirror:URL"``, or your own class of
         `annarchy_tb.follow.Target` with its place, as in ``"mylab.Chat:room"`` or
         ``(Chat, "room")``.
     once : bool

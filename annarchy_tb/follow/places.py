@@ -15,8 +15,8 @@ TARGETS = {
     "csv": ("annarchy_tb.follow.targets.lines", "Csv"),
     "jsonl": ("annarchy_tb.follow.targets.lines", "JsonLines"),
     "mirror": ("annarchy_tb.follow.targets.mirror", "Mirror"),
-    "wandb": ("annarchy_tb.follow.targets.wandb", "Wandb"),
     "mlflow": ("annarchy_tb.follow.targets.mlflow", "MLflow"),
+    "wandb": ("annarchy_tb.follow.targets.wandb", "Wandb"),
 }
 
 
