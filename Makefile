@@ -100,7 +100,7 @@ mpi: .venv-mpi/mpi
 	$(PYTHON) -m venv .venv
 
 .venv/demo: .venv/bin/python setup.cfg
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[board]'
 	@touch $@
 
 .venv/test .venv/lint .venv/docs .venv/viewer .venv/release .venv/bench \
