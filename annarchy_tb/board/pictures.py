@@ -266,8 +266,7 @@ def raster_part(
     share = math.ceil(limits.neurons / rows)
     tall = math.ceil(limits.neurons / share)
     wide = _number(limits, width)
-    with np.errstate(invalid="ignore", over="ignore"):  # of those that are outside
-        place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
+    place = _columns(times, limits, width, wide)
     place += (ranks - limits.first) // share * wide
     kinds = 1 if groups is None else len(groups.names) + 1
     if groups is not None:
@@ -297,6 +296,27 @@ def _number(limits: Limits, width: float) -> int:
     return max(1, math.ceil(round((limits.end - limits.start) / width, 6)))
 
 
+def _ends(
+    times: NDArray[np.float64], limits: Limits, width: float, wide: int
+) -> NDArray[np.intp] | None:
+    """Return how many times there are up to the end of each column, if sorted."""
+    if not (times[1:] >= times[:-1]).all():
+        return None
+    edges = limits.start + np.arange(1, wide) * width
+    return np.append(np.searchsorted(times, edges), len(times))
+
+
+def _columns(
+    times: NDArray[np.float64], limits: Limits, width: float, wide: int
+) -> NDArray[np.intp]:
+    """Return the column of each time; sorted ones are found together, and faster."""
+    ends = _ends(times, limits, width, wide)
+    if ends is not None:
+        return np.repeat(np.arange(wide), np.diff(ends, prepend=0))
+    with np.errstate(invalid="ignore", over="ignore"):  # of those that are outside
+        return np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
+
+
 def _whole(ranks: NDArray[np.int64]) -> str:
     return "i4" if ranks.max(initial=0) < 2**31 else "f8"
 
@@ -319,11 +339,16 @@ def rates(
         times, ranks = times[inside], ranks[inside]
     width = _width(limits, BARS)
     wide = _number(limits, width)
-    place = np.minimum(((times - limits.start) / width).astype(np.intp), wide - 1)
     sizes = (limits.neurons,) if groups is None else groups.sizes
-    if groups is not None:
-        place += groups.of(ranks) * wide
-    counts = np.bincount(place, minlength=(len(sizes) + 1) * wide).reshape(-1, wide)
+    ends = _ends(times, limits, width, wide) if groups is None else None
+    if ends is not None:
+        counts = np.diff(ends, prepend=0)[np.newaxis]
+    else:
+        place = _columns(times, limits, width, wide)
+        if groups is not None:
+            place += groups.of(ranks) * wide
+        counts = np.bincount(place, minlength=(len(sizes) + 1) * wide)
+        counts = counts.reshape(-1, wide)
     starts = limits.start + np.arange(wide) * width
     lengths = np.minimum(starts + width, limits.end) - starts
     known = scale * in_unit(unit, "s") if unit in FEMTOSECONDS else 0.0
