@@ -68,6 +68,17 @@ def server() -> Iterator[Server]:
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def not_ignored() -> Iterator[None]:
+    """Have signals reach what is started: nohup, or ``&``, has some ignored."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
 def beside(
     work: Path, to: str, *arguments: object, options: tuple[object, ...] = ()
 ) -> subprocess.Popen[str]:
