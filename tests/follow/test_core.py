@@ -544,9 +544,11 @@ def test_a_damaged_state_is_told(logdir: Path, out: Path) -> None:
 
 def test_a_directory_that_can_not_be_written_is_told(logdir: Path, out: Path) -> None:
     """It has no room for the state."""
+    to = f"jsonl:{out}"
+    of_every_kind(logdir.with_name("other"))
+    follow(logdir.with_name("other"), to)  # has imported all that others may not read
     of_every_kind(logdir)
     logdir.chmod(0o555)
-    to = f"jsonl:{out}"
     said = without_rights(logdir, lambda: follow(logdir, to)[0].error)
     assert "the state can't be kept in" in said
     assert "Permission denied" in said
