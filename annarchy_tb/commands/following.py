@@ -154,7 +154,9 @@ def _tell(results: Sequence[Pushed], show: Shown) -> bool:
             name: sum(getattr(result, name) for result in its)
             for name in ("pushed", "thinned", "refused")
         }
-        said = f"{_runs(len(its))}, {_number(numbers['pushed'], 'point')}"
+        said = _runs(len(its))
+        if numbers["pushed"]:  # a mirror copies files, and does not count
+            said += f", {_number(numbers['pushed'], 'point')}"
         if numbers["thinned"]:
             said += f", {numbers['thinned']:,} left out to keep to the rate"
         if numbers["refused"]:
@@ -189,7 +191,7 @@ def status_table(logdir: Path) -> Table | None:
             wording.name(Path(state.run), logdir),
             state.target,
             state.ended or ("followed" if its.is_followed else "stopped"),
-            f"{state.pushed:,}",
+            f"{state.pushed:,}" if state.pushed else "",
             _behind(its.points, its.size, its.seconds),
             ", ".join(f"{number} {what}" for what, number in left.items() if number),
             its.error or "",
