@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -311,10 +311,7 @@ class Run:
         KeyError
             If the run has no raster with this tag.
         """
-        index = self._index(self.path)
-        found = raster.read(self._blocks(self.path), tag, index)
-        if not len(found.steps):
-            raise KeyError(f"no spikes under the tag {tag!r} in {self.path}")
+        found: Rasters = self._kept(raster.read, "spikes", tag)
         return found
 
     def matrices(self, tag: str) -> Matrices:
@@ -327,10 +324,7 @@ class Run:
         KeyError
             If the run has no matrix with this tag.
         """
-        index = self._index(self.path)
-        found = matrix.read(self._blocks(self.path), tag, index)
-        if not len(found.steps):
-            raise KeyError(f"no matrices under the tag {tag!r} in {self.path}")
+        found: Matrices = self._kept(matrix.read, "matrices", tag)
         return found
 
     def histograms(self, tag: str) -> Histograms:
@@ -495,6 +489,13 @@ class Run:
             f"no data of kind {kind.name!r} under the tag {tag!r} in {self.path}; "
             f"{found}"
         )
+
+    def _kept(self, read: Callable[..., Any], what: str, tag: str) -> Any:
+        """Return what is kept in recordings of the pictures of a tag."""
+        found = read(self._blocks(self.path), tag, self._index(self.path))
+        if not len(found.steps):
+            raise KeyError(f"no {what} under the tag {tag!r} in {self.path}")
+        return found
 
     def _is_plot(self, tag: str) -> bool:
         """Return whether the run has curves with this tag."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from annarchy_tb.inputs.importing import importing
+from annarchy_tb.kinds.audio import wav
 from annarchy_tb.kinds.html import page
 from annarchy_tb.reading.news import Value
 from annarchy_tb.run.info import as_json
@@ -77,19 +78,6 @@ def _png(pixels: Any) -> tuple[bytes, bytes]:
     return large.getvalue(), small.getvalue()
 
 
-def _wav(value: Value) -> bytes:
-    with importing:
-        import wave
-
-    samples, rate = value.content
-    stream = io.BytesIO()
-    with wave.open(stream, "wb") as file:
-        length, channels = samples.shape
-        file.setparams((channels, samples.itemsize, rate, length, "NONE", ""))
-        file.writeframesraw(samples.astype(samples.dtype.newbyteorder("<")).tobytes())
-    return stream.getvalue()
-
-
 def _histogram(value: Value) -> bytes:
     said = {
         "tag": value.tag,
@@ -111,7 +99,7 @@ def _plain(value: Value) -> bytes:
 
 # The folder and the ending of each other kind, and how it is written.
 _KINDS: dict[str, tuple[str, str, Callable[[Value], bytes]]] = {
-    "audio": ("audio", "wav", _wav),
+    "audio": ("audio", "wav", lambda value: wav(*value.content)),
     "histogram": ("histograms", "json", _histogram),
     "html": ("html", "html", _html),
     "text": ("texts", "md", _plain),

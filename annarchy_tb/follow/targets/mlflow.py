@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from annarchy_tb.follow.target import LostError, Options, Target
 from annarchy_tb.follow.targets.artefacts import UnusableError, files
 from annarchy_tb.follow.targets.names import Names
+from annarchy_tb.follow.watch import record
 from annarchy_tb.inputs.messages import short
 from annarchy_tb.inputs.optional import optional
 from annarchy_tb.kinds.scalar import Scalars
@@ -230,7 +231,7 @@ class MLflow(Target):
 
         In a run without that file, parameters are looked for at first and at last.
         """
-        changed = _changed(self._run.path / RUN_JSON)
+        changed = record(self._run.path)
         if changed == self._record and not (last and changed is None):
             return
         remote, info = self._remote(), RunInfo.read(self._run.path)
@@ -369,15 +370,6 @@ def _about(run: Run, info: RunInfo, before: str | None) -> dict[str, str]:
         f"{OURS}time_unit": info.time_unit,
     }
     return {name: _text(value, TAG) for name, value in tags.items() if value}
-
-
-def _changed(path: Path) -> tuple[int, int] | None:
-    """Return what changes with a file; None if it is not there."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_ino
 
 
 def _digest(*given: str | None) -> str:
