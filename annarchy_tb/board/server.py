@@ -135,7 +135,9 @@ class Server:
             units = info.tag_units()
             found[name] = {
                 "unit": info.time_unit,
-                "tags": {tag: {"unit": units.get(tag)} for tag in self._plots(run)},
+                "tags": {
+                    tag: {"unit": units.get(tag)} for tag in self._plots(run, info)
+                },
                 "pictures": {
                     tag: {"step": step, "address": _link(name, tag, at)}
                     for tag, (step, at) in pictures.lasts(run).items()
@@ -147,9 +149,10 @@ class Server:
         """Return the curves that some runs have on a plot."""
         tag, found = query.get("tag", ""), []
         for name, run in self._runs(query):
-            for curve, points in self._plots(run).get(tag, {}).items():
-                its = places(points.thinner(MOST_POINTS))
-                found.append({"run": name, "name": curve, **its})
+            its = self._plots(run, RunInfo.read(run.path))
+            for curve, points in its.get(tag, {}).items():
+                drawn = places(points.thinner(MOST_POINTS))
+                found.append({"run": name, "name": curve, **drawn})
         return {"curves": found}
 
     def part(self, query: Query) -> dict[str, Any]:
@@ -163,7 +166,7 @@ class Server:
             its = line(run, tag, curve, timed)
             return its, its.nbytes
 
-        its: Line = self._kept(run, (tag, curve, timed), read)
+        its: Line = self._kept(run, RunInfo.read(run.path), (tag, curve, timed), read)
         return its.part(low, high)
 
     def frame(self, query: Query) -> dict[str, Any]:
@@ -205,7 +208,7 @@ class Server:
             found = Spikes.of(original).sorted()
             return found, found.times.nbytes + found.ranks.nbytes
 
-        spikes: Spikes = self._kept(run, place, read)
+        spikes: Spikes = self._kept(run, RunInfo.read(run.path), place, read)
         if part is None:
             return spikes.whole()
         start, end, first, last = part
@@ -247,21 +250,20 @@ class Server:
             raise RefusedError(404, f"there is no run {name!r} here")
         return run
 
-    def _plots(self, run: Run) -> Plots:
-        info = RunInfo.read(run.path)
-
+    def _plots(self, run: Run, info: RunInfo) -> Plots:
         def read() -> tuple[Plots, int]:
             found = plots(run, info.metrics or {})
             curves = [curve for named in found.values() for curve in named.values()]
             return found, sum(curve.table.nbytes + OTHERS for curve in curves)
 
-        found: Plots = self._kept(run, None, read)
+        found: Plots = self._kept(run, info, None, read)
         return found
 
-    def _kept(self, run: Run, what: Any, read: Callable[[], tuple[Any, int]]) -> Any:
-        now = version(run, RunInfo.read(run.path))
+    def _kept(
+        self, run: Run, info: RunInfo, what: Any, read: Callable[[], tuple[Any, int]]
+    ) -> Any:
         try:
-            return self._looked.get((run.path, what), now, read)
+            return self._looked.get((run.path, what), version(run, info), read)
         except KeyError as error:
             raise RefusedError(404, str(error.args[0])) from None
 
