@@ -53,6 +53,7 @@ test-viewer: .venv/test .venv/viewer
 gallery: .venv/test .venv/viewer .venv-followers/followers
 	$(BIN)/python tests/viewer/gallery.py
 	.venv-followers/bin/python tests/viewer/gallery_mlflow.py
+	.venv-followers/bin/python tests/viewer/gallery_wandb.py
 
 # Beside tensorboardX, in fresh processes; a few minutes.
 bench: .venv/bench
@@ -62,9 +63,13 @@ bench: .venv/bench
 bench-scale: .venv/bench
 	$(BIN)/python benchmarks/scale.py
 
-# What followers cost; some minutes, and nothing else may run.
-bench-follow: .venv/bench
-	$(BIN)/python benchmarks/follow.py
+# What followers cost, and how fast they are beside the places' own clients; many
+# minutes, and nothing else may run.
+bench-follow: .venv-followers/followers
+	.venv-followers/bin/python benchmarks/follow.py
+	.venv-followers/bin/python benchmarks/follow_mlflow.py
+	.venv-followers/bin/python benchmarks/follow_wandb.py
+	.venv-followers/bin/python benchmarks/follow_mirror.py
 
 # ANNarchy compiles its networks: it needs g++, cmake and an activated environment.
 annarchy: .venv/annarchy

@@ -2,7 +2,7 @@
 
 Run it in the environment of the followers (``make followers``)::
 
-    .venv-followers/bin/python benchmarks/mirror.py [path] [s3] [sftp]
+    .venv-followers/bin/python benchmarks/follow_mirror.py [path] [s3] [sftp]
 
 Each figure is the median of alternating rounds, in MB/s. The servers of S3 (moto) and
 SFTP (asyncssh) are on loopback, and are written in Python: with faster ones, the share

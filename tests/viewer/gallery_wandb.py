@@ -1,9 +1,6 @@
-"""Take the picture of W&B in the docs: a run in ``wandb leet``, in a terminal.
+"""Take the picture of W&B for the docs: ``make gallery``.
 
-    pip install pyte playwright
-    python tests/follow/picture_wandb.py
-
-It needs the system's chromium, which draws the terminal.
+A run in ``wandb leet``, in a terminal, which the system's chromium draws.
 """
 
 from __future__ import annotations

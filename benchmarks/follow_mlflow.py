@@ -2,7 +2,7 @@
 
 The same points of one run, to a new database or server each time, in turns: by
 ``MlflowClient.log_batch``, in batches of 1000 that are made beforehand, and by
-``follow`` from the files of a run. ``python benchmarks/mlflow_points.py [rounds]``
+``follow`` from the files of a run. ``python benchmarks/follow_mlflow.py [rounds]``
 """
 
 from __future__ import annotations
